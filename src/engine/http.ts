@@ -1,0 +1,45 @@
+/**
+ * HTTP as the engine sees it, whatever door it came through.
+ *
+ * Nothing here is normalised beyond what is stated: what cannot be parsed must still reach the WAF.
+ */
+
+/** Header fields in the order received: names in lower case, values untouched, repeated fields kept apart. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+export interface RequestHead {
+  readonly method: string;
+  /** The request target exactly as received: path and query, absolute form, or `*` (RFC 9112, 3.2). */
+  readonly target: string;
+  readonly headers: HeaderList;
+  /** The address of the TCP peer, without port; undefined when the door does not know it. */
+  readonly peerAddress: string | undefined;
+  readonly peerPort: number | undefined;
+  /** Whether the client reached the proxy over TLS. */
+  readonly https: boolean;
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: HeaderList;
+}
+
+/** The part of a body that a door could hand over. */
+export interface BodyChunk {
+  readonly bytes: Uint8Array;
+  /** Size of the whole body in bytes as the sender declared it; undefined when unknown (chunked, older configuration). */
+  readonly declaredSize: number | undefined;
+}
+
+/** All values of a field, in order. `name` in lower case. */
+export function headerValues(headers: HeaderList, name: string): string[] {
+  const values: string[] = [];
+  for (const [fieldName, value] of headers) if (fieldName === name) values.push(value);
+  return values;
+}
+
+/** The first value of a field, or undefined. `name` in lower case. */
+export function headerValue(headers: HeaderList, name: string): string | undefined {
+  for (const [fieldName, value] of headers) if (fieldName === name) return value;
+  return undefined;
+}

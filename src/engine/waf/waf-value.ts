@@ -1,0 +1,9 @@
+/** What libddwaf can be given: JSON's values, and integers beyond 2^53. */
+export type WafValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly WafValue[]
+  | { readonly [key: string]: WafValue };
