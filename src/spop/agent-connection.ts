@@ -1,0 +1,317 @@
+/**
+ * The agent's side of one SPOP connection, without the connection: bytes go in with `receive`, what they
+ * mean comes out as events, and the bytes to send are collected until `takeOutput`. Nothing here waits,
+ * logs or times out, and no input makes `receive` throw.
+ *
+ *                 HELLO                            DISCONNECT from either side,
+ *     new ───────────────────────► open ─────────► or any violation ──────────► closed
+ *      │                           NOTIFY, ACK                                    ▲
+ *      └── health check answered, or anything that is not HELLO ──────────────────┘
+ *
+ * Everything sent passes through one queue, in order: a caller that writes `takeOutput()` once per turn of
+ * its event loop sends each frame, and all ACKs of that turn, in one write. When `closed` is true, the
+ * socket is to be ended after that write.
+ *
+ * What each odd frame gets is one table, in docs/spop.md. Two rules need their reason here:
+ * - NOTIFYs are accepted up to our *own* maximum, not the negotiated one, because HAProxy 3.1 and 3.2 can
+ *   exceed it. ACKs never exceed the negotiated one, because HAProxy 3.1 to 3.4 never recover from that.
+ * - A violation inside a NOTIFY's payload is not seen here: messages are decoded by whoever handles them,
+ *   who then calls `fail`, or answers.
+ *
+ * Frames handed out are views of the chunk they came in; see frame-splitter.ts.
+ */
+import type { Buffer } from 'node:buffer';
+import { type Action, writeAction } from './actions.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
+import { decodeFrame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
+import { FrameSplitter } from './frame-splitter.ts';
+import {
+  type AgentHello,
+  decodeHaproxyHello,
+  encodeAgentHello,
+  type HaproxyHello,
+  negotiate,
+} from './hello.ts';
+import { SpopError, StatusCode } from './spop-error.ts';
+import { type Uint64, varintSize } from './varint.ts';
+
+/**
+ * The largest frame accepted by default. HAProxy announces `tune.bufsize - 4`: 16,380 bytes unless the
+ * operator raised it. Being the smaller side only costs: keep this at or above HAProxy's.
+ */
+export const DEFAULT_MAX_FRAME_SIZE = 16_384;
+
+/** The largest value accepted for that option, a guard against a mistyped one. */
+export const MAX_MAX_FRAME_SIZE = 2 ** 24;
+
+export interface AgentConnectionOptions {
+  /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
+  readonly maxFrameSize?: number;
+  /** Answer health checks with AGENT-DISCONNECT, so that HAProxy takes this server out. Default false. */
+  readonly refuseHealthchecks?: boolean;
+}
+
+export type AgentEvent =
+  /** The handshake succeeded; `negotiated` is what we answered. */
+  | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
+  /** A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`. */
+  | {
+      readonly kind: 'notify';
+      readonly streamId: Uint64;
+      readonly frameId: Uint64;
+      readonly payload: Buffer;
+    }
+  /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */
+  | { readonly kind: 'healthcheck'; readonly refused: boolean }
+  /** HAProxy says goodbye, and was answered; closed. Status 0 is normal, 2 is its idle time-out. */
+  | { readonly kind: 'disconnect'; readonly status: number; readonly message: string }
+  /** The peer broke the protocol, and was told; closed. */
+  | { readonly kind: 'error'; readonly error: SpopError };
+
+/** How a byte stream ended: between two frames, or in the middle of one. */
+export interface EndOfStream {
+  readonly truncated: boolean;
+  /** Bytes of the frame that was cut off. */
+  readonly pendingBytes: number;
+  /** NOTIFYs that will get no answer any more. */
+  readonly inFlight: number;
+}
+
+export class AgentConnection {
+  /** May be changed at any time; draining sets it. */
+  refuseHealthchecks: boolean;
+  readonly #ownMaxFrameSize: number;
+  readonly #splitter: FrameSplitter;
+  readonly #waiting = new Set<string>();
+  readonly #output = new ByteWriter();
+  #state: 'new' | 'open' | 'closed' = 'new';
+  #negotiated: AgentHello | undefined;
+  #hello: HaproxyHello | undefined;
+
+  /** @throws RangeError if `maxFrameSize` is out of range. */
+  constructor(options: AgentConnectionOptions = {}) {
+    const maxFrameSize = options.maxFrameSize ?? DEFAULT_MAX_FRAME_SIZE;
+    if (
+      !Number.isInteger(maxFrameSize) ||
+      maxFrameSize < MIN_FRAME_SIZE ||
+      maxFrameSize > MAX_MAX_FRAME_SIZE
+    ) {
+      throw new RangeError(
+        `maxFrameSize ${maxFrameSize} is not within ${MIN_FRAME_SIZE} and ${MAX_MAX_FRAME_SIZE}`,
+      );
+    }
+    this.#ownMaxFrameSize = maxFrameSize;
+    this.#splitter = new FrameSplitter(maxFrameSize);
+    this.refuseHealthchecks = options.refuseHealthchecks ?? false;
+  }
+
+  /** True once nothing more is read or written, but for what `takeOutput` still has. */
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** True between a successful HELLO and the end. */
+  get open(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** NOTIFYs that wait for their ACK. */
+  get inFlight(): number {
+    return this.#waiting.size;
+  }
+
+  /** What HAProxy said in its HELLO, once it has. */
+  get hello(): HaproxyHello | undefined {
+    return this.#hello;
+  }
+
+  /** What we answered to it. */
+  get negotiated(): AgentHello | undefined {
+    return this.#negotiated;
+  }
+
+  /** Takes bytes from the peer and says what they mean. Never throws on them; ignores all once closed. */
+  receive(chunk: Buffer): AgentEvent[] {
+    const events: AgentEvent[] = [];
+    if (this.closed) return events;
+    try {
+      this.#splitter.push(chunk);
+      while (!this.closed) {
+        const bytes = this.#splitter.next();
+        if (bytes === undefined) break;
+        const frame = decodeFrame(bytes);
+        const event = this.#state === 'new' ? this.#firstFrame(frame) : this.#laterFrame(frame);
+        if (event !== undefined) events.push(event);
+      }
+    } catch (error) {
+      if (!(error instanceof SpopError)) throw error;
+      this.fail(error);
+      events.push({ kind: 'error', error });
+    }
+    return events;
+  }
+
+  /** The peer ended its stream: a goodbye between two frames, a broken peer inside one. Closes. */
+  end(): EndOfStream {
+    const { pendingBytes } = this.#splitter;
+    const inFlight = this.inFlight;
+    const truncated = !this.closed && pendingBytes > 0;
+    this.#close();
+    return { truncated, pendingBytes, inFlight };
+  }
+
+  /**
+   * The bytes of actions that fit into the ACK of this NOTIFY (see `encodedActionSize`).
+   * 0 before HELLO.
+   */
+  maxActionsSize(streamId: Uint64, frameId: Uint64): number {
+    if (this.#negotiated === undefined) return 0;
+    return this.#negotiated.maxFrameSize - 5 - varintSize(streamId) - varintSize(frameId);
+  }
+
+  /**
+   * Answers a NOTIFY. Either all of the frame is queued or nothing.
+   * @param actions the actions, most important first, or the same already encoded by `encodeActions`
+   * @returns false, without effect, if the connection closed meanwhile: that is nobody's mistake
+   * @throws SpopError SPOP_ACK_EMPTY, SPOP_ACK_TOO_BIG or SPOP_ACK_UNKNOWN_FRAME, with nothing queued and
+   *   the NOTIFY still waiting: the caller can answer again with less
+   */
+  ack(streamId: Uint64, frameId: Uint64, actions: readonly Action[] | Uint8Array): boolean {
+    if (this.#state === 'closed') return false;
+    const key = keyOf(streamId, frameId);
+    const name = `ACK of stream-id ${streamId}, frame-id ${frameId}`;
+    if (!this.#waiting.has(key))
+      throw new SpopError('SPOP_ACK_UNKNOWN_FRAME', `${name}: no NOTIFY waits for it`);
+    if (actions.length === 0) throw new SpopError('SPOP_ACK_EMPTY', `${name}: no action`);
+    this.#writeAck(streamId, frameId, actions, name);
+    this.#waiting.delete(key);
+    return true;
+  }
+
+  /** Says goodbye with AGENT-DISCONNECT and closes; NOTIFYs in flight get no ACK. No effect once closed. */
+  disconnect(status: number = StatusCode.NORMAL, message = 'bye'): void {
+    if (this.closed) return;
+    this.#output.bytes(encodeAgentDisconnect(status, message));
+    this.#close();
+  }
+
+  /** `disconnect` for a violation: tells the peer what it did. */
+  fail(error: SpopError): void {
+    this.disconnect(error.status, error.message);
+  }
+
+  /** Everything to be sent since the last call, for one write; undefined when there is nothing. */
+  takeOutput(): Buffer | undefined {
+    return this.#output.length === 0 ? undefined : this.#output.take();
+  }
+
+  /** SPOE.txt 3.2.4: the first frame is HAPROXY-HELLO. A goodbye is understood too (3.2.8: "at anytime"). */
+  #firstFrame(frame: ReturnType<typeof decodeFrame>): AgentEvent {
+    if (frame.kind === 'haproxy-disconnect') return this.#goodbye(frame);
+    if (frame.kind !== 'haproxy-hello') {
+      const what = frame.kind === 'unknown' ? `type ${frame.type}` : frame.kind;
+      throw new SpopError('SPOP_HELLO_EXPECTED', `first frame is ${what}, expected HAPROXY-HELLO`);
+    }
+    checkConnectionFrame(frame);
+    const hello = decodeHaproxyHello(frame.payload);
+    const negotiated = negotiate(hello, this.#ownMaxFrameSize);
+    if (hello.healthcheck && this.refuseHealthchecks) {
+      this.disconnect(StatusCode.RESOURCE_ERROR, 'draining');
+      return { kind: 'healthcheck', refused: true };
+    }
+    this.#output.bytes(encodeAgentHello(negotiated));
+    if (hello.healthcheck) {
+      this.#close();
+      return { kind: 'healthcheck', refused: false };
+    }
+    this.#state = 'open';
+    this.#hello = hello;
+    this.#negotiated = negotiated;
+    return { kind: 'hello', hello, negotiated };
+  }
+
+  #laterFrame(frame: ReturnType<typeof decodeFrame>): AgentEvent | undefined {
+    switch (frame.kind) {
+      case 'notify':
+        return this.#notify(frame);
+      case 'haproxy-disconnect':
+        return this.#goodbye(frame);
+      case 'haproxy-hello':
+        throw new SpopError('SPOP_HELLO_REPEATED', 'HAPROXY-HELLO after the handshake');
+      case 'unset':
+        throw new SpopError('SPOP_FRAGMENTED', 'frame of type UNSET; fragmentation is not supported');
+      case 'agent-hello':
+      case 'agent-disconnect':
+      case 'ack':
+        throw new SpopError('SPOP_WRONG_DIRECTION', `${frame.kind} is sent by agents only`);
+      case 'unknown':
+        return undefined; // SPOE.txt 3.2.2: "may be silently skipped"
+    }
+  }
+
+  #notify(frame: KnownFrame): AgentEvent {
+    const { streamId, frameId, payload } = frame;
+    if (!frame.fin)
+      throw new SpopError('SPOP_FRAGMENTED', 'NOTIFY without FIN; fragmentation is not supported');
+    if (streamId === 0 || frameId === 0) {
+      throw new SpopError(
+        'SPOP_BAD_FRAME_IDS',
+        `NOTIFY with stream-id ${streamId}, frame-id ${frameId}; 0 is reserved`,
+      );
+    }
+    const key = keyOf(streamId, frameId);
+    if (this.#waiting.has(key)) {
+      throw new SpopError(
+        'SPOP_DUPLICATE_FRAME_ID',
+        `NOTIFY ${key} (stream-id/frame-id) still waits for its ACK`,
+      );
+    }
+    this.#waiting.add(key);
+    return { kind: 'notify', streamId, frameId, payload };
+  }
+
+  #goodbye(frame: KnownFrame): AgentEvent {
+    checkConnectionFrame(frame);
+    const { status, message } = decodeDisconnect(frame.payload);
+    this.disconnect(StatusCode.NORMAL, 'bye');
+    return { kind: 'disconnect', status, message };
+  }
+
+  #writeAck(streamId: Uint64, frameId: Uint64, actions: readonly Action[] | Uint8Array, name: string): void {
+    const limit = this.#negotiated?.maxFrameSize ?? 0;
+    const start = this.#output.length;
+    try {
+      const size = writeFrame(this.#output, { type: FrameType.ACK, streamId, frameId }, () => {
+        if (actions instanceof Uint8Array) this.#output.bytes(actions);
+        else for (const action of actions) writeAction(this.#output, action);
+      });
+      if (size > limit)
+        throw new SpopError('SPOP_ACK_TOO_BIG', `${name}: ${size} bytes, negotiated ${limit}`);
+    } catch (error) {
+      this.#output.truncate(start);
+      throw error;
+    }
+  }
+
+  #close(): void {
+    this.#state = 'closed';
+    this.#waiting.clear();
+  }
+}
+
+/** HELLO and DISCONNECT belong to the connection, not to a stream, and come in one piece (3.2.4, 3.2.8). */
+function checkConnectionFrame(frame: KnownFrame): void {
+  if (!frame.fin)
+    throw new SpopError('SPOP_FRAGMENTED', `${frame.kind} without FIN; it cannot be fragmented`);
+  if (frame.streamId !== 0 || frame.frameId !== 0) {
+    throw new SpopError(
+      'SPOP_BAD_FRAME_IDS',
+      `${frame.kind} with stream-id ${frame.streamId}, frame-id ${frame.frameId}; both must be 0`,
+    );
+  }
+}
+
+function keyOf(streamId: Uint64, frameId: Uint64): string {
+  return `${streamId}/${frameId}`;
+}

@@ -1,0 +1,141 @@
+/**
+ * Cuts a byte stream into frames: each is preceded by its length, four bytes in network order (SPOE.txt
+ * 3.2). Bytes go in with `push` as they come; `next` answers with one frame at a time, or undefined when
+ * more bytes are needed. However the stream is cut into chunks, the frames are the same, and so is the
+ * place at which a bad length is met.
+ *
+ * An announced length is compared with the limit as soon as its four bytes are there, before anything of
+ * the frame is kept. A frame that lies whole in one chunk is handed out as a view of that chunk, without a
+ * copy, and is valid as long as the chunk is: a caller that reuses its read buffer must be done with the
+ * frames by then. A frame in several chunks is copied, once, into memory of its own that grows with what
+ * has arrived, not with what was announced.
+ *
+ * Not safe for use after an error: the place of the next frame is lost, and `next` throws the same error
+ * again.
+ */
+import { Buffer } from 'node:buffer';
+import { LENGTH_BYTES } from './frame.ts';
+import { SpopError } from './spop-error.ts';
+
+const EMPTY = Buffer.alloc(0);
+const FIRST_CAPACITY = 1_024;
+
+export class FrameSplitter {
+  #limit: number;
+  /** What was pushed and not looked at yet: from `#position` on. */
+  #chunk: Buffer = EMPTY;
+  #position = 0;
+  /** Bytes of the length seen so far, and their value. */
+  #lengthBytes = 0;
+  #length = 0;
+  /** The part of a frame that came with earlier chunks. */
+  #partial: Buffer = EMPTY;
+  #partialBytes = 0;
+  #error: SpopError | undefined;
+
+  /** @param limit the largest frame accepted, in bytes, without the four of its length */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Changes the limit for frames whose length was not read yet. */
+  setLimit(limit: number): void {
+    this.#limit = limit;
+  }
+
+  /** Bytes that arrived and were not handed out: 0 exactly between two frames. */
+  get pendingBytes(): number {
+    return this.#chunk.length - this.#position + this.#lengthBytes + this.#partialBytes;
+  }
+
+  /** Adds bytes. Meant to be called when `next` has returned undefined; otherwise what is left is copied. */
+  push(chunk: Buffer): void {
+    const left = this.#chunk.length - this.#position;
+    this.#chunk = left === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#position), chunk]);
+    this.#position = 0;
+  }
+
+  /**
+   * The next frame, without its length, or undefined until more bytes come.
+   * @throws SpopError SPOP_FRAME_TOO_BIG or SPOP_FRAME_EMPTY
+   */
+  next(): Buffer | undefined {
+    if (this.#error !== undefined) throw this.#error;
+    if (!this.#readLength()) return this.#release();
+    const missing = this.#length - this.#partialBytes;
+    const available = this.#chunk.length - this.#position;
+    if (available < missing) {
+      this.#keep(available);
+      return this.#release();
+    }
+    if (this.#partialBytes === 0) return this.#finish(this.#take(missing));
+    this.#keep(missing);
+    return this.#finish(this.#partial.subarray(0, this.#length));
+  }
+
+  /** Reads what is missing of the length; true when it is known and acceptable. */
+  #readLength(): boolean {
+    while (this.#lengthBytes < LENGTH_BYTES) {
+      const byte = this.#chunk[this.#position];
+      if (byte === undefined) return false;
+      this.#length = this.#length * 256 + byte;
+      this.#position += 1;
+      this.#lengthBytes += 1;
+      if (this.#lengthBytes === LENGTH_BYTES) this.#checkLength();
+    }
+    return true;
+  }
+
+  #checkLength(): void {
+    if (this.#length === 0) {
+      this.#error = new SpopError(
+        'SPOP_FRAME_EMPTY',
+        'a frame announces 0 bytes; it must have a type at least',
+      );
+    } else if (this.#length > this.#limit) {
+      this.#error = new SpopError(
+        'SPOP_FRAME_TOO_BIG',
+        `a frame announces ${this.#length} bytes, the limit is ${this.#limit}`,
+      );
+    }
+    if (this.#error !== undefined) {
+      this.#chunk = EMPTY;
+      this.#position = 0;
+      throw this.#error;
+    }
+  }
+
+  /** Moves bytes of the chunk into memory of our own. */
+  #keep(count: number): void {
+    const wanted = this.#partialBytes + count;
+    if (wanted > this.#partial.length) {
+      const capacity = Math.min(this.#length, Math.max(wanted, this.#partial.length * 2, FIRST_CAPACITY));
+      const grown = Buffer.allocUnsafe(capacity);
+      this.#partial.copy(grown, 0, 0, this.#partialBytes);
+      this.#partial = grown;
+    }
+    this.#take(count).copy(this.#partial, this.#partialBytes);
+    this.#partialBytes = wanted;
+  }
+
+  #take(count: number): Buffer {
+    const start = this.#position;
+    this.#position += count;
+    return this.#chunk.subarray(start, this.#position);
+  }
+
+  #finish(frame: Buffer): Buffer {
+    this.#lengthBytes = 0;
+    this.#length = 0;
+    this.#partial = EMPTY;
+    this.#partialBytes = 0;
+    return frame;
+  }
+
+  /** Lets go of a chunk that was used up, so that an idle connection does not hold its last read. */
+  #release(): undefined {
+    this.#chunk = EMPTY;
+    this.#position = 0;
+    return undefined;
+  }
+}
