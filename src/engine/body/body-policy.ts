@@ -1,0 +1,90 @@
+import { type HeaderList, headerValues } from '../http.ts';
+import { isJsonType, readMediaType } from './media-type.ts';
+
+/*
+ * Which bodies are asked for. Asking costs: the proxy holds the message back until it has the body. Not asking is a
+ * decision not to look, so on the request side doubt asks.
+ */
+
+/** Media types whose content is binary by definition: there is no text in them that an application would take. */
+const binaryTopLevelTypes: ReadonlySet<string> = new Set(['image', 'video', 'audio', 'font']);
+const binaryTypes: ReadonlySet<string> = new Set([
+  'application/zip',
+  'application/x-zip-compressed',
+  'application/gzip',
+  'application/x-gzip',
+  'application/x-tar',
+  'application/x-gtar',
+  'application/x-7z-compressed',
+  'application/x-rar-compressed',
+  'application/vnd.rar',
+  'application/x-bzip',
+  'application/x-bzip2',
+  'application/x-xz',
+  'application/x-lzip',
+  'application/zstd',
+  'application/java-archive',
+  'application/wasm',
+  'application/vnd.ms-fontobject',
+  'application/x-font-ttf',
+  'application/x-font-woff',
+]);
+
+/**
+ * Whether content of this type is binary by definition. Not so: SVG, which is XML; `application/octet-stream`, which
+ * says nothing; PDF, which carries text.
+ */
+export function isBinaryType(essence: string): boolean {
+  if (essence.endsWith('+xml') || essence.endsWith('+json')) return false;
+  const slash = essence.indexOf('/');
+  return (
+    binaryTopLevelTypes.has(essence.slice(0, slash)) ||
+    binaryTypes.has(essence) ||
+    essence.endsWith('+zip') ||
+    essence === 'application/grpc' ||
+    essence.startsWith('application/grpc+')
+  );
+}
+
+/**
+ * Whether the engine will look at the body of this request. The method does not matter.
+ *
+ * @param declaredSize size in bytes as the door learned it; 0 and undefined say nothing (HAProxy's `req.body_size`
+ *   is 0 for an unknown size too)
+ * @param limitBytes DD_APPSEC_BODY_PARSING_SIZE_LIMIT
+ */
+export function wantsRequestBody(
+  headers: HeaderList,
+  declaredSize: number | undefined,
+  limitBytes: number,
+): boolean {
+  if (limitBytes <= 0 || isBodyless(headers, declaredSize)) return false;
+  const { essence } = readMediaType(headers);
+  return essence === undefined || !isBinaryType(essence);
+}
+
+/** Whether the engine will look at the body of this response: JSON only. */
+export function wantsResponseBody(
+  headers: HeaderList,
+  status: number,
+  limitBytes: number,
+  requestMethod: string | undefined,
+): boolean {
+  if (limitBytes <= 0 || requestMethod === 'HEAD') return false;
+  if (status < 200 || status === 204 || status === 304) return false;
+  if (saysZero(headerValues(headers, 'content-length'))) return false;
+  return readMediaType(headers).essences.some(isJsonType);
+}
+
+/** RFC 9112, 6.3: a request has a body when Content-Length or Transfer-Encoding says so. */
+function isBodyless(headers: HeaderList, declaredSize: number | undefined): boolean {
+  if (declaredSize !== undefined && declaredSize > 0) return false;
+  if (headerValues(headers, 'transfer-encoding').length > 0) return false;
+  const lengths = headerValues(headers, 'content-length');
+  return lengths.length === 0 || saysZero(lengths);
+}
+
+/** Fields that are malformed or disagree say nothing. */
+function saysZero(lengths: readonly string[]): boolean {
+  return lengths.length > 0 && lengths.every((length) => /^\s*0+\s*$/.test(length));
+}

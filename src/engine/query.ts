@@ -1,0 +1,61 @@
+/**
+ * The parameters of a request target, as a server would read them.
+ *
+ * What is in doubt stays in the value, where it is inspected: a fragment, `;` (no separator, as in the URL standard),
+ * escapes that do not decode.
+ */
+
+/** Values by name, in the order received. Without a prototype: `__proto__` is a legal name. */
+export type Parameters = Record<string, string[]>;
+
+/**
+ * Reads what follows the first `?`, whatever form the target has (RFC 9112, 3.2). Empty when there is no query.
+ * Never throws.
+ */
+export function parseQuery(target: string): Parameters {
+  const mark = target.indexOf('?');
+  return mark === -1 ? Object.create(null) : parseUrlEncoded(target, mark + 1);
+}
+
+/**
+ * `application/x-www-form-urlencoded` as the URL standard parses it: `+` is a space, a name without `=` has the
+ * value '', bad escapes stay as they are beside good ones, bytes that are no UTF-8 become U+FFFD.
+ */
+export function parseUrlEncoded(text: string, from = 0): Parameters {
+  const parameters: Parameters = Object.create(null);
+  let start = from;
+  while (start < text.length) {
+    const ampersand = text.indexOf('&', start);
+    const end = ampersand === -1 ? text.length : ampersand;
+    if (end > start) addPair(parameters, text.slice(start, end));
+    start = end + 1;
+  }
+  return parameters;
+}
+
+/** Percent-escapes and `+` decoded, as far as they decode. Never throws. */
+export function decodeUrlEncoded(text: string): string {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+  return decodePercent(spaced);
+}
+
+/** Percent-escapes decoded, as far as they decode. Never throws. */
+export function decodePercent(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // The lenient decoder of the URL standard. What would end the value or change it is escaped first.
+    const escaped = text.replaceAll('&', '%26').replaceAll('+', '%2B');
+    return new URLSearchParams(`=${escaped}`).get('') ?? text;
+  }
+}
+
+function addPair(parameters: Parameters, pair: string): void {
+  const equals = pair.indexOf('=');
+  const name = decodeUrlEncoded(equals === -1 ? pair : pair.slice(0, equals));
+  const value = equals === -1 ? '' : decodeUrlEncoded(pair.slice(equals + 1));
+  const values = parameters[name];
+  if (values === undefined) parameters[name] = [value];
+  else values.push(value);
+}

@@ -1,0 +1,228 @@
+import type { WafValue } from './waf-value.ts';
+
+/*
+ * libddwaf's binding looks at a part of what it is given and says nothing about the rest (measured on
+ * @datadog/native-appsec 11.0.3, and held by test/engine/waf/fit.test.ts):
+ *
+ *   strings and keys    the first 4,096 bytes of UTF-8
+ *   objects and arrays  the first 256 entries
+ *   depth               18 containers inside each other, below the address
+ *
+ * An attacker needs only to write past these marks. So values that reach beyond them are reshaped, without losing
+ * anything: long strings become lists of overlapping pieces, wide containers become groups, deep subtrees and long
+ * keys move up into a list beside the rest. Whatever fits is returned as it is.
+ *
+ * No walk here recurses further than the 18 levels.
+ */
+
+export interface Fitted {
+  /** The same reference that was given when nothing had to change. */
+  readonly value: WafValue;
+  /** True when the value was larger than the bounds on total work, so that its end is missing. */
+  readonly truncated: boolean;
+}
+
+/** What the binding looks at. */
+export const wafLimits = { stringBytes: 4096, containerEntries: 256, containerDepth: 18 } as const;
+
+/**
+ * Bounds on one value. libddwaf spends about 0.5 µs per value and its time budget is 10 ms, so these lie far beyond
+ * what it would ever get to see; they only keep the conversion from holding the thread.
+ */
+export const fitBounds = { nodes: 200_000, stringUnits: 16 * 1024 * 1024 } as const;
+
+/** Repeated at each seam, so that an attack up to this length is whole in one of the two pieces. */
+export const pieceOverlapUnits = 256;
+
+/** A UTF-16 unit becomes at most three bytes of UTF-8. */
+const surelyShortUnits = Math.floor(wafLimits.stringBytes / 3);
+/** Hoisted values lie below the root, the list of hoisted values and at most two levels of groups of that list. */
+const hoistLevel = 4;
+const restKey = '(more)';
+
+/** Reshapes a value so that the binding sees all of it. Never throws, takes time linear in the size. */
+export function fit(value: WafValue): Fitted {
+  if (new Inspection().fits(value, 0)) return { value, truncated: false };
+  return new Reshaping().run(value);
+}
+
+/** One walk that allocates nothing per value. */
+class Inspection {
+  #nodes = 0;
+  #units = 0;
+
+  /** `level` counts the containers around the value. */
+  fits(value: WafValue, level: number): boolean {
+    this.#nodes += 1;
+    if (typeof value === 'string') return this.#stringFits(value);
+    if (typeof value !== 'object' || value === null) return true;
+    if (level >= wafLimits.containerDepth || this.#nodes > fitBounds.nodes) return false;
+    if (Array.isArray(value)) {
+      if (value.length > wafLimits.containerEntries) return false;
+      for (const item of value as readonly WafValue[]) if (!this.fits(item, level + 1)) return false;
+      return true;
+    }
+    const record = value as Readonly<Record<string, WafValue>>;
+    let entries = 0;
+    for (const key in record) {
+      entries += 1;
+      if (entries > wafLimits.containerEntries || !this.#stringFits(key)) return false;
+      const item = record[key];
+      if (item !== undefined && !this.fits(item, level + 1)) return false;
+    }
+    return true;
+  }
+
+  #stringFits(text: string): boolean {
+    this.#units += text.length;
+    return this.#units <= fitBounds.stringUnits && isShort(text);
+  }
+}
+
+class Reshaping {
+  #nodes = 0;
+  #units = 0;
+  #truncated = false;
+  /** Values whose place was too deep, and the pieces of long keys. Grows while it is read. */
+  readonly #hoisted: WafValue[] = [];
+
+  run(value: WafValue): Fitted {
+    const root = this.#build(value, 0);
+    const rest: WafValue[] = [];
+    // Building a hoisted value may hoist further ones.
+    for (let index = 0; index < this.#hoisted.length && !this.#isSpent(); index += 1) {
+      rest.push(this.#build(this.#hoisted[index] ?? null, hoistLevel));
+    }
+    return { value: rest.length === 0 ? root : withRest(root, inGroups(rest)), truncated: this.#truncated };
+  }
+
+  #build(value: WafValue, level: number): WafValue {
+    this.#nodes += 1;
+    if (typeof value === 'string') return this.#buildString(value, level);
+    if (typeof value !== 'object' || value === null) return value;
+    if (level + levelsOf(value) > wafLimits.containerDepth) {
+      this.#hoisted.push(value);
+      return null;
+    }
+    return Array.isArray(value)
+      ? this.#buildArray(value as readonly WafValue[], level)
+      : this.#buildObject(value as Readonly<Record<string, WafValue>>, level);
+  }
+
+  #buildString(text: string, level: number): WafValue {
+    const room = fitBounds.stringUnits - this.#units;
+    if (text.length > room) this.#truncated = true;
+    const kept = text.length > room ? text.slice(0, room) : text;
+    this.#units += kept.length;
+    if (isShort(kept)) return kept;
+    const pieces = inGroups(piecesOf(kept));
+    if (level + levelsOf(pieces) + 1 <= wafLimits.containerDepth) return pieces;
+    // Already counted.
+    this.#units -= kept.length;
+    this.#hoisted.push(kept);
+    return null;
+  }
+
+  #buildArray(items: readonly WafValue[], level: number): WafValue {
+    const childLevel = level + levelsOf(items);
+    const built: WafValue[] = [];
+    for (const item of items) {
+      if (this.#isSpent()) break;
+      built.push(this.#build(item, childLevel));
+    }
+    return inGroups(built);
+  }
+
+  #buildObject(record: Readonly<Record<string, WafValue>>, level: number): WafValue {
+    const keys = Object.keys(record);
+    const isWide = keys.length > wafLimits.containerEntries;
+    const childLevel = level + levelsOf(record);
+    const first: Record<string, WafValue> = Object.create(null);
+    const rest: Record<string, WafValue>[] = [];
+    let target = first;
+    // One entry stays free for the rest, one more for what the root may have to hold.
+    let room = wafLimits.containerEntries - (isWide ? 2 : 0);
+    for (const key of keys) {
+      if (this.#isSpent()) break;
+      if (room === 0) {
+        target = Object.create(null);
+        rest.push(target);
+        room = wafLimits.containerEntries;
+      }
+      room -= 1;
+      this.#units += key.length;
+      if (!isShort(key)) this.#hoistKey(key);
+      target[key] = this.#build(record[key] ?? null, childLevel);
+    }
+    return rest.length === 0 ? first : withRest(first, inGroups(rest));
+  }
+
+  /** The pieces of a long key, both as keys and as values: rules look at the one or at the other. */
+  #hoistKey(key: string): void {
+    const pieces: Record<string, WafValue> = Object.create(null);
+    for (const piece of piecesOf(key)) pieces[piece] = piece;
+    this.#hoisted.push(pieces);
+  }
+
+  #isSpent(): boolean {
+    if (this.#nodes < fitBounds.nodes && this.#units < fitBounds.stringUnits) return false;
+    this.#truncated = true;
+    return true;
+  }
+}
+
+function isShort(text: string): boolean {
+  if (text.length <= surelyShortUnits) return true;
+  return text.length <= wafLimits.stringBytes && Buffer.byteLength(text) <= wafLimits.stringBytes;
+}
+
+function piecesOf(text: string): string[] {
+  const isAscii = Buffer.byteLength(text) === text.length;
+  const size = isAscii ? wafLimits.stringBytes : surelyShortUnits;
+  const pieces: string[] = [];
+  let start = 0;
+  while (start + size < text.length) {
+    pieces.push(text.slice(start, start + size));
+    start += size - pieceOverlapUnits;
+  }
+  pieces.push(text.slice(start));
+  return pieces;
+}
+
+/** Balanced groups of at most 256, of as many levels as it takes. */
+function inGroups(items: readonly WafValue[]): readonly WafValue[] {
+  let groups = items;
+  while (groups.length > wafLimits.containerEntries) {
+    const next: WafValue[] = [];
+    for (let start = 0; start < groups.length; start += wafLimits.containerEntries) {
+      next.push(groups.slice(start, start + wafLimits.containerEntries));
+    }
+    groups = next;
+  }
+  return groups;
+}
+
+/** How many containers inside each other the entries of this one will lie in, itself included. */
+function levelsOf(value: WafValue): number {
+  if (Array.isArray(value)) return groupLevels(value.length);
+  const width = Object.keys(value as object).length;
+  if (width <= wafLimits.containerEntries) return 1;
+  return 2 + groupLevels(Math.ceil(width / wafLimits.containerEntries));
+}
+
+function groupLevels(count: number): number {
+  let levels = 1;
+  for (let left = count; left > wafLimits.containerEntries; left /= wafLimits.containerEntries) levels += 1;
+  return levels;
+}
+
+/** Objects keep their entries in place, so that rules which name a key still find it. */
+function withRest(root: WafValue, rest: readonly WafValue[]): WafValue {
+  if (typeof root !== 'object' || root === null || Array.isArray(root)) return [root, rest];
+  const record = root as Record<string, WafValue>;
+  if (Object.keys(record).length >= wafLimits.containerEntries) return [root, rest];
+  let key = restKey;
+  while (key in record) key += '.';
+  record[key] = rest;
+  return record;
+}
