@@ -254,12 +254,9 @@ export class AgentConnection {
     const { streamId, frameId, payload } = frame;
     if (!frame.fin)
       throw new SpopError('SPOP_FRAGMENTED', 'NOTIFY without FIN; fragmentation is not supported');
-    if (streamId === 0 || frameId === 0) {
-      throw new SpopError(
-        'SPOP_BAD_FRAME_IDS',
-        `NOTIFY with stream-id ${streamId}, frame-id ${frameId}; 0 is reserved`,
-      );
-    }
+    // A stream-id of 0 is in order: HAProxy up to 3.0 counts the streams of a process from there.
+    if (frameId === 0)
+      throw new SpopError('SPOP_BAD_FRAME_IDS', `NOTIFY of stream-id ${streamId} with frame-id 0`);
     const key = keyOf(streamId, frameId);
     if (this.#waiting.has(key)) {
       throw new SpopError(

@@ -105,7 +105,8 @@ export const SPOP_ERRORS = {
   },
   SPOP_BAD_FRAME_IDS: {
     status: StatusCode.INVALID,
-    sentence: 'A NOTIFY has a stream-id or frame-id of 0, or a HELLO or DISCONNECT has one other than 0.',
+    sentence:
+      'A NOTIFY has a frame-id of 0, or a HELLO or DISCONNECT has a stream-id or frame-id other than 0.',
   },
   SPOP_DUPLICATE_FRAME_ID: {
     status: StatusCode.INVALID,
