@@ -17,6 +17,8 @@ export interface RequestHead {
   readonly peerPort: number | undefined;
   /** Whether the client reached the proxy over TLS. */
   readonly https: boolean;
+  /** Size of the body in bytes as the door learned it besides the headers; undefined when it did not. */
+  readonly declaredBodySize: number | undefined;
 }
 
 export interface ResponseHead {

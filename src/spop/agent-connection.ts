@@ -22,6 +22,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { type Action, writeAction } from './actions.ts';
+import type { AgentEvent, EndOfStream } from './agent-event.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
 import { decodeFrame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
@@ -50,32 +51,6 @@ export interface AgentConnectionOptions {
   readonly maxFrameSize?: number;
   /** Answer health checks with AGENT-DISCONNECT, so that HAProxy takes this server out. Default false. */
   readonly refuseHealthchecks?: boolean;
-}
-
-export type AgentEvent =
-  /** The handshake succeeded; `negotiated` is what we answered. */
-  | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
-  /** A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`. */
-  | {
-      readonly kind: 'notify';
-      readonly streamId: Uint64;
-      readonly frameId: Uint64;
-      readonly payload: Buffer;
-    }
-  /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */
-  | { readonly kind: 'healthcheck'; readonly refused: boolean }
-  /** HAProxy says goodbye, and was answered; closed. Status 0 is normal, 2 is its idle time-out. */
-  | { readonly kind: 'disconnect'; readonly status: number; readonly message: string }
-  /** The peer broke the protocol, and was told; closed. */
-  | { readonly kind: 'error'; readonly error: SpopError };
-
-/** How a byte stream ended: between two frames, or in the middle of one. */
-export interface EndOfStream {
-  readonly truncated: boolean;
-  /** Bytes of the frame that was cut off. */
-  readonly pendingBytes: number;
-  /** NOTIFYs that will get no answer any more. */
-  readonly inFlight: number;
 }
 
 export class AgentConnection {

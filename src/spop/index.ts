@@ -42,11 +42,10 @@ export {
 export {
   AgentConnection,
   type AgentConnectionOptions,
-  type AgentEvent,
   DEFAULT_MAX_FRAME_SIZE,
-  type EndOfStream,
   MAX_MAX_FRAME_SIZE,
 } from './agent-connection.ts';
+export type { AgentEvent, EndOfStream } from './agent-event.ts';
 export { ByteReader } from './byte-reader.ts';
 export { ByteWriter } from './byte-writer.ts';
 export {

@@ -1,0 +1,58 @@
+/*
+ * Names shared with haproxyconf/ and lua/, and with Datadog's published configuration. A change here is a change
+ * there, and a new version of the configuration.
+ */
+
+/** The version that haproxyconf/ sends in the argument `conf_version`. */
+export const configurationVersion = '1.0.0';
+
+export const messageNames = {
+  requestHeaders: 'http-request-headers-msg',
+  requestBody: 'http-request-body-msg',
+  responseHeaders: 'http-response-headers-msg',
+  responseBody: 'http-response-body-msg',
+} as const;
+
+export type MessageName = (typeof messageNames)[keyof typeof messageNames];
+
+/** Arguments of the messages. Those after `timeout` are known to our own configuration only. */
+export const argumentNames = {
+  ip: 'ip',
+  ipPort: 'ip_port',
+  method: 'method',
+  path: 'path',
+  headers: 'headers',
+  https: 'https',
+  /** Time to live of the transaction, as HAProxy writes durations. */
+  timeout: 'timeout',
+  body: 'body',
+  spanId: 'span_id',
+  status: 'status',
+  /** HAProxy's `req.body_size` or `res.body_size`: the declared length, 0 when unknown. */
+  bodySize: 'body_size',
+  configurationVersion: 'conf_version',
+} as const;
+
+/** Variables that the agent sets: scope `txn`, and HAProxy puts the prefix `dd.` before them. */
+export const variableNames = {
+  /** Identity of the transaction, to be handed back with every later message. */
+  spanId: 'span_id',
+  /** Send the request body; in Datadog's configuration also: send the response body. */
+  requestBody: 'request_body',
+  /** Send the response body. */
+  responseBody: 'response_body',
+  /** The Lua action must answer with `status`, `headers` and `body`. */
+  blocked: 'blocked',
+  status: 'status',
+  /** `Name: value` lines, each ended by LF. */
+  headers: 'headers',
+  body: 'body',
+  /** `pass`, `report`, `block` or `redirect`. */
+  verdict: 'verdict',
+  /** Ids of the rules that matched so far, separated by commas. */
+  ruleIds: 'rule_ids',
+  /** For a person or a log: the trace in Datadog's console. */
+  traceId: 'trace_id',
+  /** A prefix: `x-datadog-trace-id` travels as `tracing_x_datadog_trace_id`. */
+  tracingPrefix: 'tracing_',
+} as const;

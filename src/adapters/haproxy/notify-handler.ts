@@ -1,0 +1,159 @@
+import type { BlockPages } from '../../engine/block-page.ts';
+import type { Engine } from '../../engine/engine.ts';
+import type { HeaderList } from '../../engine/http.ts';
+import type { Analysis } from '../../engine/transaction.ts';
+import { type Action, decodeMessages, type SpoeMessage } from '../../spop/index.ts';
+import { argumentNames, configurationVersion, messageNames, variableNames } from './contract.ts';
+import { MessageArguments } from './message-arguments.ts';
+import { boolean, planActions } from './set-var.ts';
+
+/** What the handler tells about its work; for logs and metrics. Must not throw. */
+export interface NotifyObserver {
+  message(name: string): void;
+  /** Contained: the message is answered all the same. */
+  failed(message: string, cause: unknown): void;
+  unknownMessage(name: string): void;
+  /** An argument was malformed and used as far as it went. */
+  malformed(message: string, cause: Error): void;
+  configurationMismatch(theirs: string, ours: string): void;
+  /** The operator's block page did not fit into a frame; the built-in one, or none, was sent. */
+  pageSubstituted(maxActionsBytes: number): void;
+  /** Variables that did not fit into the frame. */
+  variablesDropped(names: readonly string[]): void;
+}
+
+/** State while the messages of one NOTIFY are worked off. */
+interface Progress {
+  analysis: Analysis | undefined;
+  bodyOf: 'request' | 'response' | undefined;
+  announcesIdentity: boolean;
+}
+
+/**
+ * NOTIFY payload in, actions out: one answer for all messages of the frame. Synchronous unless a body needs
+ * decompression. Whatever goes wrong with one message is contained there; only a payload that is not a list of
+ * messages throws (SpopError), for then the connection itself is out of step.
+ */
+export class NotifyHandler {
+  readonly #engine: Engine;
+  readonly #pages: BlockPages;
+  readonly #observer: NotifyObserver;
+  readonly #defaultTimeToLiveMs: number;
+
+  constructor(engine: Engine, pages: BlockPages, observer: NotifyObserver, defaultTimeToLiveMs: number) {
+    this.#engine = engine;
+    this.#pages = pages;
+    this.#observer = observer;
+    this.#defaultTimeToLiveMs = defaultTimeToLiveMs;
+  }
+
+  /**
+   * @param maxActionsBytes room for the encoded actions in the ACK.
+   * @throws SpopError when `payload` is not a list of messages.
+   */
+  handle(payload: Buffer, maxActionsBytes: number): Action[] | Promise<Action[]> {
+    const messages = decodeMessages(payload);
+    const progress: Progress = { analysis: undefined, bodyOf: undefined, announcesIdentity: false };
+    const pending = this.#workOff(messages, 0, progress);
+    return pending === undefined
+      ? this.#answer(progress, maxActionsBytes)
+      : pending.then(() => this.#answer(progress, maxActionsBytes));
+  }
+
+  /** Returns a promise as soon as one message needs time, undefined when none did. */
+  #workOff(messages: readonly SpoeMessage[], start: number, progress: Progress): Promise<void> | undefined {
+    for (let index = start; index < messages.length; index += 1) {
+      const message = messages[index];
+      if (message === undefined) break;
+      try {
+        const analysis = this.#analyse(message, progress);
+        if (analysis instanceof Promise) {
+          return analysis
+            .then(
+              (done) => this.#conclude(progress, done),
+              (cause: unknown) => this.#observer.failed(message.name, cause),
+            )
+            .then(() => this.#workOff(messages, index + 1, progress));
+        }
+        this.#conclude(progress, analysis);
+      } catch (cause) {
+        this.#observer.failed(message.name, cause);
+      }
+    }
+    return undefined;
+  }
+
+  #conclude(progress: Progress, analysis: Analysis | undefined): void {
+    if (analysis !== undefined) progress.analysis = analysis;
+  }
+
+  #analyse(message: SpoeMessage, progress: Progress): Analysis | Promise<Analysis> | undefined {
+    this.#observer.message(message.name);
+    const args = new MessageArguments(message);
+    // Messages of one NOTIFY belong together, although the second cannot know the identity yet.
+    const id = args.spanId() ?? progress.analysis?.transaction.id;
+    const timeToLiveMs = args.timeToLiveMs() ?? this.#defaultTimeToLiveMs;
+    const analysis = this.#dispatch(message.name, args, id, timeToLiveMs, progress);
+    for (const problem of args.problems) this.#observer.malformed(message.name, problem);
+    return analysis;
+  }
+
+  #dispatch(
+    name: string,
+    args: MessageArguments,
+    id: string | undefined,
+    timeToLiveMs: number,
+    progress: Progress,
+  ): Analysis | Promise<Analysis> | undefined {
+    switch (name) {
+      case messageNames.requestHeaders:
+        this.#checkConfiguration(args);
+        progress.bodyOf = 'request';
+        progress.announcesIdentity = true;
+        return this.#engine.requestHeaders(args.requestHead(), timeToLiveMs);
+      case messageNames.requestBody:
+        progress.bodyOf = undefined;
+        progress.announcesIdentity ||= id === undefined;
+        return this.#engine.requestBody(id, args.bodyChunk(), timeToLiveMs);
+      case messageNames.responseHeaders:
+        progress.bodyOf = 'response';
+        progress.announcesIdentity ||= id === undefined;
+        return this.#engine.responseHeaders(id, args.responseHead(), timeToLiveMs);
+      case messageNames.responseBody:
+        progress.bodyOf = undefined;
+        progress.announcesIdentity ||= id === undefined;
+        return this.#engine.responseBody(id, args.bodyChunk(), timeToLiveMs);
+      default:
+        this.#observer.unknownMessage(name);
+        return undefined;
+    }
+  }
+
+  #checkConfiguration(args: MessageArguments): void {
+    const theirs = args.text(argumentNames.configurationVersion);
+    if (theirs !== undefined && theirs !== configurationVersion) {
+      this.#observer.configurationMismatch(theirs, configurationVersion);
+    }
+  }
+
+  #answer(progress: Progress, maxActionsBytes: number): Action[] {
+    const { analysis, bodyOf, announcesIdentity } = progress;
+    if (analysis === undefined) return neutralActions();
+    const propagation: HeaderList = announcesIdentity
+      ? analysis.transaction.trace.propagation(analysis.transaction)
+      : [];
+    const plan = planActions(
+      { analysis, bodyOf, announcesIdentity, propagation },
+      this.#pages,
+      maxActionsBytes,
+    );
+    if (plan.pageSubstituted) this.#observer.pageSubstituted(maxActionsBytes);
+    if (plan.dropped.length > 0) this.#observer.variablesDropped(plan.dropped);
+    return plan.actions;
+  }
+}
+
+/** For a NOTIFY that led to nothing: HAProxy 3.1.0 waits for its time-out on an ACK without an action. */
+export function neutralActions(): Action[] {
+  return [boolean(variableNames.requestBody, false), boolean(variableNames.responseBody, false)];
+}

@@ -1,0 +1,160 @@
+import { lstatSync, unlinkSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type SpopError, StatusCode } from '../../spop/index.ts';
+import { Connection, type ConnectionOptions, type NotifyAnswerer } from './connection.ts';
+import { neutralActions } from './notify-handler.ts';
+
+export type ListenAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly socketPath: string };
+
+export interface SpopServerOptions extends ConnectionOptions {
+  readonly maxConnections: number;
+}
+
+/** Told what happens on the sockets. Must not throw. */
+export interface ServerObserver {
+  connected?(): void;
+  /** More connections than allowed. */
+  refused?(): void;
+  hello?(maxFrameSizeBytes: number, engineId: string | undefined): void;
+  disconnected?(status: number, message: string): void;
+  /** The peer broke the protocol and was told. */
+  protocolError?(error: SpopError): void;
+  /** The stream ended inside a frame. */
+  truncatedFrame?(pendingBytes: number): void;
+  timedOut?(which: 'hello' | 'idle'): void;
+  socketError?(cause: Error): void;
+  /** Our mistake, contained: the frame was acknowledged without analysis. */
+  frameFailed?(cause: unknown): void;
+}
+
+/** How often a draining server looks for connections that have become idle. */
+const drainPollMs = 50;
+
+/** An ACK must have reached HAProxy before the goodbye does: 3.1.0 forgets it otherwise. */
+const quietBeforeGoodbyeMs = 100;
+
+export class SpopServer {
+  readonly #options: SpopServerOptions;
+  readonly #answerer: NotifyAnswerer;
+  readonly #observer: ServerObserver;
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  #draining = false;
+
+  constructor(options: SpopServerOptions, answerer: NotifyAnswerer, observer: ServerObserver = {}) {
+    this.#options = options;
+    this.#answerer = answerer;
+    this.#observer = observer;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  get inFlight(): number {
+    let frames = 0;
+    for (const connection of this.#connections) frames += connection.inFlight;
+    return frames;
+  }
+
+  /**
+   * Resolves with where it listens, for instance `127.0.0.1:3000`.
+   * Rejects with Node's error (`code` EADDRINUSE, EACCES, ENOTFOUND, …).
+   */
+  async listen(address: ListenAddress): Promise<string> {
+    if ('socketPath' in address) await removeStaleSocket(address.socketPath);
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen('socketPath' in address ? { path: address.socketPath } : address, () => {
+        this.#server.off('error', reject);
+        // Accepting can fail for want of descriptors; those that are open go on.
+        this.#server.on('error', (cause) => this.#observer.socketError?.(cause));
+        resolve();
+      });
+    });
+    return describeAddress(this.#server.address());
+  }
+
+  /**
+   * Leaves without losing a message: health checks fail from now on, messages are served on. After `graceMs`, HAProxy
+   * has had time to notice: connections are said goodbye to as they become idle, and the listener closes. Resolves
+   * when none is left, at the latest after `deadlineMs`.
+   */
+  async drain(graceMs: number, deadlineMs: number): Promise<void> {
+    const deadlineAtMs = performance.now() + deadlineMs;
+    this.#draining = true;
+    for (const connection of this.#connections) connection.refuseHealthchecks();
+    await delay(Math.min(graceMs, deadlineMs));
+    this.#server.close();
+    while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
+      this.#sayGoodbyeToIdle();
+      await delay(drainPollMs);
+    }
+    this.close();
+  }
+
+  /** At once. */
+  close(): void {
+    this.#server.close();
+    for (const connection of this.#connections) {
+      connection.disconnect(StatusCode.NORMAL, 'shutting down');
+      connection.destroy();
+    }
+  }
+
+  #sayGoodbyeToIdle(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#connections) {
+      if (connection.inFlight > 0 || nowMs - connection.lastAckAtMs < quietBeforeGoodbyeMs) continue;
+      connection.disconnect(StatusCode.NORMAL, 'shutting down');
+    }
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#connections.size >= this.#options.maxConnections) {
+      this.#observer.refused?.();
+      socket.destroy();
+      return;
+    }
+    this.#observer.connected?.();
+    const connection = new Connection(
+      socket,
+      this.#options,
+      this.#answerer,
+      neutralActions,
+      this.#observer,
+      this.#draining,
+    );
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
+  }
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+function describeAddress(address: AddressInfo | string | null): string {
+  if (address === null) return 'nowhere';
+  if (typeof address === 'string') return address;
+  return address.family === 'IPv6'
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+}
+
+/** A socket file that nobody answers on is left from a process that was killed. A live one stays: listening fails. */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (!alive) unlinkSync(path);
+}

@@ -1,0 +1,33 @@
+import { type Config, type Setting, type SettingName, settingNames, settings } from './settings.ts';
+
+/** A setting has a value that is not allowed. The message names it, the value and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Values of flags by setting, as text. */
+export type FlagValues = Readonly<Partial<Record<SettingName, string>>>;
+
+/**
+ * Flags win over the environment; an empty variable counts as unset.
+ * @throws ConfigError for the first value that is not allowed.
+ */
+export function readConfig(flags: FlagValues, environment: NodeJS.ProcessEnv): Config {
+  const entries = settingNames.map((name) => {
+    const setting: Setting<unknown, unknown> = settings[name];
+    const flag = flags[name];
+    if (flag !== undefined) return [name, parsed(setting, flag, `--${setting.flag}`)];
+    const variable = environment[setting.env];
+    if (variable !== undefined && variable !== '') return [name, parsed(setting, variable, setting.env)];
+    return [name, setting.defaultValue];
+  });
+  return Object.freeze(Object.fromEntries(entries)) as Config;
+}
+
+function parsed(setting: Setting<unknown, unknown>, value: string, givenAs: string): unknown {
+  const result = setting.parser.parse(value);
+  if (result === undefined) {
+    throw new ConfigError(`${givenAs}: '${value}' is not allowed; it must be ${setting.parser.allowed}`);
+  }
+  return result;
+}

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
+import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
+import { Engine, type EngineOptions } from '../engine/engine.ts';
+import { QueryObfuscator } from '../engine/query-obfuscator.ts';
+import { RulesetError, Waf } from '../engine/waf/waf.ts';
+import type { Config } from './settings.ts';
+
+/** A file that a setting names cannot be used. The message names setting, file and reason. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+}
+
+/**
+ * The WAF with the ruleset that the configuration asks for.
+ * @throws RulesetError naming file and reason.
+ */
+export function loadWaf(config: Config): Waf {
+  const path = config.rulesPath ?? recommendedRulesPath();
+  const defaults = obfuscationDefaults();
+  return Waf.load(readRuleset(path), path, {
+    obfuscatorKeyRegex: config.obfuscatorKeyRegex ?? defaults.keyRegex,
+    obfuscatorValueRegex: config.obfuscatorValueRegex ?? defaults.valueRegex,
+  });
+}
+
+export function loadQueryObfuscator(config: Config): QueryObfuscator {
+  return new QueryObfuscator(config.queryStringRegex ?? obfuscationDefaults().queryStringRegex);
+}
+
+/** @throws StartError when a template cannot be read, or can never fit into a frame. */
+export function loadBlockPages(config: Config): BlockPages {
+  const templates: BlockPageTemplates = {
+    html: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML', config.blockedTemplateHtmlPath),
+    json: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON', config.blockedTemplateJsonPath),
+  };
+  const pages = new BlockPages(templates);
+  if (pages.largestPageBytes > config.maxFrameSizeBytes) {
+    throw new StartError(
+      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ` +
+        `${config.maxFrameSizeBytes} (DD_HAPROXY_SPOA_MAX_FRAME_SIZE): make the page smaller`,
+    );
+  }
+  return pages;
+}
+
+export function createEngine(
+  config: Config,
+  waf: Waf,
+  more: Pick<EngineOptions, 'tracer' | 'observers'>,
+): Engine {
+  return new Engine({
+    waf,
+    wafTimeoutUs: config.wafTimeoutUs,
+    bodyLimitBytes: config.bodyLimitBytes,
+    maxDecompressedBytes: config.maxDecompressedBytes,
+    clientIpHeader: config.clientIpHeader,
+    maxLiveTransactions: config.maxLiveTransactions,
+    reportsPerSecond: config.reportsPerSecond,
+    ...more,
+  });
+}
+
+function readRuleset(path: string): object {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+  let ruleset: unknown;
+  try {
+    ruleset = JSON.parse(text);
+  } catch (cause) {
+    throw new RulesetError(path, `is not JSON: ${reasonOf(cause)}`, { cause });
+  }
+  if (typeof ruleset !== 'object' || ruleset === null || Array.isArray(ruleset)) {
+    throw new RulesetError(path, 'must be a JSON object with `rules`');
+  }
+  return ruleset;
+}
+
+function readTemplate(variable: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new StartError(`${variable}: ${path} cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

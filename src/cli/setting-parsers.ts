@@ -1,0 +1,82 @@
+import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
+
+/** Turns the text of a setting into its value. */
+export interface Parser<T> {
+  /** What is allowed, as the end of "must be …". */
+  readonly allowed: string;
+  /** Undefined when `text` is not allowed. */
+  parse(text: string): T | undefined;
+}
+
+export const text: Parser<string> = { allowed: 'text', parse: (value) => value };
+
+/** Go's spellings, as Datadog's libraries read them. */
+export const boolean: Parser<boolean> = {
+  allowed: 'true or false (1, t, 0 and f are understood)',
+  parse(value) {
+    if (/^(1|t|T|TRUE|true|True)$/.test(value)) return true;
+    if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
+    return undefined;
+  },
+};
+
+export function integer(lowest: number, highest: number, unit = ''): Parser<number> {
+  const of = unit === '' ? '' : ` of ${unit}`;
+  return {
+    allowed: `a whole number${of} from ${lowest} to ${highest}`,
+    parse(value) {
+      if (!/^[+-]?\d+$/.test(value)) return undefined;
+      const number = Number(value);
+      return number >= lowest && number <= highest ? number : undefined;
+    },
+  };
+}
+
+export const port: Parser<number> = {
+  ...integer(0, 65_535),
+  allowed: 'a port from 0 to 65535 (0: any free one)',
+};
+
+/** Milliseconds. */
+export const haproxyTime: Parser<number> = {
+  allowed:
+    "a duration as HAProxy writes it: a whole number and us, ms, s, m, h or d (none: ms), for instance '30s'",
+  parse: parseHaproxyTime,
+};
+
+/** Microseconds. A bare number is microseconds too, as in Datadog's libraries. */
+export const wafTimeout: Parser<number> = {
+  allowed: "a duration above zero with us, ms or s (none: microseconds), for instance '10ms'",
+  parse(value) {
+    const match = /^(\d+(?:\.\d+)?)(us|µs|ms|s)?$/.exec(value.trim());
+    if (match === null) return undefined;
+    const factor = match[2] === 's' ? 1_000_000 : match[2] === 'ms' ? 1000 : 1;
+    const durationUs = Math.round(Number(match[1]) * factor);
+    return durationUs > 0 && durationUs <= 60_000_000 ? durationUs : undefined;
+  },
+};
+
+export function oneOf<const T extends string>(...choices: readonly T[]): Parser<T> {
+  return {
+    allowed: `one of ${choices.join(', ')}`,
+    parse: (value) => choices.find((choice) => choice === value),
+  };
+}
+
+/** A regular expression that JavaScript can run; the text itself is the value, for libddwaf compiles it anew. */
+export const regularExpression: Parser<string> = {
+  allowed: 'a regular expression',
+  parse(value) {
+    try {
+      new RegExp(value.replace(/^\(\?i\)/, ''));
+      return value;
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+export const headerName: Parser<string> = {
+  allowed: 'the name of an HTTP header',
+  parse: (value) => (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value) ? value.toLowerCase() : undefined),
+};

@@ -1,0 +1,99 @@
+import type { NotifyObserver } from '../adapters/haproxy/notify-handler.ts';
+import type { ServerObserver } from '../adapters/haproxy/server.ts';
+import { type Logger, throttled } from '../ops/log.ts';
+import type { Metrics } from '../ops/metrics.ts';
+
+/** A message that repeats with every request is said once in so long, with the number held back. */
+const repeatIntervalMs = 10_000;
+
+/** Sockets and frames to metrics and log. */
+export function serverObserver(logger: Logger, metrics: Metrics): ServerObserver {
+  const warnRefused = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
+  );
+  return {
+    connected: () => metrics.connectionsOpened.inc(),
+    refused() {
+      metrics.connectionsRefused.inc();
+      warnRefused();
+    },
+    hello: (maxFrameSize, engineId) => logger.debug({ maxFrameSize, engineId }, 'HAProxy connected'),
+    disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
+    protocolError(error) {
+      metrics.errors.inc({ kind: 'protocol' });
+      logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
+    },
+    truncatedFrame(pendingBytes) {
+      metrics.errors.inc({ kind: 'truncated-frame' });
+      logger.debug({ pendingBytes }, 'connection ended inside a frame');
+    },
+    timedOut(which) {
+      logger.debug({ which }, 'connection timed out');
+    },
+    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
+    frameFailed(cause) {
+      metrics.errors.inc({ kind: 'internal' });
+      logger.error(
+        { err: cause },
+        'a frame could not be analysed and was acknowledged without: please report this',
+      );
+    },
+  };
+}
+
+/** Messages to metrics and log. */
+export function notifyObserver(logger: Logger, metrics: Metrics): NotifyObserver {
+  const once = new Set<string>();
+  const warnOnce = (key: string, details: object, message: string): void => {
+    if (once.has(key) || once.size >= 100) return;
+    once.add(key);
+    logger.warn(details, message);
+  };
+  let lastFailure: unknown;
+  let lastMessage = '';
+  const logFailure = throttled(1000, (more) =>
+    logger.error(
+      { err: lastFailure, spoe_message: lastMessage, more },
+      'a message could not be analysed and was acknowledged without: please report this',
+    ),
+  );
+  return {
+    message: (name) => metrics.messages.inc({ message: metrics.knownMessage(name) }),
+    failed(message, cause) {
+      metrics.errors.inc({ kind: 'internal' });
+      lastFailure = cause;
+      lastMessage = message;
+      logFailure();
+    },
+    unknownMessage(name) {
+      metrics.errors.inc({ kind: 'unknown-message' });
+      warnOnce(
+        `message ${name}`,
+        { spoe_message: name },
+        'unknown SPOE message: HAProxy uses another spoe.cfg?',
+      );
+    },
+    malformed(message, cause) {
+      metrics.errors.inc({ kind: 'malformed-argument' });
+      warnOnce(`malformed ${message}`, { spoe_message: message }, `malformed argument: ${cause.message}`);
+    },
+    configurationMismatch: (theirs, ours) =>
+      warnOnce(
+        `configuration ${theirs}`,
+        { theirs, ours },
+        `HAProxy uses configuration files ${theirs}, this agent comes with ${ours}: see haproxyconf/CHANGELOG.md`,
+      ),
+    pageSubstituted(maxActionsBytes) {
+      metrics.errors.inc({ kind: 'block-page-too-large' });
+      warnOnce(
+        'page',
+        { maxActionsBytes },
+        "the block page does not fit into HAProxy's frame and the built-in one was sent: make it smaller, or raise tune.bufsize",
+      );
+    },
+    variablesDropped(names) {
+      metrics.errors.inc({ kind: 'variables-dropped' });
+      warnOnce('variables', { names }, "variables do not fit into HAProxy's frame: raise tune.bufsize");
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import type { Server } from 'node:http';
+import { messageNames } from '../adapters/haproxy/contract.ts';
+import { NotifyHandler } from '../adapters/haproxy/notify-handler.ts';
+import { SpopServer } from '../adapters/haproxy/server.ts';
+import { watchAgent } from '../datadog/agent-watch.ts';
+import { type DatadogTracing, startDatadogTracing } from '../datadog/tracing.ts';
+import type { QueryObfuscator } from '../engine/query-obfuscator.ts';
+import { Waf } from '../engine/waf/waf.ts';
+import { createHealthServer } from '../ops/health-server.ts';
+import { createLogger, type Logger } from '../ops/log.ts';
+import { Metrics } from '../ops/metrics.ts';
+import { securityLog } from '../ops/security-log.ts';
+import { createEngine, loadBlockPages, loadQueryObfuscator, loadWaf, StartError } from './load-engine.ts';
+import { packageVersion } from './package-info.ts';
+import type { Config } from './settings.ts';
+import { notifyObserver, serverObserver } from './spoa-observers.ts';
+
+/** Runs the SPOA until a signal ends the process. Rejects with an error for the operator when it cannot start. */
+export async function runSpoa(config: Config): Promise<void> {
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat });
+  const metrics = new Metrics(Object.values(messageNames));
+  const version = config.version ?? packageVersion;
+
+  const pages = loadBlockPages(config);
+  const waf = loadWaf(config);
+  logRuleset(logger, waf, config);
+  const queryObfuscator = loadQueryObfuscator(config);
+  const tracing = await startTracing(config, version, waf, queryObfuscator);
+  const engine = createEngine(config, waf, {
+    ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
+    observers: [metrics.observer(), securityLog(logger, queryObfuscator)],
+  });
+  metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engine.liveTransactions);
+
+  const handler = new NotifyHandler(
+    engine,
+    pages,
+    notifyObserver(logger, metrics),
+    config.transactionTimeoutMs,
+  );
+  const server = new SpopServer(config, handler, serverObserver(logger, metrics));
+  metrics.gauge('spop_connections', 'Open SPOP connections.', () => server.connections);
+
+  let ready = false;
+  const health = createHealthServer(version, {
+    ready: () => ready,
+    metrics: async () => ({
+      contentType: metrics.registry.contentType,
+      body: await metrics.registry.metrics(),
+    }),
+  });
+  await listenHealth(health, config);
+  const listening = await listenSpop(server, config);
+  ready = true;
+  logger.info(
+    { version: packageVersion, listening, health: config.healthcheckPort },
+    `listening on ${listening}`,
+  );
+  const stopWatching = tracing === undefined ? () => undefined : watchAgent(config, logger);
+
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) {
+      logger.warn({ signal }, 'second signal: ending at once');
+      process.exit(1);
+    }
+    stopping = true;
+    ready = false;
+    stopWatching();
+    logger.info({ signal, connections: server.connections }, 'draining');
+    const deadline = setTimeout(() => process.exit(0), config.shutdownTimeoutMs);
+    deadline.unref();
+    server
+      .drain(config.shutdownGraceMs, config.shutdownTimeoutMs - flushReserveMs)
+      .then(async () => {
+        engine.drain();
+        await tracing?.flush();
+      })
+      .catch((cause: unknown) => logger.error({ err: cause }, 'draining failed'))
+      .finally(() => {
+        logger.info('stopped');
+        process.exit(0);
+      });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** Of the time to stop, kept for sending the last spans. */
+const flushReserveMs = 2000;
+
+function logRuleset(logger: Logger, waf: Waf, config: Config): void {
+  for (const issue of waf.issues) {
+    logger.warn(
+      { part: issue.part, ids: issue.ids },
+      `ruleset: libddwaf refused ${issue.part}: ${issue.reason}`,
+    );
+  }
+  logger.info(
+    {
+      ruleset: waf.rulesetVersion,
+      rules: waf.loadedRules,
+      libddwaf: Waf.libraryVersion,
+      file: config.rulesPath,
+    },
+    'ruleset loaded',
+  );
+}
+
+async function startTracing(
+  config: Config,
+  version: string,
+  waf: Waf,
+  queryObfuscator: QueryObfuscator,
+): Promise<DatadogTracing | undefined> {
+  if (!config.tracingEnabled) return undefined;
+  return startDatadogTracing({ ...config, version }, { rulesetVersion: waf.rulesetVersion, queryObfuscator });
+}
+
+async function listenHealth(health: Server, config: Config): Promise<void> {
+  const address = { host: config.host, port: config.healthcheckPort };
+  await new Promise<void>((resolve, reject) => {
+    health.once('error', (cause) =>
+      reject(explainListen(cause, 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', address)),
+    );
+    health.listen(address, resolve);
+  });
+}
+
+async function listenSpop(server: SpopServer, config: Config): Promise<string> {
+  const address =
+    config.socketPath === undefined
+      ? { host: config.host, port: config.port }
+      : { socketPath: config.socketPath };
+  try {
+    return await server.listen(address);
+  } catch (cause) {
+    const variable = config.socketPath === undefined ? 'DD_HAPROXY_SPOA_PORT' : 'DD_HAPROXY_SPOA_SOCKET';
+    throw explainListen(cause, variable, address);
+  }
+}
+
+function explainListen(
+  cause: unknown,
+  variable: string,
+  address: { readonly host: string; readonly port: number } | { readonly socketPath: string },
+): StartError {
+  const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const reason =
+    code === 'EADDRINUSE'
+      ? `already in use; stop the other process or set ${variable}`
+      : code === 'EACCES'
+        ? `not permitted; choose another with ${variable}`
+        : code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL'
+          ? 'is no address of this machine; set DD_HAPROXY_SPOA_HOST'
+          : String(cause);
+  return new StartError(`cannot listen on ${where}: ${reason}`, { cause });
+}

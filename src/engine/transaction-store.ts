@@ -1,0 +1,55 @@
+import type { Transaction } from './transaction.ts';
+
+interface Entry {
+  readonly transaction: Transaction;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** setTimeout takes a signed 32-bit number of milliseconds: about 24 days. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/**
+ * The live transactions by id. Bounded: a newcomer beyond the bound ends the oldest, so that clients who never
+ * finish cannot fill the memory.
+ */
+export class TransactionStore {
+  readonly #entries = new Map<string, Entry>();
+  readonly #maxEntries: number;
+
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  find(id: string): Transaction | undefined {
+    return this.#entries.get(id)?.transaction;
+  }
+
+  add(transaction: Transaction, timeToLiveMs: number): void {
+    const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
+    timer.unref();
+    this.#entries.set(transaction.id, { transaction, timer });
+    if (this.#entries.size > this.#maxEntries) this.#oldest()?.end('evicted');
+  }
+
+  /** Called by the transaction's own ending. */
+  remove(transaction: Transaction): void {
+    const entry = this.#entries.get(transaction.id);
+    if (entry?.transaction !== transaction) return;
+    clearTimeout(entry.timer);
+    this.#entries.delete(transaction.id);
+  }
+
+  all(): Transaction[] {
+    return [...this.#entries.values()].map((entry) => entry.transaction);
+  }
+
+  /** Maps keep the order of insertion. */
+  #oldest(): Transaction | undefined {
+    for (const entry of this.#entries.values()) return entry.transaction;
+    return undefined;
+  }
+}

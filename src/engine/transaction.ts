@@ -1,0 +1,218 @@
+import { clientIpOf, requestInput, responseInput } from './addresses.ts';
+import { wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
+import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
+import type { BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
+import type { TransactionTrace } from './trace.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
+import type { WafContext, WafEvent, WafInput, WafResult } from './waf/waf-context.ts';
+
+/*
+ *   begin ──► request headers ──► request body ──► response headers ──► response body ──► ended
+ *                 │                   │                  │                   │
+ *                 └───── block or redirect: ended ───────┴───────────────────┘
+ *
+ * Every step but one may be missing: a door that sends only request headers is complete, and a response whose
+ * request went elsewhere begins a transaction of its own. It ends exactly once: blocked, complete (the last message
+ * that was asked for has been analysed), expired (its time to live), evicted (too many live ones) or drained (the
+ * process stops). Ending disposes of the WAF context and finishes the trace.
+ */
+
+export type Phase = 'request-headers' | 'request-body' | 'response-headers' | 'response-body';
+export type EndReason = 'blocked' | 'complete' | 'expired' | 'evicted' | 'drained';
+
+/** What one message led to. */
+export interface Analysis {
+  readonly transaction: Transaction;
+  readonly verdict: Verdict;
+  /** The engine will look at the body of this direction if it is sent. */
+  readonly wantsBody: boolean;
+}
+
+/** Told what happens to transactions. Must not throw. */
+export interface TransactionObserver {
+  wafRan?(transaction: Transaction, phase: Phase, result: WafResult): void;
+  /** Rules matched. `reported` is false when the rate limit on reports was used up. */
+  detected?(transaction: Transaction, phase: Phase, events: readonly WafEvent[], verdict: Verdict): void;
+  bodyRead?(transaction: Transaction, phase: Phase, body: InspectedBody): void;
+  ended?(transaction: Transaction, reason: EndReason): void;
+}
+
+/** What a transaction needs from the engine that began it. */
+export interface TransactionSurroundings {
+  readonly bodyLimitBytes: number;
+  readonly maxDecompressedBytes: number;
+  readonly clientIpHeader: string | undefined;
+  readonly observers: readonly TransactionObserver[];
+  createContext(): WafContext;
+  /** Whether one more event may be reported now. */
+  allowReport(): boolean;
+  /** Called when the transaction has ended, once. */
+  released(transaction: Transaction): void;
+}
+
+/** Events kept for the report of one transaction; further ones still count for the verdict. */
+const maxReportedEvents = 10;
+
+export class Transaction {
+  readonly trace: TransactionTrace;
+  readonly request: RequestHead | undefined;
+  readonly clientIp: string | undefined;
+  readonly startedAtMs = Date.now();
+
+  response: ResponseHead | undefined;
+  verdict: Verdict = { kind: 'pass' };
+  /** The events to report, at most ten. */
+  readonly events: WafEvent[] = [];
+  readonly ruleIds: string[] = [];
+  readonly attributes: Record<string, unknown> = {};
+  /** Events were found while the rate limit on reports was used up: they are counted, not reported. */
+  rateLimited = false;
+  keep = false;
+  /** A body was seen in part, or the WAF could not look at everything. */
+  partial = false;
+  wafDurationUs = 0;
+  wafDurationExtUs = 0;
+  wafTimeouts = 0;
+  wafErrorCode: number | undefined;
+  wafErrorMessage: string | undefined;
+  endReason: EndReason | undefined;
+
+  readonly #around: TransactionSurroundings;
+  #context: WafContext | undefined;
+
+  constructor(request: RequestHead | undefined, trace: TransactionTrace, around: TransactionSurroundings) {
+    this.request = request;
+    this.trace = trace;
+    this.#around = around;
+    this.clientIp = request === undefined ? undefined : clientIpOf(request, around.clientIpHeader);
+  }
+
+  /** The identity that doors hand back with every later message: an unsigned 64-bit integer in decimal. */
+  get id(): string {
+    return this.trace.spanId;
+  }
+
+  analyseRequestHeaders(): Analysis {
+    const request = this.request;
+    if (request === undefined) return this.#nothingMore();
+    const verdict = this.#run('request-headers', requestInput(request, this.clientIp));
+    const wantsBody = wantsRequestBody(
+      request.headers,
+      request.declaredBodySize,
+      this.#around.bodyLimitBytes,
+    );
+    return this.#conclude(verdict, wantsBody);
+  }
+
+  analyseRequestBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
+    return this.#analyseBody('request-body', chunk, this.request?.headers ?? []);
+  }
+
+  /** Ends the transaction unless the response body is wanted. */
+  analyseResponseHeaders(response: ResponseHead): Analysis {
+    if (this.endReason !== undefined) return this.#nothingMore();
+    this.response = response;
+    const verdict = this.#run('response-headers', responseInput(response));
+    const wantsBody = wantsResponseBody(
+      response.headers,
+      response.status,
+      this.#around.bodyLimitBytes,
+      this.request?.method,
+    );
+    const analysis = this.#conclude(verdict, wantsBody);
+    if (!analysis.wantsBody) this.end('complete');
+    return analysis;
+  }
+
+  /** Ends the transaction. */
+  analyseResponseBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
+    const analysis = this.#analyseBody('response-body', chunk, this.response?.headers ?? []);
+    const complete = (done: Analysis): Analysis => {
+      this.end('complete');
+      return done;
+    };
+    return analysis instanceof Promise ? analysis.then(complete) : complete(analysis);
+  }
+
+  /** Idempotent: the first reason stands. */
+  end(reason: EndReason): void {
+    if (this.endReason !== undefined) return;
+    this.endReason = reason;
+    this.#context?.dispose();
+    this.#context = undefined;
+    this.#around.released(this);
+    this.trace.finish(this);
+    for (const observer of this.#around.observers) observer.ended?.(this, reason);
+  }
+
+  #analyseBody(
+    phase: 'request-body' | 'response-body',
+    chunk: BodyChunk,
+    headers: HeaderList,
+  ): Analysis | Promise<Analysis> {
+    const { bodyLimitBytes, maxDecompressedBytes } = this.#around;
+    if (this.endReason !== undefined || bodyLimitBytes <= 0) return this.#nothingMore();
+    const inspected = inspectBody(chunk, headers, { maxBytes: bodyLimitBytes, maxDecompressedBytes });
+    return inspected instanceof Promise
+      ? inspected.then((body) => this.#concludeBody(phase, body))
+      : this.#concludeBody(phase, inspected);
+  }
+
+  #concludeBody(phase: 'request-body' | 'response-body', body: InspectedBody): Analysis {
+    // Decompression takes time: the transaction may have expired meanwhile.
+    if (this.endReason !== undefined) return this.#nothingMore();
+    if (body.partial) this.partial = true;
+    for (const observer of this.#around.observers) observer.bodyRead?.(this, phase, body);
+    const direction = phase === 'request-body' ? 'request' : 'response';
+    const input: WafInput = {
+      [`server.${direction}.body`]: body.body,
+      [`server.${direction}.body.filenames`]: body.filenames.length > 0 ? body.filenames : undefined,
+    };
+    return this.#conclude(this.#run(phase, input), false);
+  }
+
+  #run(phase: Phase, input: WafInput): Verdict {
+    this.#context ??= this.#around.createContext();
+    const result = this.#context.run(input);
+    if (result === undefined) return { kind: 'pass' };
+    this.#account(result);
+    const verdict = verdictOf(result.actions, result.events.length > 0, this.request?.headers ?? []);
+    for (const observer of this.#around.observers) observer.wafRan?.(this, phase, result);
+    if (result.events.length > 0) this.#remember(phase, result.events, verdict);
+    return verdict;
+  }
+
+  #account(result: WafResult): void {
+    this.wafDurationUs += result.durationUs;
+    this.wafDurationExtUs += result.durationExtUs;
+    if (result.keep) this.keep = true;
+    if (result.truncated || result.timeout) this.partial = true;
+    if (result.timeout) this.wafTimeouts += 1;
+    if (result.errorCode !== undefined) {
+      this.wafErrorCode ??= result.errorCode;
+      this.wafErrorMessage ??= result.errorMessage;
+    }
+    for (const [name, value] of Object.entries(result.attributes)) this.attributes[name] ??= value;
+  }
+
+  #remember(phase: Phase, events: readonly WafEvent[], verdict: Verdict): void {
+    const reported = this.#around.allowReport();
+    if (!reported) this.rateLimited = true;
+    for (const event of events) {
+      if (!this.ruleIds.includes(event.rule.id)) this.ruleIds.push(event.rule.id);
+      if (reported && this.events.length < maxReportedEvents) this.events.push(event);
+    }
+    for (const observer of this.#around.observers) observer.detected?.(this, phase, events, verdict);
+  }
+
+  #conclude(verdict: Verdict, wantsBody: boolean): Analysis {
+    const blocks = verdict.kind === 'block' || verdict.kind === 'redirect';
+    if (blocks || this.verdict.kind === 'pass') this.verdict = verdict;
+    if (blocks) this.end('blocked');
+    return { transaction: this, verdict: this.verdict, wantsBody: wantsBody && !blocks };
+  }
+
+  #nothingMore(): Analysis {
+    return { transaction: this, verdict: this.verdict, wantsBody: false };
+  }
+}

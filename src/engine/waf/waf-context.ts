@@ -1,0 +1,142 @@
+import type { DDWAF } from '@datadog/native-appsec';
+import { fit } from './fit.ts';
+import type { WafValue } from './waf-value.ts';
+
+type NativeContext = ReturnType<DDWAF['createContext']>;
+
+/** Values by WAF address, for instance `server.request.query`. */
+export type WafInput = Readonly<Record<string, WafValue | undefined>>;
+
+/** One event as libddwaf writes it; the parts that we read ourselves are spelled out. */
+export interface WafEvent {
+  readonly rule: {
+    readonly id: string;
+    readonly name: string;
+    readonly tags: Readonly<Record<string, string>>;
+    readonly on_match?: readonly string[];
+  };
+  readonly rule_matches: readonly {
+    readonly operator: string;
+    readonly operator_value?: string;
+    readonly parameters: readonly {
+      readonly address?: string;
+      readonly key_path?: readonly string[];
+      readonly value?: string;
+      readonly highlight?: readonly string[];
+    }[];
+  }[];
+  readonly security_response_id?: string;
+}
+
+/** Actions by type, for instance `block_request`, each with its parameters. */
+export type WafActions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+export interface WafResult {
+  readonly events: readonly WafEvent[];
+  readonly actions: WafActions;
+  /** Fingerprints, schemas and other values for the span. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** The run ended before every rule was looked at. */
+  readonly timeout: boolean;
+  /** The WAF asks that the trace be kept. */
+  readonly keep: boolean;
+  /** Time inside libddwaf, in microseconds. */
+  readonly durationUs: number;
+  /** Time including the binding, in microseconds. */
+  readonly durationExtUs: number;
+  /** libddwaf's error code, or −127 when the binding itself threw; undefined when all went well. */
+  readonly errorCode: number | undefined;
+  readonly errorMessage: string | undefined;
+  /** Something was too large even after fitting and was not inspected whole. */
+  readonly truncated: boolean;
+}
+
+const bindingErrorCode = -127;
+const nothing = Object.freeze({});
+
+/**
+ * libddwaf's view of one transaction: it remembers every value given to it, so that a rule can combine a
+ * path of the request with the status of the response. A run never throws; errors are part of the result.
+ *
+ * The time budget is the transaction's, not the run's: what one run used is missing from the next.
+ */
+export class WafContext {
+  readonly #native: NativeContext;
+  readonly #knownAddresses: ReadonlySet<string>;
+  #budgetUs: number;
+
+  constructor(native: NativeContext, knownAddresses: ReadonlySet<string>, budgetUs: number) {
+    this.#native = native;
+    this.#knownAddresses = knownAddresses;
+    this.#budgetUs = budgetUs;
+  }
+
+  /** Returns undefined when no rule reads any of the addresses, or the context is already disposed. */
+  run(input: WafInput): WafResult | undefined {
+    if (this.#native.disposed) return undefined;
+    const persistent: Record<string, WafValue> = {};
+    let known = false;
+    let truncated = false;
+    for (const [address, value] of Object.entries(input)) {
+      if (value === undefined || !this.#knownAddresses.has(address)) continue;
+      const fitted = fit(value);
+      persistent[address] = fitted.value;
+      truncated ||= fitted.truncated;
+      known = true;
+    }
+    if (!known) return undefined;
+    if (this.#budgetUs <= 0) return exhausted(truncated);
+
+    const startedAt = process.hrtime.bigint();
+    try {
+      const result = this.#native.run({ persistent }, this.#budgetUs);
+      const durationUs = (result.duration ?? 0) / 1000;
+      this.#budgetUs = Math.floor(this.#budgetUs - durationUs);
+      const failed = result.errorCode !== undefined && result.errorCode < 0;
+      return {
+        events: (result.events ?? []) as WafEvent[],
+        // The binding's types call it a list; it is a record of action type to parameters.
+        actions: (result.actions ?? nothing) as unknown as WafActions,
+        attributes: (result.attributes ?? nothing) as Record<string, unknown>,
+        timeout: result.timeout,
+        keep: result.keep ?? false,
+        durationUs,
+        durationExtUs: elapsedUs(startedAt),
+        errorCode: failed ? result.errorCode : undefined,
+        errorMessage: failed ? `libddwaf returned error ${result.errorCode}` : undefined,
+        truncated,
+      };
+    } catch (cause) {
+      return {
+        ...exhausted(truncated),
+        timeout: false,
+        durationExtUs: elapsedUs(startedAt),
+        errorCode: bindingErrorCode,
+        errorMessage: cause instanceof Error ? cause.message : String(cause),
+      };
+    }
+  }
+
+  dispose(): void {
+    if (!this.#native.disposed) this.#native.dispose();
+  }
+}
+
+function exhausted(truncated: boolean): WafResult {
+  return {
+    events: [],
+    actions: nothing,
+    attributes: nothing,
+    timeout: true,
+    keep: false,
+    durationUs: 0,
+    durationExtUs: 0,
+    errorCode: undefined,
+    errorMessage: undefined,
+    truncated,
+  };
+}
+
+function elapsedUs(startedAt: bigint): number {
+  return Number(process.hrtime.bigint() - startedAt) / 1000;
+}

@@ -1,0 +1,113 @@
+import type { DDWAF } from '@datadog/native-appsec';
+import nativeAppsec from '@datadog/native-appsec';
+import { WafContext } from './waf-context.ts';
+
+/** A ruleset as JSON: libddwaf decides what in it is valid. */
+export type Ruleset = object;
+
+/** Why no WAF could be made. `source` names the ruleset: a file, or where it came from. */
+export class RulesetError extends Error {
+  override readonly name = 'RulesetError';
+  readonly source: string;
+
+  constructor(source: string, reason: string, options?: ErrorOptions) {
+    super(`ruleset ${source}: ${reason}`, options);
+    this.source = source;
+  }
+}
+
+/** What libddwaf refused inside a ruleset that otherwise loaded. */
+export interface RulesetIssue {
+  /** The part of the ruleset: `rules`, `processors`, `exclusions`, … */
+  readonly part: string;
+  readonly reason: string;
+  /** Ids of the items concerned; empty when the whole part failed. */
+  readonly ids: readonly string[];
+}
+
+export interface WafOptions {
+  /** Regular expressions (RE2) for keys and values that libddwaf must redact in its events. */
+  readonly obfuscatorKeyRegex?: string | undefined;
+  readonly obfuscatorValueRegex?: string | undefined;
+}
+
+/** libddwaf keeps each configuration under a path; Datadog's own default has this one. */
+const defaultRulesetPath = 'datadog/00/ASM_DD/default/config';
+
+/** One loaded ruleset. Makes contexts; each context outlives the `Waf` it came from safely. */
+export class Waf {
+  readonly #ddwaf: DDWAF;
+  readonly rulesetVersion: string;
+  readonly issues: readonly RulesetIssue[];
+  readonly loadedRules: number;
+
+  private constructor(ddwaf: DDWAF) {
+    this.#ddwaf = ddwaf;
+    const diagnostics = ddwaf.diagnostics;
+    this.rulesetVersion = diagnostics.ruleset_version ?? 'unknown';
+    this.issues = collectIssues(diagnostics);
+    this.loadedRules = countLoaded(diagnostics.rules) + countLoaded(diagnostics.custom_rules);
+  }
+
+  /**
+   * @param source named in errors: the file that the ruleset was read from.
+   * @throws RulesetError when libddwaf takes none of it.
+   */
+  static load(ruleset: Ruleset, source: string, options: WafOptions = {}): Waf {
+    const config: { obfuscatorKeyRegex?: string; obfuscatorValueRegex?: string } = {};
+    if (options.obfuscatorKeyRegex !== undefined) config.obfuscatorKeyRegex = options.obfuscatorKeyRegex;
+    if (options.obfuscatorValueRegex !== undefined)
+      config.obfuscatorValueRegex = options.obfuscatorValueRegex;
+    let ddwaf: DDWAF;
+    try {
+      ddwaf = new nativeAppsec.DDWAF(ruleset, defaultRulesetPath, config);
+    } catch (cause) {
+      throw new RulesetError(source, `libddwaf refused it: ${messageOf(cause)}`, { cause });
+    }
+    const waf = new Waf(ddwaf);
+    if (waf.loadedRules === 0) {
+      const reasons = waf.issues.map((issue) => `${issue.part}: ${issue.reason}`).join('; ');
+      ddwaf.dispose();
+      throw new RulesetError(source, `no valid rule in it${reasons === '' ? '' : ` (${reasons})`}`);
+    }
+    return waf;
+  }
+
+  /** The version of libddwaf, for instance `1.30.1`. */
+  static get libraryVersion(): string {
+    return nativeAppsec.DDWAF.version();
+  }
+
+  /** Addresses that the loaded rules read; anything else would be carried over for nothing. */
+  get knownAddresses(): ReadonlySet<string> {
+    return this.#ddwaf.knownAddresses;
+  }
+
+  createContext(timeoutUs: number): WafContext {
+    return new WafContext(this.#ddwaf.createContext(), this.#ddwaf.knownAddresses, timeoutUs);
+  }
+
+  dispose(): void {
+    this.#ddwaf.dispose();
+  }
+}
+
+type Diagnostics = DDWAF['diagnostics'];
+
+function countLoaded(part: Diagnostics['rules']): number {
+  return part !== undefined && 'loaded' in part ? part.loaded.length : 0;
+}
+
+function collectIssues(diagnostics: Diagnostics): RulesetIssue[] {
+  const issues: RulesetIssue[] = [];
+  for (const [part, result] of Object.entries(diagnostics)) {
+    if (typeof result !== 'object') continue;
+    if ('error' in result) issues.push({ part, reason: result.error, ids: [] });
+    else for (const [reason, ids] of Object.entries(result.errors)) issues.push({ part, reason, ids });
+  }
+  return issues;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

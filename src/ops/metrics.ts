@@ -1,0 +1,92 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { TransactionObserver } from '../engine/transaction.ts';
+
+const prefix = 'appsec_edge_';
+
+/** What /metrics shows. Names end in their unit; docs/metrics.md lists them and a test compares. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly connectionsOpened = this.#counter('spop_connections_total', 'SPOP connections accepted.');
+  readonly connectionsRefused = this.#counter(
+    'spop_connections_refused_total',
+    'SPOP connections refused: too many.',
+  );
+  readonly messages = this.#counter('messages_total', 'SPOE messages by name.', ['message']);
+  readonly errors = this.#counter('errors_total', 'Errors by kind.', ['kind']);
+  readonly transactions = this.#counter('transactions_total', 'Transactions ended, by reason.', ['reason']);
+  readonly verdicts = this.#counter('verdicts_total', 'Transactions ended, by verdict.', ['verdict']);
+  readonly detections = this.#counter('detections_total', 'Messages in which rules matched, by phase.', [
+    'phase',
+  ]);
+  readonly ruleMatches = this.#counter('rule_matches_total', 'Rule matches, by rule.', ['rule']);
+  readonly rateLimited = this.#counter(
+    'detections_rate_limited_total',
+    'Detections counted but not reported (DD_APPSEC_TRACE_RATE_LIMIT).',
+  );
+  readonly bodies = this.#counter('bodies_total', 'Bodies inspected, by phase and format.', [
+    'phase',
+    'format',
+  ]);
+  readonly partialBodies = this.#counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
+    'phase',
+  ]);
+  readonly wafTimeouts = this.#counter('waf_timeouts_total', 'WAF runs that ran out of time.');
+  readonly wafSeconds = new Histogram({
+    name: `${prefix}waf_seconds`,
+    help: 'Time inside libddwaf per run.',
+    labelNames: ['phase'],
+    buckets: [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025],
+    registers: [this.registry],
+  });
+
+  readonly #knownMessages: ReadonlySet<string>;
+
+  constructor(knownMessages: readonly string[]) {
+    this.#knownMessages = new Set(knownMessages);
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Names come from the peer: unknown ones share one label, so that nobody can fill the memory with them. */
+  knownMessage(name: string): string {
+    return this.#knownMessages.has(name) ? name : 'unknown';
+  }
+
+  gauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name: `${prefix}${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value());
+      },
+    });
+  }
+
+  observer(): TransactionObserver {
+    return {
+      wafRan: (_transaction, phase, result) => {
+        this.wafSeconds.observe({ phase }, result.durationUs / 1_000_000);
+        if (result.timeout) this.wafTimeouts.inc();
+        if (result.errorCode !== undefined) this.errors.inc({ kind: 'waf' });
+      },
+      detected: (transaction, phase, events) => {
+        this.detections.inc({ phase });
+        for (const event of events) this.ruleMatches.inc({ rule: event.rule.id });
+        if (transaction.rateLimited) this.rateLimited.inc();
+      },
+      bodyRead: (_transaction, phase, body) => {
+        this.bodies.inc({ phase, format: body.format });
+        if (body.partial) this.partialBodies.inc({ phase });
+      },
+      ended: (transaction, reason) => {
+        this.transactions.inc({ reason });
+        this.verdicts.inc({ verdict: transaction.verdict.kind });
+      },
+    };
+  }
+
+  #counter<const T extends string>(name: string, help: string, labelNames: readonly T[] = []): Counter<T> {
+    return new Counter({ name: `${prefix}${name}`, help, labelNames, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,31 @@
+/** What bytes from HAProxy mean to the agent, as `AgentConnection` tells it. */
+import type { Buffer } from 'node:buffer';
+import type { AgentHello, HaproxyHello } from './hello.ts';
+import type { SpopError } from './spop-error.ts';
+import type { Uint64 } from './varint.ts';
+
+export type AgentEvent =
+  /** The handshake succeeded; `negotiated` is what we answered. */
+  | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
+  /** A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`. */
+  | {
+      readonly kind: 'notify';
+      readonly streamId: Uint64;
+      readonly frameId: Uint64;
+      readonly payload: Buffer;
+    }
+  /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */
+  | { readonly kind: 'healthcheck'; readonly refused: boolean }
+  /** HAProxy says goodbye, and was answered; closed. Status 0 is normal, 2 is its idle time-out. */
+  | { readonly kind: 'disconnect'; readonly status: number; readonly message: string }
+  /** The peer broke the protocol, and was told; closed. */
+  | { readonly kind: 'error'; readonly error: SpopError };
+
+/** How a byte stream ended: between two frames, or in the middle of one. */
+export interface EndOfStream {
+  readonly truncated: boolean;
+  /** Bytes of the frame that was cut off. */
+  readonly pendingBytes: number;
+  /** NOTIFYs that will get no answer any more. */
+  readonly inFlight: number;
+}
