@@ -1,0 +1,193 @@
+// The site behind HAProxy: one route per behaviour that the shipped files must leave alone, and a record of
+// what really arrived.
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** What the origin received: what a blocked request must not appear in. */
+export interface OriginRequest {
+  readonly method: string;
+  /** The request target as it arrived. */
+  readonly target: string;
+  readonly headers: IncomingMessage['headers'];
+}
+
+type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;
+
+/** Milliseconds between two pieces of the routes that send slowly. */
+export const pieceIntervalMs = 200;
+/** `/slow-json` needs this long: more than the second after which other configurations give up. */
+export const slowJsonMs = 2_500;
+
+export class Origin {
+  readonly requests: OriginRequest[] = [];
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  constructor() {
+    this.#server = createServer((request, response) => this.#answer(request, response));
+    this.#server.keepAliveTimeout = 30_000;
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+      this.#record(request);
+      acceptWebSocket(request, socket);
+    });
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #record(request: IncomingMessage): void {
+    const { method = '', url: target = '', headers } = request;
+    this.requests.push({ method, target, headers });
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#record(request);
+    response.on('error', () => response.destroy());
+    // Absolute targets and "*" are answered like "/": what matters is that they arrive.
+    const url = new URL((request.url ?? '/').replace(/^\/+/, '/'), 'http://origin');
+    const status = /^\/status\/(\d{3})$/.exec(url.pathname)?.[1];
+    if (status !== undefined) {
+      response.writeHead(Number(status), { 'content-type': 'text/plain' }).end(`status ${status}`);
+      return;
+    }
+    const route = routes[url.pathname] ?? page;
+    route(request, response, url.searchParams);
+  }
+}
+
+export async function startOrigin(): Promise<Origin> {
+  const origin = new Origin();
+  await origin.listen();
+  return origin;
+}
+
+const page: Route = (_request, response) => {
+  const html = '<!doctype html><title>origin</title><p>Hello from the origin.</p>';
+  response.writeHead(200, { 'content-type': 'text/html', 'content-length': html.length }).end(html);
+};
+
+const json: Route = (_request, response, query) => {
+  const text = JSON.stringify({ hello: 'world', filler: 'x'.repeat(Number(query.get('size') ?? 0)) });
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length }).end(text);
+};
+
+const slowJson: Route = (_request, response) => {
+  const text = JSON.stringify({ slow: true, filler: 'y'.repeat(1_000) });
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length });
+  const pieces = Math.ceil(slowJsonMs / pieceIntervalMs) + 1;
+  inPieces(response, cut(text, pieces), () => response.end());
+};
+
+const chunkedJson: Route = (_request, response) => {
+  const text = JSON.stringify({ chunked: true, list: Array.from({ length: 20 }, (_, index) => index) });
+  response.writeHead(200, { 'content-type': 'application/json' });
+  inPieces(response, cut(text, 5), () => response.end());
+};
+
+const events: Route = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  let sent = 0;
+  const send = (): void => {
+    response.write(`data: event ${sent++}\n\n`);
+  };
+  send();
+  const timer = setInterval(send, pieceIntervalMs);
+  response.on('close', () => clearInterval(timer));
+};
+
+/** Headers at once, the body when there is something to say: the shape of a long poll. */
+const longPoll: Route = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.flushHeaders();
+  const timer = setTimeout(() => response.end('{"news":true}'), 1_500);
+  response.on('close', () => clearTimeout(timer));
+};
+
+const echo: Route = (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const body = Buffer.concat(chunks);
+    const digest = createHash('sha256').update(body).digest('hex');
+    const headers = { 'content-type': 'application/octet-stream', 'content-length': body.length };
+    response
+      .writeHead(200, { ...headers, 'x-body-size': String(body.length), 'x-body-sha256': digest })
+      .end(body);
+  });
+};
+
+const receivedHeaders: Route = (request, response) => {
+  const text = JSON.stringify(request.headers);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+};
+
+/** A page of the origin that a rule on response headers matches. */
+const attackInHeaders: Route = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'text/html', 'x-leak': 'dd-test-response-header' });
+  response.end('<p>A page that must not be seen.</p>');
+};
+
+const attackInBody: Route = (_request, response) => {
+  const text = JSON.stringify({ leak: 'dd-test-response-body' });
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length }).end(text);
+};
+
+const routes: Readonly<Record<string, Route>> = {
+  '/json': json,
+  '/slow-json': slowJson,
+  '/chunked-json': chunkedJson,
+  '/sse': events,
+  '/long-poll': longPoll,
+  '/echo': echo,
+  '/headers': receivedHeaders,
+  '/response-header-attack': attackInHeaders,
+  '/response-body-attack': attackInBody,
+};
+
+/** A WebSocket in name only: after the handshake every byte comes back as it is. */
+function acceptWebSocket(request: IncomingMessage, socket: Socket): void {
+  const guid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+  const key = request.headers['sec-websocket-key'] ?? '';
+  const accept = createHash('sha1').update(`${key}${guid}`).digest('base64');
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
+  socket.write(`${[...lines, `Sec-WebSocket-Accept: ${accept}`].join('\r\n')}\r\n\r\n`);
+  socket.on('error', () => socket.destroy());
+  socket.pipe(socket);
+}
+
+function cut(text: string, pieces: number): string[] {
+  const size = Math.ceil(text.length / pieces);
+  return Array.from({ length: pieces }, (_, index) => text.slice(index * size, (index + 1) * size));
+}
+
+function inPieces(response: ServerResponse, pieces: readonly string[], done: () => void): void {
+  const rest = [...pieces];
+  response.write(rest.shift() ?? '');
+  const timer = setInterval(() => {
+    const next = rest.shift();
+    if (next !== undefined) {
+      response.write(next);
+      return;
+    }
+    clearInterval(timer);
+    done();
+  }, pieceIntervalMs);
+  response.on('close', () => clearInterval(timer));
+}
