@@ -2,7 +2,7 @@ import { resolveClientIp } from './client-ip.ts';
 import { parseCookies } from './cookies.ts';
 import type { HeaderList, RequestHead, ResponseHead } from './http.ts';
 import { headerValues } from './http.ts';
-import { parseQuery } from './query.ts';
+import { decodePercent, parseQuery } from './query.ts';
 import type { WafInput } from './waf/waf-context.ts';
 
 /*
@@ -17,6 +17,7 @@ export function requestInput(request: RequestHead, clientIp: string | undefined)
     'server.request.headers.no_cookies': fieldsByName(request.headers, 'cookie'),
     'server.request.cookies': parseCookies(headerValues(request.headers, 'cookie')),
     'server.request.query': parseQuery(request.target),
+    'server.request.path_params': pathParameters(request.target),
     'http.client_ip': clientIp,
   };
 }
@@ -34,6 +35,19 @@ export function clientIpOf(request: RequestHead, clientIpHeader: string | undefi
     request.peerAddress,
     clientIpHeader === undefined ? {} : { header: clientIpHeader },
   );
+}
+
+/** What an ordinary path is made of: nothing that an attack could do without. */
+const plainPath = /^[\w\-./~]*$/;
+
+/**
+ * Routes of an application turn parts of the path into parameters, and most rules look into parameters only. A proxy
+ * knows no routes, so the whole decoded path is given as one parameter, unless it is plain.
+ */
+function pathParameters(target: string): { readonly path: string } | undefined {
+  const queryStart = target.indexOf('?');
+  const path = queryStart === -1 ? target : target.slice(0, queryStart);
+  return plainPath.test(path) ? undefined : { path: decodePercent(path) };
 }
 
 /** A record without a prototype: `__proto__` is a legal field name and must not disappear. */
