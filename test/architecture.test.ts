@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const source = fileURLToPath(new URL('../src/', import.meta.url));
+
+/** docs/architecture.md, "Folders, and what may import what". */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  spop: [],
+  engine: [],
+  'adapters/haproxy': ['spop', 'engine'],
+  datadog: ['engine'],
+  ops: ['engine'],
+  cli: ['spop', 'engine', 'adapters/haproxy', 'datadog', 'ops'],
+};
+
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.ts'),
+);
+
+function folderOf(path: string): string {
+  return Object.keys(allowed).find((folder) => path.startsWith(`${folder}/`)) ?? '';
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(source, file), 'utf8');
+  return [...text.matchAll(/(?:from|import\()\s*'(\.[^']*)'/g)].map((match) =>
+    relative(source, resolve(source, dirname(file), match[1] ?? '')),
+  );
+}
+
+describe('the folders of src/', () => {
+  it('are all named in the table', () => {
+    expect(files.filter((file) => file !== 'main.ts' && folderOf(file) === '')).toEqual([]);
+  });
+
+  it.each(Object.entries(allowed))('%s imports only what it may', (folder, targets) => {
+    const strays = files
+      .filter((file) => folderOf(file) === folder)
+      .flatMap((file) => importsOf(file).map((target) => `${file} -> ${target}`))
+      .filter((edge) => {
+        const target = folderOf(edge.split(' -> ')[1] ?? '');
+        return target !== folder && !targets.includes(target);
+      });
+    expect(strays).toEqual([]);
+  });
+
+  it('touch what is private to dd-trace in one file only', () => {
+    const touching = files.filter((file) =>
+      readFileSync(join(source, file), 'utf8').includes('dd-trace/packages'),
+    );
+    expect(touching).toEqual(['datadog/dd-trace-package.ts']);
+  });
+});
