@@ -65,6 +65,17 @@ describeEachHaproxy('traffic that is left alone', (binary) => {
     expect(proxy.agent.named(requestBody)[0]?.args.get('body')).toEqual(Buffer.from('{}'));
   });
 
+  it('a client that stops sending is ended by `timeout client`, as it would be without us', async () => {
+    const impatient = await startStubbedProxy(binary, { defaults: '    timeout client 300ms' });
+    impatient.agent.script = () => ({ request_body: true });
+    const connection = new Http1Connection(impatient.httpPort);
+    connection.write('POST /echo HTTP/1.1\r\nhost: site.example\r\ncontent-length: 10\r\n\r\n{"a');
+    expect((await connection.response()).status).toBe(408);
+    connection.close();
+    expect(impatient.origin.requests).toEqual([]);
+    await impatient.stop();
+  });
+
   it('an upload of many buffers arrives whole; the agent sees its beginning and its size', async () => {
     const response = await fetchOnce(proxy.httpPort, {
       method: 'POST',
