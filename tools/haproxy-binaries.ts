@@ -70,7 +70,7 @@ export async function haproxyBinary(branch: HaproxyBranch): Promise<HaproxyBinar
     try {
       await fetchSuite(branch, source);
     } catch {
-      return missing(branch, `could not be fetched from Debian ${suite}: ${lastLine(error)}`);
+      return missing(branch, `could not be fetched from Debian ${suite}: ${firstComplaint(error)}`);
     }
   }
   return checked(branch, wrapper);
@@ -175,12 +175,9 @@ async function writeWrapper(root: string): Promise<void> {
   await chmod(join(root, 'haproxy'), 0o755);
 }
 
-function lastLine(error: unknown): string {
-  const text =
-    error instanceof Error && 'stderr' in error && error.stderr !== ''
-      ? String(error.stderr)
-      : error instanceof Error
-        ? error.message
-        : String(error);
-  return text.trim().split('\n').at(-1) ?? 'no message';
+/** apt's first complaint says what failed; the lines after it say that something did. */
+function firstComplaint(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const lines = ('stderr' in error ? `${error.stderr}` : '').split('\n');
+  return lines.find((line) => line.startsWith('E:')) ?? error.message;
 }
