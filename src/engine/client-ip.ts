@@ -81,12 +81,14 @@ function presentFields(headers: HeaderList): readonly string[] {
   return isPresent ? clientIpFields : nothing;
 }
 
+const forwardedPair =
+  /(?:^|[;,\s])([\w-]{1,32})\s{0,8}=\s{0,8}(?:"([^"\\]*(?:\\[\s\S][^"\\]*)*)"|([^;,\s]*))/g;
+
 /** The `for` parameters of a Forwarded field (RFC 7239, 4 and 5.2). */
 function forwardedFor(value: string): string[] {
   const found: string[] = [];
-  for (const [, quoted, token] of value.matchAll(
-    /(?:^|[;,\s])for\s{0,8}=\s{0,8}(?:"((?:[^"\\]|\\[\s\S])*)"|([^;,\s]*))/gi,
-  )) {
+  for (const [, name, quoted, token] of value.matchAll(forwardedPair)) {
+    if (name?.toLowerCase() !== 'for') continue;
     found.push(quoted?.replace(/\\([\s\S])/g, '$1') ?? token ?? '');
   }
   return found;

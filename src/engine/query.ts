@@ -39,17 +39,18 @@ export function decodeUrlEncoded(text: string): string {
   return decodePercent(spaced);
 }
 
-/** Percent-escapes decoded, as far as they decode. Never throws. */
+/** Percent-escapes decoded, as far as they decode; what is no UTF-8 becomes U+FFFD. Never throws. */
 export function decodePercent(text: string): string {
   if (!text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // The lenient decoder of the URL standard. What would end the value or change it is escaped first.
-    const escaped = text.replaceAll('&', '%26').replaceAll('+', '%2B');
-    return new URLSearchParams(`=${escaped}`).get('') ?? text;
-  }
+  // Exceptions are slow, and hostile targets would consist of them.
+  if (!mayNotDecode.test(text)) return decodeURIComponent(text);
+  return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
+    Buffer.from(run.replaceAll('%', ''), 'hex').toString(),
+  );
 }
+
+/** A byte beyond ASCII, or a `%` without its two digits. */
+const mayNotDecode = /%(?:[89a-fA-F]|(?![0-9a-fA-F]{2}))/;
 
 function addPair(parameters: Parameters, pair: string): void {
   const equals = pair.indexOf('=');

@@ -1,4 +1,4 @@
-import { type HeaderList, headerValues } from '../http.ts';
+import { type HeaderList, headerValue, headerValues } from '../http.ts';
 import { isJsonType, readMediaType } from './media-type.ts';
 
 /*
@@ -46,19 +46,28 @@ export function isBinaryType(essence: string): boolean {
   );
 }
 
+/** Methods whose requests have no body unless something says so. */
+const bodylessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT']);
+
 /**
- * Whether the engine will look at the body of this request. The method does not matter.
+ * Whether the engine will look at the body of this request.
+ *
+ * The method matters only where nothing else says whether there is a body. In HTTP/2 a body needs no Content-Length,
+ * and HAProxy (2.6 to 3.2, seen) adds no field that would tell: such a request is asked for when its method is made
+ * for bodies or when it names a Content-Type.
  *
  * @param declaredSize size in bytes as the door learned it; 0 and undefined say nothing (HAProxy's `req.body_size`
  *   is 0 for an unknown size too)
  * @param limitBytes DD_APPSEC_BODY_PARSING_SIZE_LIMIT
+ * @param method undefined when the door does not know it
  */
 export function wantsRequestBody(
   headers: HeaderList,
   declaredSize: number | undefined,
   limitBytes: number,
+  method?: string,
 ): boolean {
-  if (limitBytes <= 0 || isBodyless(headers, declaredSize)) return false;
+  if (limitBytes <= 0 || isBodyless(headers, declaredSize, method)) return false;
   const { essence } = readMediaType(headers);
   return essence === undefined || !isBinaryType(essence);
 }
@@ -72,19 +81,26 @@ export function wantsResponseBody(
 ): boolean {
   if (limitBytes <= 0 || requestMethod === 'HEAD') return false;
   if (status < 200 || status === 204 || status === 304) return false;
-  if (saysZero(headerValues(headers, 'content-length'))) return false;
+  const lengths = headerValues(headers, 'content-length');
+  if (lengths.length > 0 && saysZero(lengths)) return false;
   return readMediaType(headers).essences.some(isJsonType);
 }
 
-/** RFC 9112, 6.3: a request has a body when Content-Length or Transfer-Encoding says so. */
-function isBodyless(headers: HeaderList, declaredSize: number | undefined): boolean {
+/** RFC 9112, 6.3: in HTTP/1 a request has a body when Content-Length or Transfer-Encoding says so. */
+function isBodyless(
+  headers: HeaderList,
+  declaredSize: number | undefined,
+  method: string | undefined,
+): boolean {
   if (declaredSize !== undefined && declaredSize > 0) return false;
-  if (headerValues(headers, 'transfer-encoding').length > 0) return false;
+  if (headerValue(headers, 'transfer-encoding') !== undefined) return false;
   const lengths = headerValues(headers, 'content-length');
-  return lengths.length === 0 || saysZero(lengths);
+  if (lengths.length > 0) return saysZero(lengths);
+  if (headerValue(headers, 'content-type') !== undefined) return false;
+  return method === undefined || bodylessMethods.has(method);
 }
 
 /** Fields that are malformed or disagree say nothing. */
 function saysZero(lengths: readonly string[]): boolean {
-  return lengths.length > 0 && lengths.every((length) => /^\s*0+\s*$/.test(length));
+  return lengths.every((length) => /^\s*0+\s*$/.test(length));
 }

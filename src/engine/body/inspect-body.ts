@@ -1,18 +1,10 @@
 import type { BodyChunk, HeaderList } from '../http.ts';
-import type { WafValue } from '../waf/waf-value.ts';
+import { BodyReading } from './body-reading.ts';
+import { contentCodings, decodeContent } from './content-coding.ts';
+import type { InspectedBody } from './inspected-body.ts';
+import { readMediaType } from './media-type.ts';
 
-/** A body as the WAF wants to see it. */
-export interface InspectedBody {
-  /** For `server.request.body` or `server.response.body`; undefined when there is nothing to look at. */
-  readonly body: WafValue | undefined;
-  /** The file names of a multipart form, for `server.request.body.filenames`. */
-  readonly filenames: readonly string[];
-  readonly format: 'json' | 'form' | 'multipart' | 'text' | 'binary' | 'empty';
-  /** Not the whole body was seen: cut by the sender, by a limit, or its end is missing. */
-  readonly partial: boolean;
-  /** What is wrong with the body, other than being cut off; undefined when nothing is. */
-  readonly malformed: string | undefined;
-}
+export type { InspectedBody } from './inspected-body.ts';
 
 export interface BodyLimits {
   /** Bytes of the body that are looked at; what lies beyond is cut. */
@@ -24,9 +16,30 @@ export interface BodyLimits {
 /** Synchronous unless the body is compressed or multipart. Never throws and never rejects. */
 export function inspectBody(
   chunk: BodyChunk,
-  _headers: HeaderList,
+  headers: HeaderList,
   limits: BodyLimits,
 ): InspectedBody | Promise<InspectedBody> {
-  const text = Buffer.from(chunk.bytes.subarray(0, limits.maxBytes)).toString();
-  return { body: text, filenames: [], format: 'text', partial: false, malformed: undefined };
+  const reading = new BodyReading(readMediaType(headers));
+  const bytes = chunk.bytes.subarray(0, Math.max(0, limits.maxBytes));
+  if (bytes.length < Math.max(chunk.bytes.length, chunk.declaredSize ?? 0)) reading.partial = true;
+  if (bytes.length === 0) return reading.result('empty');
+  const codings = contentCodings(headers);
+  if (codings.length === 0) return reading.inspect(bytes);
+  return inspectCoded(reading, bytes, codings, limits.maxDecompressedBytes);
+}
+
+async function inspectCoded(
+  reading: BodyReading,
+  bytes: Uint8Array,
+  codings: readonly string[],
+  maxBytes: number,
+): Promise<InspectedBody> {
+  const decoded = await decodeContent(bytes, codings, maxBytes);
+  if (decoded.cut) reading.partial = true;
+  // A decoder that stumbles over the end of what was cut off has nothing to complain about.
+  if (decoded.malformed !== undefined && !decoded.cut) reading.malformed = decoded.malformed;
+  // What could not be undone, and what follows it, an application may take as it is.
+  if (decoded.undecoded) reading.addRaw(decoded.bytes);
+  if (decoded.trailing.length > 0) reading.addRaw(decoded.trailing);
+  return reading.inspect(decoded.bytes);
 }

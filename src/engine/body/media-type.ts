@@ -12,10 +12,9 @@ export interface MediaType {
   readonly charset: string | undefined;
 }
 
-/** A `,` outside quotes separates types: fields of one name may have been joined on the way. */
 const typePattern = /^\s*([!#$%&'*+.^_`|~\w-]{1,127}\/[!#$%&'*+.^_`|~\w-]{1,127})\s*(?=[;,]|$)/;
 const parameterPattern =
-  /([!#$%&'*+.^_`|~\w-]{1,127})\s{0,8}=\s{0,8}(?:"((?:[^"\\]|\\[\s\S])*)"|([^;,\s]*))/g;
+  /([!#$%&'*+.^_`|~\w-]{1,127})\s{0,8}=\s{0,8}(?:"([^"\\]*(?:\\[\s\S][^"\\]*)*)"|([^;,\s]*))/g;
 
 /** Never throws. */
 export function readMediaType(headers: HeaderList): MediaType {
@@ -29,7 +28,7 @@ export function parseMediaType(fields: readonly string[]): MediaType {
   let charset: string | undefined;
   let malformed = false;
   for (const field of fields) {
-    for (const item of splitOutsideQuotes(field)) {
+    for (const item of splitAtCommas(field)) {
       const essence = typePattern.exec(item)?.[1]?.toLowerCase();
       if (essence === undefined) malformed = true;
       else essences.add(essence);
@@ -50,16 +49,45 @@ export function parseMediaType(fields: readonly string[]): MediaType {
   };
 }
 
+export const formType = 'application/x-www-form-urlencoded';
+
+/** One JSON document: `application/json`, `text/json`, anything with the suffix `+json` (RFC 6839). */
 export function isJsonType(essence: string): boolean {
-  return (
-    essence === 'application/json' ||
-    essence === 'text/json' ||
-    essence.endsWith('+json') ||
-    essence.endsWith('/json')
-  );
+  return (essence.endsWith('/json') || essence.endsWith('+json')) && !isJsonSequenceType(essence);
 }
 
-function splitOutsideQuotes(text: string): string[] {
+const jsonSequenceTypes: ReadonlySet<string> = new Set([
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonl',
+  'application/jsonlines',
+  'application/x-jsonlines',
+  'application/json-seq',
+  'application/stream+json',
+  'application/x-json-stream',
+]);
+
+/** JSON documents one after the other: NDJSON and its kin, JSON text sequences (RFC 7464). */
+export function isJsonSequenceType(essence: string): boolean {
+  return jsonSequenceTypes.has(essence) || essence.endsWith('+json-seq');
+}
+
+/** Parts between commas outside quotes: fields of one name may have been joined on the way. */
+function splitAtCommas(text: string): string[] {
   if (!text.includes(',')) return [text];
-  return text.match(/(?:"(?:[^"\\]|\\[\s\S])*"|[^,])+/g) ?? [text];
+  const items: string[] = [];
+  let start = 0;
+  let isQuoted = false;
+  for (let index = 0; index < text.length; index += 1) {
+    const char = text[index];
+    if (isQuoted && char === '\\') index += 1;
+    else if (char === '"') isQuoted = !isQuoted;
+    else if (char === ',' && !isQuoted) {
+      items.push(text.slice(start, index));
+      start = index + 1;
+    }
+  }
+  items.push(text.slice(start));
+  return items;
 }

@@ -87,7 +87,8 @@ class Reshaping {
   readonly #hoisted: WafValue[] = [];
 
   run(value: WafValue): Fitted {
-    const root = this.#build(value, 0);
+    // What is no object has to move down beside whatever gets hoisted.
+    const root = this.#build(value, Array.isArray(value) ? 1 : 0);
     const rest: WafValue[] = [];
     // Building a hoisted value may hoist further ones.
     for (let index = 0; index < this.#hoisted.length && !this.#isSpent(); index += 1) {
@@ -135,7 +136,7 @@ class Reshaping {
 
   #buildObject(record: Readonly<Record<string, WafValue>>, level: number): WafValue {
     const keys = Object.keys(record);
-    const isWide = keys.length > wafLimits.containerEntries;
+    const isWide = isWideObject(keys.length);
     const childLevel = level + levelsOf(record);
     const first: Record<string, WafValue> = Object.create(null);
     const rest: Record<string, WafValue>[] = [];
@@ -206,8 +207,13 @@ function inGroups(items: readonly WafValue[]): readonly WafValue[] {
 function levelsOf(value: WafValue): number {
   if (Array.isArray(value)) return groupLevels(value.length);
   const width = Object.keys(value as object).length;
-  if (width <= wafLimits.containerEntries) return 1;
+  if (!isWideObject(width)) return 1;
   return 2 + groupLevels(Math.ceil(width / wafLimits.containerEntries));
+}
+
+/** One entry stays free: the root may have to hold what was hoisted. */
+function isWideObject(width: number): boolean {
+  return width >= wafLimits.containerEntries;
 }
 
 function groupLevels(count: number): number {
@@ -220,7 +226,6 @@ function groupLevels(count: number): number {
 function withRest(root: WafValue, rest: readonly WafValue[]): WafValue {
   if (typeof root !== 'object' || root === null || Array.isArray(root)) return [root, rest];
   const record = root as Record<string, WafValue>;
-  if (Object.keys(record).length >= wafLimits.containerEntries) return [root, rest];
   let key = restKey;
   while (key in record) key += '.';
   record[key] = rest;

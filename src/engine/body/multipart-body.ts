@@ -1,0 +1,161 @@
+import { Busboy } from '@fastify/busboy';
+
+/*
+ * multipart/form-data (RFC 7578) through @fastify/busboy, and a check of what it delivered.
+ *
+ * Parsers of multipart differ: in the boundary they take, in line ends, in the parameters of a part, in what they do
+ * with a part they do not like. Busboy drops such parts without a word, and an application may not. So the delimiters
+ * in the bytes are counted, and whenever the parts delivered do not account for all of them the caller is told to
+ * look at the raw text too.
+ */
+
+export interface MultipartPart {
+  readonly name: string;
+  readonly filename: string | undefined;
+  /** Content-Type of the part in lower case, without parameters; busboy's `text/plain` when there is none. */
+  readonly type: string;
+  readonly transferEncoding: string;
+  readonly content: Uint8Array;
+}
+
+export interface ParsedMultipart {
+  readonly parts: readonly MultipartPart[];
+  /** Header blocks of parts that can be understood in more than one way: to be looked at as text. */
+  readonly oddHeaders: readonly string[];
+  /** The closing delimiter is missing. */
+  readonly cut: boolean;
+  /** Something was not delivered: the raw text has to be looked at, for this reason. */
+  readonly lost: string | undefined;
+}
+
+/** RFC 2046, 5.1.1. Longer ones would also make the search for them slow. */
+const maxBoundaryLength = 70;
+/** Each part costs streams; the raw text of more of them is looked at instead. */
+const maxParts = 1000;
+
+/** Never rejects. */
+export async function parseMultipart(bytes: Uint8Array, boundary: string): Promise<ParsedMultipart> {
+  if (boundary.length > maxBoundaryLength) {
+    const lost = `multipart: boundary of ${boundary.length} characters, at most ${maxBoundaryLength}`;
+    return { parts: [], oddHeaders: [], cut: false, lost };
+  }
+  const outline = outlineOf(bytes, boundary);
+  if (outline.delimiters === 0) {
+    const isCut = bytes.length < boundary.length + 4;
+    return { parts: [], oddHeaders: [], cut: isCut, lost: 'multipart: the boundary does not occur' };
+  }
+  // A missing end is added, so that busboy delivers the last part as far as it came.
+  const whole = outline.closed ? [bytes] : [bytes, Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1')];
+  const { parts, error } = await runBusboy(Buffer.concat(whole), boundary);
+  let lost = error;
+  if (parts.length + outline.unfinishedHeaders !== outline.delimiters) {
+    lost ??= `multipart: ${parts.length} of ${outline.delimiters} parts could be read`;
+  }
+  if (outline.surroundings) lost ??= 'multipart: text outside the parts';
+  return { parts, oddHeaders: outline.oddHeaders, cut: !outline.closed, lost };
+}
+
+interface Outline {
+  /** Delimiters that open a part. */
+  delimiters: number;
+  closed: boolean;
+  /** There is text before the first or after the closing delimiter. */
+  surroundings: boolean;
+  /** 1 when the last part ends inside its headers. */
+  unfinishedHeaders: number;
+  readonly oddHeaders: string[];
+}
+
+function outlineOf(input: Uint8Array, boundary: string): Outline {
+  const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  const delimiter = Buffer.from(`--${boundary}`, 'latin1');
+  const outline: Outline = {
+    delimiters: 0,
+    closed: false,
+    surroundings: false,
+    unfinishedHeaders: 0,
+    oddHeaders: [],
+  };
+  let at = bytes.indexOf(delimiter);
+  outline.surroundings = at > 0 && !isBlank(bytes.subarray(0, at));
+  while (at !== -1) {
+    const after = at + delimiter.length;
+    if (bytes[after] === 0x2d && bytes[after + 1] === 0x2d) {
+      outline.closed = true;
+      outline.surroundings ||= !isBlank(bytes.subarray(after + 2));
+      return outline;
+    }
+    const next = bytes.indexOf(delimiter, after);
+    readHeaders(bytes.subarray(after, next === -1 ? bytes.length : next), outline, next === -1);
+    at = next;
+  }
+  return outline;
+}
+
+/** Headers that every parser reads in the same way. */
+const plainHeaders =
+  /^(?:\r\n(?:content-disposition: form-data; name="[^"\\\r\n%]*"(?:; filename="[^"\\\r\n%]*")?|content-type: [\w.+/-]+(?:; ?charset="?[\w-]+"?)?|content-length: \d+|content-transfer-encoding: (?:7bit|8bit|binary)))*$/i;
+
+function readHeaders(part: Buffer, outline: Outline, isLast: boolean): void {
+  const end = part.indexOf('\r\n\r\n');
+  // The delimiter itself may have been cut, or be the last thing there is.
+  if (end === -1 && isLast && isBlank(part)) {
+    outline.closed = false;
+    return;
+  }
+  outline.delimiters += 1;
+  const block = part.subarray(0, end === -1 ? part.length : end).toString('utf8');
+  if (end === -1 && isLast) outline.unfinishedHeaders = 1;
+  // Content after unusual line ends would be taken for headers: the raw text shows it (see `lost`).
+  if (!plainHeaders.test(block)) outline.oddHeaders.push(block);
+}
+
+function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every(
+    (byte) => byte === 0x0d || byte === 0x0a || byte === 0x20 || byte === 0x09 || byte === 0x2d,
+  );
+}
+
+function runBusboy(
+  bytes: Buffer,
+  boundary: string,
+): Promise<{ readonly parts: MultipartPart[]; readonly error: string | undefined }> {
+  return new Promise((resolve) => {
+    const parts: MultipartPart[] = [];
+    let error: string | undefined;
+    const finish = (): void => resolve({ parts, error });
+    const fail = (cause: unknown): void => {
+      error ??= `multipart: ${cause instanceof Error ? cause.message : String(cause)}`;
+      // Parts that were already found are still on their way.
+      setImmediate(() => setImmediate(finish));
+    };
+    try {
+      const parser = new Busboy({
+        headers: { 'content-type': `multipart/form-data; boundary="${boundary.replace(/["\\]/g, '\\$&')}"` },
+        preservePath: true,
+        // Every part as bytes: busboy would decode fields by a charset of the sender's choice.
+        isPartAFile: () => true,
+        limits: {
+          parts: maxParts,
+          files: maxParts,
+          fileSize: bytes.length,
+          headerPairs: 2000,
+          headerSize: 80 * 1024,
+        },
+      });
+      parser.on('file', (name, stream, filename: string | undefined, transferEncoding, type) => {
+        const chunks: Uint8Array[] = [];
+        stream.on('data', (chunk: Uint8Array) => chunks.push(chunk));
+        stream.on('error', fail);
+        stream.on('end', () => {
+          parts.push({ name: name ?? '', filename, type, transferEncoding, content: Buffer.concat(chunks) });
+        });
+      });
+      parser.on('error', fail);
+      parser.on('finish', finish);
+      parser.end(bytes);
+    } catch (cause) {
+      fail(cause);
+    }
+  });
+}
