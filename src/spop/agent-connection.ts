@@ -43,8 +43,8 @@ import { type Uint64, varintSize } from './varint.ts';
  */
 export const DEFAULT_MAX_FRAME_SIZE = 16_384;
 
-/** The largest value accepted for that option, a guard against a mistyped one. */
-export const MAX_MAX_FRAME_SIZE = 2 ** 24;
+/** The largest maximum that can be asked for, a guard against a mistyped one. */
+export const LARGEST_FRAME_SIZE = 2 ** 24;
 
 export interface AgentConnectionOptions {
   /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
@@ -70,10 +70,10 @@ export class AgentConnection {
     if (
       !Number.isInteger(maxFrameSize) ||
       maxFrameSize < MIN_FRAME_SIZE ||
-      maxFrameSize > MAX_MAX_FRAME_SIZE
+      maxFrameSize > LARGEST_FRAME_SIZE
     ) {
       throw new RangeError(
-        `maxFrameSize ${maxFrameSize} is not within ${MIN_FRAME_SIZE} and ${MAX_MAX_FRAME_SIZE}`,
+        `maxFrameSize ${maxFrameSize} is not within ${MIN_FRAME_SIZE} and ${LARGEST_FRAME_SIZE}`,
       );
     }
     this.#ownMaxFrameSize = maxFrameSize;

@@ -43,7 +43,7 @@ export {
   AgentConnection,
   type AgentConnectionOptions,
   DEFAULT_MAX_FRAME_SIZE,
-  MAX_MAX_FRAME_SIZE,
+  LARGEST_FRAME_SIZE,
 } from './agent-connection.ts';
 export type { AgentEvent, EndOfStream } from './agent-event.ts';
 export { ByteReader } from './byte-reader.ts';

@@ -237,6 +237,17 @@ describe('after the handshake', () => {
   });
 });
 
+describe('a closed connection', () => {
+  it('has nothing in flight and keeps no more bytes', () => {
+    const connection = open();
+    connection.receive(notify(1, 1));
+    connection.disconnect();
+    expect(connection.inFlight).toBe(0);
+    connection.receive(Buffer.alloc(1_000));
+    expect(connection.end().pendingBytes).toBe(0);
+  });
+});
+
 describe('ACK', () => {
   it('counts down what is in flight', () => {
     const connection = open();
