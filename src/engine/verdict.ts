@@ -32,14 +32,14 @@ const defaultRedirectStatus = 303;
 
 /**
  * Reads `block_request` and `redirect_request` as Datadog's libraries do: a redirect outranks a block, without a
- * location it is one; a status out of range falls back to 303 and 403.
+ * location (or with one that is no field value) it is one; a status out of range falls back to 303 and 403.
  */
 export function verdictOf(actions: WafActions, matched: boolean, requestHeaders: HeaderList): Verdict {
   const redirect = actions['redirect_request'];
   if (redirect !== undefined) {
     const securityResponseId = responseId(redirect['security_response_id']);
     const location = redirect['location'];
-    if (typeof location === 'string' && location !== '') {
+    if (typeof location === 'string' && isFieldValue(location)) {
       return {
         kind: 'redirect',
         status: statusBetween(redirect['status_code'], 300, 399) ?? defaultRedirectStatus,
@@ -47,12 +47,7 @@ export function verdictOf(actions: WafActions, matched: boolean, requestHeaders:
         securityResponseId,
       };
     }
-    return {
-      kind: 'block',
-      status: defaultBlockStatus,
-      type: preferredType(requestHeaders),
-      securityResponseId,
-    };
+    return plainBlock(securityResponseId, requestHeaders);
   }
   const block = actions['block_request'];
   if (block !== undefined) {
@@ -65,6 +60,26 @@ export function verdictOf(actions: WafActions, matched: boolean, requestHeaders:
     };
   }
   return { kind: matched ? 'report' : 'pass' };
+}
+
+/** What a redirect becomes that cannot be sent: 403, page by the Accept header. */
+export function plainBlock(securityResponseId: string, requestHeaders: HeaderList): BlockVerdict {
+  return {
+    kind: 'block',
+    status: defaultBlockStatus,
+    type: preferredType(requestHeaders),
+    securityResponseId,
+  };
+}
+
+/** A control character could end the Location field and begin another one. */
+function isFieldValue(location: string): boolean {
+  if (location === '') return false;
+  for (let index = 0; index < location.length; index += 1) {
+    const unit = location.charCodeAt(index);
+    if (unit < 0x20 || unit === 0x7f) return false;
+  }
+  return true;
 }
 
 /** HTML when the Accept header names `text/html` before `application/json`, or alone; else JSON. */

@@ -1,7 +1,7 @@
 import type { BlockPages, BlockResponse } from '../../engine/block-page.ts';
 import type { HeaderList } from '../../engine/http.ts';
 import type { Analysis } from '../../engine/transaction.ts';
-import type { BlockVerdict, RedirectVerdict } from '../../engine/verdict.ts';
+import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } from '../../engine/verdict.ts';
 import { type Action, encodedActionSize } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
 
@@ -9,21 +9,28 @@ import { variableNames } from './contract.ts';
  * Verdict to set-var actions.
  *
  * An ACK must not exceed the negotiated frame size: HAProxy 3.1 to 3.4 wedge the connection on one that does. So what
- * does not fit gives way, last first, in this order of importance: the block (flag, status, headers, page), the
- * identity and the requests for bodies, trace headers for the origin, and what is there for people. Of a block, the
- * page gives way before the flag: the operator's page, the built-in page, no page. HAProxy also skips everything
- * behind an action that it does not understand, a second reason for the order.
+ * does not fit gives way, last first, in this order of importance:
+ *
+ * 1. `blocked` with `status`, and `request_body` with `response_body`: they fit into the smallest frame there is
+ *    (256 bytes, SPOE.txt 3.2.4) and are always there;
+ * 2. of a block, `headers`, then `body`. The page gives way first: the operator's, the built-in one, none. A redirect
+ *    whose Location does not fit becomes a plain 403: without a Location it would be no answer;
+ * 3. `span_id`, without which later messages are analysed without the request;
+ * 4. trace headers for the origin;
+ * 5. what is there for people: `verdict`, `rule_ids` (a shorter list before none), `trace_id`.
+ *
+ * HAProxy also skips everything behind an action that it does not understand, a second reason for the order.
  */
 
 export interface ActionPlan {
   readonly actions: Action[];
-  /** The operator's block page did not fit into a frame of this connection. */
+  /** The operator's block page, or the Location of a redirect, did not fit into a frame of this connection. */
   readonly pageSubstituted: boolean;
   /** Names of variables that had to be left out. */
   readonly dropped: readonly string[];
 }
 
-/** HAProxy refuses longer rule lists nowhere, but a variable is for a log line. */
+/** The variable is for a log line. */
 const maxRuleIdsBytes = 512;
 
 export interface PlanInput {
@@ -40,12 +47,12 @@ export function planActions(input: PlanInput, pages: BlockPages, maxActionsBytes
   const { verdict } = input.analysis;
   const plan = new FittingPlan(maxActionsBytes);
   if (verdict.kind === 'block' || verdict.kind === 'redirect') return planBlock(input, verdict, pages, plan);
-  planBodies(input, plan);
+  for (const action of bodyRequests(input)) plan.add(action);
   if (input.announcesIdentity) {
     plan.add(text(variableNames.spanId, input.analysis.transaction.id));
     for (const [name, value] of input.propagation) plan.add(text(tracingVariable(name), value));
   }
-  planNarrative(input, plan);
+  planNarrative(input, verdict.kind, plan);
   return plan.done(false);
 }
 
@@ -55,40 +62,63 @@ function planBlock(
   pages: BlockPages,
   plan: FittingPlan,
 ): ActionPlan {
+  const bodies = bodyRequests(input);
+  const bodiesBytes = bodies.reduce((sum, action) => sum + encodedActionSize(action), 0);
   plan.add(boolean(variableNames.blocked, true));
-  plan.add(integer(variableNames.status, verdict.status));
-  // Everything of the block but the page, with an empty page, tells how much is left for it.
-  const frame = pages.render(verdict, 0);
-  plan.add(text(variableNames.headers, headerLines(frame)));
-  const overhead = encodedActionSize(binary(variableNames.body, Buffer.alloc(0))) + maxLengthBytes;
-  const page = pages.render(verdict, Math.max(0, plan.remainingBytes - overhead));
+  const { sent, headers } = sendable(input, verdict, pages, plan.remainingBytes - bodiesBytes);
+  plan.add(integer(variableNames.status, sent.status));
+  plan.remainingBytes -= bodiesBytes;
+  plan.add(headers);
+  const page = pages.render(sent, Math.max(0, plan.remainingBytes - bodyOverheadBytes));
   plan.add(binary(variableNames.body, page.body));
-  planBodies(input, plan);
+  plan.remainingBytes += bodiesBytes;
+  for (const action of bodies) plan.add(action);
   if (input.announcesIdentity) plan.add(text(variableNames.spanId, input.analysis.transaction.id));
-  planNarrative(input, plan);
-  return plan.done(page.substituted);
+  planNarrative(input, sent.kind, plan);
+  return plan.done(page.substituted || sent !== verdict);
 }
 
-/** A varint for any length of a frame takes at most five bytes, one of which an empty value has already. */
-const maxLengthBytes = 4;
+/** What of `verdict` can be sent in `room` bytes with an empty page: a redirect only with its Location. */
+function sendable(
+  input: PlanInput,
+  verdict: BlockVerdict | RedirectVerdict,
+  pages: BlockPages,
+  room: number,
+): { readonly sent: BlockVerdict | RedirectVerdict; readonly headers: Action } {
+  const headers = text(variableNames.headers, headerLines(pages.render(verdict, 0)));
+  const needed =
+    encodedActionSize(integer(variableNames.status, verdict.status)) +
+    encodedActionSize(headers) +
+    bodyOverheadBytes;
+  if (verdict.kind === 'block' || needed <= room) return { sent: verdict, headers };
+  const block = plainBlock(verdict.securityResponseId, input.analysis.transaction.request?.headers ?? []);
+  return { sent: block, headers: text(variableNames.headers, headerLines(pages.render(block, 0))) };
+}
+
+/** The action of a page besides its bytes. A varint for any length takes at most five bytes, an empty value has one. */
+const bodyOverheadBytes = encodedActionSize(binary(variableNames.body, Buffer.alloc(0))) + 4;
 
 /** Both are always written: a left-over of an earlier request must never count. */
-function planBodies(input: PlanInput, plan: FittingPlan): void {
-  const { wantsBody } = input.analysis;
-  // Datadog's configuration asks `request_body` in both directions.
-  plan.add(boolean(variableNames.requestBody, wantsBody));
-  plan.add(boolean(variableNames.responseBody, wantsBody && input.bodyOf === 'response'));
+function bodyRequests({ analysis: { wantsBody }, bodyOf }: PlanInput): readonly Action[] {
+  return [
+    // Datadog's configuration asks `request_body` in both directions.
+    boolean(variableNames.requestBody, wantsBody),
+    boolean(variableNames.responseBody, wantsBody && bodyOf === 'response'),
+  ];
 }
 
-function planNarrative(input: PlanInput, plan: FittingPlan): void {
-  const { transaction, verdict } = input.analysis;
-  plan.add(text(variableNames.verdict, verdict.kind));
-  if (transaction.ruleIds.length > 0)
-    plan.add(text(variableNames.ruleIds, joinedWithin(transaction.ruleIds)));
+function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPlan): void {
+  const { transaction } = input.analysis;
+  plan.add(text(variableNames.verdict, sent));
+  if (transaction.ruleIds.length > 0) {
+    const overhead = encodedActionSize(text(variableNames.ruleIds, '')) + 1;
+    const room = Math.min(maxRuleIdsBytes, plan.remainingBytes - overhead);
+    plan.add(text(variableNames.ruleIds, joinedWithin(transaction.ruleIds, room)));
+  }
   if (input.announcesIdentity) plan.add(text(variableNames.traceId, transaction.trace.traceId));
 }
 
-/** Collects actions as long as they fit. The first ones are small; frames are at least 256 bytes (SPOE.txt 3.2). */
+/** Collects actions as long as they fit. */
 class FittingPlan {
   remainingBytes: number;
   readonly #actions: Action[] = [];
@@ -135,14 +165,20 @@ function headerLines(response: BlockResponse): string {
 
 /** Names of variables know letters, digits, `.` and `_` only. */
 function tracingVariable(headerName: string): string {
-  return variableNames.tracingPrefix + headerName.toLowerCase().replaceAll('-', '_');
+  return variableNames.tracingPrefix + headerName.toLowerCase().replace(/[^a-z0-9._]/g, '_');
 }
 
-function joinedWithin(ruleIds: readonly string[]): string {
+const ellipsis = '...';
+
+/** Whole ids, separated by commas; `...` stands for those that did not fit. */
+function joinedWithin(ruleIds: readonly string[], maxBytes: number): string {
+  const whole = ruleIds.join(',');
+  if (Buffer.byteLength(whole) <= maxBytes) return whole;
   let joined = '';
   for (const id of ruleIds) {
-    if (joined.length + id.length + 1 > maxRuleIdsBytes) return `${joined},...`;
-    joined = joined === '' ? id : `${joined},${id}`;
+    const longer = `${joined}${id},`;
+    if (Buffer.byteLength(longer) + ellipsis.length > maxBytes) break;
+    joined = longer;
   }
-  return joined;
+  return joined + ellipsis;
 }
