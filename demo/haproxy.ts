@@ -1,0 +1,81 @@
+// Starts HAProxy with the shipped files, put together as haproxyconf/ says: the global section and the agent's
+// backend beside a site's own file, the rules of the frontend pasted into it.
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { environmentWithoutOurs } from './agent.ts';
+import { Child } from './child.ts';
+import type { DemoPorts } from './ports.ts';
+
+const startTimeoutMs = 10_000;
+const repository = join(import.meta.dirname, '..');
+const shipped = (name: string): string => join(repository, 'haproxyconf', name);
+
+/** @param started told of the process before it is ready, so that it can be stopped whatever happens */
+export async function startHaproxy(
+  binary: string,
+  ports: DemoPorts,
+  folder: string,
+  started: (child: Child) => void,
+): Promise<Child> {
+  const site = join(folder, 'haproxy.cfg');
+  await writeFile(site, await siteConfig(ports));
+  const files = [shipped('global-config.cfg'), site, shipped('backend.cfg')];
+  const child = new Child('HAProxy', binary, ['-db', ...files.flatMap((file) => ['-f', file])], {
+    ...environmentWithoutOurs(),
+    DD_SPOA_SPOA_CONF_FILE: shipped('spoe.cfg'),
+    DD_SPOA_LUA_FILE: join(repository, 'lua', 'datadog_aap_blocking_response.lua'),
+    DD_SPOA_ADDRESS: `127.0.0.1:${ports.spop}`,
+    // A busy machine must not turn into an uninspected request here.
+    DD_SPOA_PROCESSING_TIMEOUT: '2s',
+  });
+  started(child);
+  await child.ready(() => accepts(ports.http), startTimeoutMs);
+  return child;
+}
+
+/** The log line of a request, in the format that frontend-config.cfg offers. */
+export function isRequestLog(line: string): boolean {
+  return line.includes(' dd_verdict=');
+}
+
+/** One of the dd_ fields at the end of a log line, undefined when HAProxy had nothing to put there. */
+export function logField(line: string, name: string): string | undefined {
+  const value = new RegExp(` dd_${name}=(\\S*)`).exec(line)?.[1];
+  return value === '-' || value === '' ? undefined : value;
+}
+
+async function siteConfig(ports: DemoPorts): Promise<string> {
+  const frontend = await readFile(shipped('frontend-config.cfg'), 'utf8');
+  return `
+global
+    log stdout format raw local0
+
+defaults
+    mode http
+    log global
+    option dontlognull
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+
+frontend demo
+    bind 127.0.0.1:${ports.http}
+${frontend.replace('# log-format', 'log-format')}
+    default_backend origin
+
+backend origin
+    server origin 127.0.0.1:${ports.origin}
+`;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
