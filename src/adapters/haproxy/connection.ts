@@ -83,9 +83,15 @@ export class Connection {
   }
 
   #receive(chunk: Buffer): void {
-    for (const event of this.#agent.receive(chunk)) this.#on(event);
-    this.#flush();
-    this.#regulate();
+    try {
+      for (const event of this.#agent.receive(chunk)) this.#on(event);
+      this.#flush();
+      this.#regulate();
+    } catch (cause) {
+      // A mistake of ours outside any frame: this connection cannot go on, the others can.
+      this.#observer.frameFailed?.(cause);
+      this.#socket.destroy();
+    }
   }
 
   #on(event: AgentEvent): void {
@@ -125,7 +131,9 @@ export class Connection {
         this.#ack(event, actions);
       }
     } catch (cause) {
-      if (cause instanceof SpopError && !this.#agent.closed) {
+      if (cause instanceof SpopError) {
+        // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
+        if (this.#agent.closed) return;
         this.#observer.protocolError?.(cause);
         this.#agent.fail(cause);
         return;
@@ -141,9 +149,17 @@ export class Connection {
     } catch (cause) {
       // What was planned cannot be encoded after all: HAProxy must not wait for our mistake.
       this.#observer.frameFailed?.(cause);
-      this.#agent.ack(event.streamId, event.frameId, this.#neutral());
+      this.#ackNeutral(event);
     }
     this.#lastAckAtMs = performance.now();
+  }
+
+  #ackNeutral(event: NotifyEvent): void {
+    try {
+      this.#agent.ack(event.streamId, event.frameId, this.#neutral());
+    } catch (cause) {
+      this.#observer.frameFailed?.(cause);
+    }
   }
 
   #ackLater(event: NotifyEvent, actions: Action[]): void {

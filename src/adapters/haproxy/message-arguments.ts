@@ -4,6 +4,8 @@ import { argumentNames } from './contract.ts';
 import { parseHaproxyTime } from './haproxy-time.ts';
 import { decodeHdrsBin } from './hdrs-bin.ts';
 
+const maxUint64 = 2n ** 64n - 1n;
+
 /** The arguments of one message by name. Missing, null and mistyped ones are all absent: none is required. */
 export class MessageArguments {
   readonly #values = new Map<string, TypedData>();
@@ -74,7 +76,7 @@ export class MessageArguments {
   /** Identities are unsigned 64-bit integers in decimal; anything else is not one of ours. */
   spanId(): string | undefined {
     const id = this.text(argumentNames.spanId);
-    return id !== undefined && /^[1-9]\d{0,19}$/.test(id) ? id : undefined;
+    return id !== undefined && /^[1-9]\d{0,19}$/.test(id) && BigInt(id) <= maxUint64 ? id : undefined;
   }
 
   timeToLiveMs(): number | undefined {

@@ -15,8 +15,9 @@ export interface NotifyObserver {
   unknownMessage(name: string): void;
   /** An argument was malformed and used as far as it went. */
   malformed(message: string, cause: Error): void;
+  /** Once per version. */
   configurationMismatch(theirs: string, ours: string): void;
-  /** The operator's block page did not fit into a frame; the built-in one, or none, was sent. */
+  /** The operator's block page or a redirect did not fit into a frame; a smaller page, or none, was sent. */
   pageSubstituted(maxActionsBytes: number): void;
   /** Variables that did not fit into the frame. */
   variablesDropped(names: readonly string[]): void;
@@ -27,7 +28,12 @@ interface Progress {
   analysis: Analysis | undefined;
   bodyOf: 'request' | 'response' | undefined;
   announcesIdentity: boolean;
+  /** The request is on its way to the origin and can take trace headers along. */
+  propagates: boolean;
 }
+
+/** Versions of the configuration that were complained about; the peer makes them up. */
+const maxMismatches = 16;
 
 /**
  * NOTIFY payload in, actions out: one answer for all messages of the frame. Synchronous unless a body needs
@@ -39,6 +45,7 @@ export class NotifyHandler {
   readonly #pages: BlockPages;
   readonly #observer: NotifyObserver;
   readonly #defaultTimeToLiveMs: number;
+  readonly #mismatches = new Set<string>();
 
   constructor(engine: Engine, pages: BlockPages, observer: NotifyObserver, defaultTimeToLiveMs: number) {
     this.#engine = engine;
@@ -53,7 +60,12 @@ export class NotifyHandler {
    */
   handle(payload: Buffer, maxActionsBytes: number): Action[] | Promise<Action[]> {
     const messages = decodeMessages(payload);
-    const progress: Progress = { analysis: undefined, bodyOf: undefined, announcesIdentity: false };
+    const progress: Progress = {
+      analysis: undefined,
+      bodyOf: undefined,
+      announcesIdentity: false,
+      propagates: false,
+    };
     const pending = this.#workOff(messages, 0, progress);
     return pending === undefined
       ? this.#answer(progress, maxActionsBytes)
@@ -64,7 +76,8 @@ export class NotifyHandler {
   #workOff(messages: readonly SpoeMessage[], start: number, progress: Progress): Promise<void> | undefined {
     for (let index = start; index < messages.length; index += 1) {
       const message = messages[index];
-      if (message === undefined) break;
+      // A block has ended the transaction; what follows in this frame would begin another and hide the verdict.
+      if (message === undefined || isBlocked(progress)) break;
       try {
         const analysis = this.#analyse(message, progress);
         if (analysis instanceof Promise) {
@@ -110,6 +123,7 @@ export class NotifyHandler {
         this.#checkConfiguration(args);
         progress.bodyOf = 'request';
         progress.announcesIdentity = true;
+        progress.propagates = true;
         return this.#engine.requestHeaders(args.requestHead(), timeToLiveMs);
       case messageNames.requestBody:
         progress.bodyOf = undefined;
@@ -131,15 +145,26 @@ export class NotifyHandler {
 
   #checkConfiguration(args: MessageArguments): void {
     const theirs = args.text(argumentNames.configurationVersion);
-    if (theirs !== undefined && theirs !== configurationVersion) {
-      this.#observer.configurationMismatch(theirs, configurationVersion);
+    if (theirs === undefined || theirs === configurationVersion) return;
+    if (this.#mismatches.has(theirs) || this.#mismatches.size >= maxMismatches) return;
+    this.#mismatches.add(theirs);
+    this.#observer.configurationMismatch(theirs, configurationVersion);
+  }
+
+  /** Never throws: the messages were in order, so the connection must not pay for a mistake of ours. */
+  #answer(progress: Progress, maxActionsBytes: number): Action[] {
+    try {
+      return this.#plan(progress, maxActionsBytes);
+    } catch (cause) {
+      this.#observer.failed('the answer', cause);
+      return neutralActions();
     }
   }
 
-  #answer(progress: Progress, maxActionsBytes: number): Action[] {
-    const { analysis, bodyOf, announcesIdentity } = progress;
+  #plan(progress: Progress, maxActionsBytes: number): Action[] {
+    const { analysis, bodyOf, announcesIdentity, propagates } = progress;
     if (analysis === undefined) return neutralActions();
-    const propagation: HeaderList = announcesIdentity
+    const propagation: HeaderList = propagates
       ? analysis.transaction.trace.propagation(analysis.transaction)
       : [];
     const plan = planActions(
@@ -151,6 +176,10 @@ export class NotifyHandler {
     if (plan.dropped.length > 0) this.#observer.variablesDropped(plan.dropped);
     return plan.actions;
   }
+}
+
+function isBlocked({ analysis }: Progress): boolean {
+  return analysis?.verdict.kind === 'block' || analysis?.verdict.kind === 'redirect';
 }
 
 /** For a NOTIFY that led to nothing: HAProxy 3.1.0 waits for its time-out on an ACK without an action. */

@@ -42,6 +42,7 @@ export class SpopServer {
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
   #draining = false;
+  #everConnected = false;
 
   constructor(options: SpopServerOptions, answerer: NotifyAnswerer, observer: ServerObserver = {}) {
     this.#options = options;
@@ -81,13 +82,13 @@ export class SpopServer {
   /**
    * Leaves without losing a message: health checks fail from now on, messages are served on. After `graceMs`, HAProxy
    * has had time to notice: connections are said goodbye to as they become idle, and the listener closes. Resolves
-   * when none is left, at the latest after `deadlineMs`.
+   * when none is left, at the latest after `deadlineMs`. Where nobody ever connected, nobody has to notice.
    */
   async drain(graceMs: number, deadlineMs: number): Promise<void> {
     const deadlineAtMs = performance.now() + deadlineMs;
     this.#draining = true;
     for (const connection of this.#connections) connection.refuseHealthchecks();
-    await delay(Math.min(graceMs, deadlineMs));
+    if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
     this.#server.close();
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
       this.#sayGoodbyeToIdle();
@@ -119,6 +120,7 @@ export class SpopServer {
       socket.destroy();
       return;
     }
+    this.#everConnected = true;
     this.#observer.connected?.();
     const connection = new Connection(
       socket,
@@ -148,13 +150,14 @@ function describeAddress(address: AddressInfo | string | null): string {
 /** A socket file that nobody answers on is left from a process that was killed. A live one stays: listening fails. */
 async function removeStaleSocket(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  const alive = await new Promise<boolean>((resolve) => {
+  const stale = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     probe.once('connect', () => {
       probe.destroy();
-      resolve(true);
+      resolve(false);
     });
-    probe.once('error', () => resolve(false));
+    // Any other error (a full backlog, no permission) says that somebody may be there.
+    probe.once('error', (cause: NodeJS.ErrnoException) => resolve(cause.code === 'ECONNREFUSED'));
   });
-  if (!alive) unlinkSync(path);
+  if (stale) unlinkSync(path);
 }
