@@ -26,6 +26,8 @@ export interface EngineOptions {
   readonly reportsPerSecond: number;
   readonly tracer?: Tracer;
   readonly observers?: readonly TransactionObserver[];
+  /** Told of a mistake of ours at the ending of a transaction, which goes on ending. */
+  readonly failed?: (cause: unknown) => void;
 }
 
 /** Plain HTTP values in, verdicts out. Knows no door. */
@@ -48,6 +50,7 @@ export class Engine {
       createContext: () => this.#options.waf.createContext(this.#options.wafTimeoutUs),
       allowReport: () => limiter.take(),
       released: (transaction) => this.#store.remove(transaction),
+      failed: (_transaction, cause) => options.failed?.(cause),
     };
   }
 

@@ -32,7 +32,13 @@ export interface Analysis {
 export interface TransactionObserver {
   wafRan?(transaction: Transaction, phase: Phase, result: WafResult): void;
   /** Rules matched. `reported` is false when the rate limit on reports was used up. */
-  detected?(transaction: Transaction, phase: Phase, events: readonly WafEvent[], verdict: Verdict): void;
+  detected?(
+    transaction: Transaction,
+    phase: Phase,
+    events: readonly WafEvent[],
+    verdict: Verdict,
+    reported: boolean,
+  ): void;
   bodyRead?(transaction: Transaction, phase: Phase, body: InspectedBody): void;
   ended?(transaction: Transaction, reason: EndReason): void;
 }
@@ -48,6 +54,8 @@ export interface TransactionSurroundings {
   allowReport(): boolean;
   /** Called when the transaction has ended, once. */
   released(transaction: Transaction): void;
+  /** An observer or the trace threw at the ending: contained, for endings also come from timers. */
+  failed(transaction: Transaction, cause: unknown): void;
 }
 
 /** Events kept for the report of one transaction; further ones still count for the verdict. */
@@ -79,6 +87,8 @@ export class Transaction {
 
   readonly #around: TransactionSurroundings;
   #context: WafContext | undefined;
+  #pendingBodies = 0;
+  #lastMessageSeen = false;
 
   constructor(request: RequestHead | undefined, trace: TransactionTrace, around: TransactionSurroundings) {
     this.request = request;
@@ -100,6 +110,7 @@ export class Transaction {
       request.headers,
       request.declaredBodySize,
       this.#around.bodyLimitBytes,
+      request.method,
     );
     return this.#conclude(verdict, wantsBody);
   }
@@ -120,7 +131,7 @@ export class Transaction {
       this.request?.method,
     );
     const analysis = this.#conclude(verdict, wantsBody);
-    if (!analysis.wantsBody) this.end('complete');
+    if (!analysis.wantsBody) this.#complete();
     return analysis;
   }
 
@@ -128,7 +139,7 @@ export class Transaction {
   analyseResponseBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
     const analysis = this.#analyseBody('response-body', chunk, this.response?.headers ?? []);
     const complete = (done: Analysis): Analysis => {
-      this.end('complete');
+      this.#complete();
       return done;
     };
     return analysis instanceof Promise ? analysis.then(complete) : complete(analysis);
@@ -141,8 +152,22 @@ export class Transaction {
     this.#context?.dispose();
     this.#context = undefined;
     this.#around.released(this);
-    this.trace.finish(this);
-    for (const observer of this.#around.observers) observer.ended?.(this, reason);
+    this.#contained(() => this.trace.finish(this));
+    for (const observer of this.#around.observers) this.#contained(() => observer.ended?.(this, reason));
+  }
+
+  #contained(step: () => void): void {
+    try {
+      step();
+    } catch (cause) {
+      this.#around.failed(this, cause);
+    }
+  }
+
+  /** A body that is still being decompressed is waited for: it is part of the transaction. */
+  #complete(): void {
+    this.#lastMessageSeen = true;
+    if (this.#pendingBodies === 0) this.end('complete');
   }
 
   #analyseBody(
@@ -154,8 +179,21 @@ export class Transaction {
     if (this.endReason !== undefined || bodyLimitBytes <= 0) return this.#nothingMore();
     const inspected = inspectBody(chunk, headers, { maxBytes: bodyLimitBytes, maxDecompressedBytes });
     return inspected instanceof Promise
-      ? inspected.then((body) => this.#concludeBody(phase, body))
+      ? this.#concludeLater(phase, inspected)
       : this.#concludeBody(phase, inspected);
+  }
+
+  async #concludeLater(
+    phase: 'request-body' | 'response-body',
+    inspected: Promise<InspectedBody>,
+  ): Promise<Analysis> {
+    this.#pendingBodies += 1;
+    try {
+      return this.#concludeBody(phase, await inspected);
+    } finally {
+      this.#pendingBodies -= 1;
+      if (this.#lastMessageSeen) this.#complete();
+    }
   }
 
   #concludeBody(phase: 'request-body' | 'response-body', body: InspectedBody): Analysis {
@@ -202,7 +240,9 @@ export class Transaction {
       if (!this.ruleIds.includes(event.rule.id)) this.ruleIds.push(event.rule.id);
       if (reported && this.events.length < maxReportedEvents) this.events.push(event);
     }
-    for (const observer of this.#around.observers) observer.detected?.(this, phase, events, verdict);
+    for (const observer of this.#around.observers) {
+      observer.detected?.(this, phase, events, verdict, reported);
+    }
   }
 
   #conclude(verdict: Verdict, wantsBody: boolean): Analysis {

@@ -70,10 +70,10 @@ export class Metrics {
         if (result.timeout) this.wafTimeouts.inc();
         if (result.errorCode !== undefined) this.errors.inc({ kind: 'waf' });
       },
-      detected: (transaction, phase, events) => {
+      detected: (_transaction, phase, events, _verdict, reported) => {
         this.detections.inc({ phase });
         for (const event of events) this.ruleMatches.inc({ rule: event.rule.id });
-        if (transaction.rateLimited) this.rateLimited.inc();
+        if (!reported) this.rateLimited.inc();
       },
       bodyRead: (_transaction, phase, body) => {
         this.bodies.inc({ phase, format: body.format });

@@ -14,8 +14,8 @@ export function securityLog(logger: Logger, obfuscator: QueryObfuscator): Transa
     ),
   );
   return {
-    detected(transaction, phase, events, verdict) {
-      if (transaction.rateLimited) {
+    detected(transaction, phase, events, verdict, reported) {
+      if (!reported) {
         noticeRateLimit();
         return;
       }

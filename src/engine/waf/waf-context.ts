@@ -74,22 +74,14 @@ export class WafContext {
   /** Returns undefined when no rule reads any of the addresses, or the context is already disposed. */
   run(input: WafInput): WafResult | undefined {
     if (this.#native.disposed) return undefined;
-    const persistent: Record<string, WafValue> = {};
-    let known = false;
-    let truncated = false;
-    for (const [address, value] of Object.entries(input)) {
-      if (value === undefined || !this.#knownAddresses.has(address)) continue;
-      const fitted = fit(value);
-      persistent[address] = fitted.value;
-      truncated ||= fitted.truncated;
-      known = true;
-    }
-    if (!known) return undefined;
-    if (this.#budgetUs <= 0) return exhausted(truncated);
-
     const startedAt = process.hrtime.bigint();
+    let truncated = false;
     try {
-      const result = this.#native.run({ persistent }, this.#budgetUs);
+      const fitted = this.#fitKnown(input);
+      if (fitted === undefined) return undefined;
+      truncated = fitted.truncated;
+      if (this.#budgetUs <= 0) return exhausted(truncated);
+      const result = this.#native.run({ persistent: fitted.persistent }, this.#budgetUs);
       const durationUs = (result.duration ?? 0) / 1000;
       this.#budgetUs = Math.floor(this.#budgetUs - durationUs);
       const failed = result.errorCode !== undefined && result.errorCode < 0;
@@ -115,6 +107,20 @@ export class WafContext {
         errorMessage: cause instanceof Error ? cause.message : String(cause),
       };
     }
+  }
+
+  #fitKnown(
+    input: WafInput,
+  ): { readonly persistent: Record<string, WafValue>; readonly truncated: boolean } | undefined {
+    const persistent: Record<string, WafValue> = {};
+    let truncated = false;
+    for (const [address, value] of Object.entries(input)) {
+      if (value === undefined || !this.#knownAddresses.has(address)) continue;
+      const fitted = fit(value);
+      persistent[address] = fitted.value;
+      truncated ||= fitted.truncated;
+    }
+    return Object.keys(persistent).length === 0 ? undefined : { persistent, truncated };
   }
 
   dispose(): void {

@@ -62,11 +62,13 @@ export class Waf {
     try {
       ddwaf = new nativeAppsec.DDWAF(ruleset, defaultRulesetPath, config);
     } catch (cause) {
-      throw new RulesetError(source, `libddwaf refused it: ${messageOf(cause)}`, { cause });
+      throw new RulesetError(source, `libddwaf refused it: ${refusalOf(ruleset) ?? messageOf(cause)}`, {
+        cause,
+      });
     }
     const waf = new Waf(ddwaf);
     if (waf.loadedRules === 0) {
-      const reasons = waf.issues.map((issue) => `${issue.part}: ${issue.reason}`).join('; ');
+      const reasons = waf.issues.map(describeIssue).join('; ');
       ddwaf.dispose();
       throw new RulesetError(source, `no valid rule in it${reasons === '' ? '' : ` (${reasons})`}`);
     }
@@ -90,6 +92,36 @@ export class Waf {
   dispose(): void {
     this.#ddwaf.dispose();
   }
+}
+
+/** The constructor only says "Invalid rules"; given to a WAF that stands already, the same ruleset gets diagnostics. */
+function refusalOf(ruleset: Ruleset): string | undefined {
+  const ddwaf = new nativeAppsec.DDWAF(placeholderRuleset, defaultRulesetPath);
+  try {
+    ddwaf.createOrUpdateConfig(ruleset, `${defaultRulesetPath}/refused`);
+    const issues = collectIssues(ddwaf.diagnostics);
+    return issues.length === 0 ? 'no rule in it' : issues.map(describeIssue).join('; ');
+  } catch {
+    return undefined;
+  } finally {
+    ddwaf.dispose();
+  }
+}
+
+const placeholderRuleset = {
+  version: '2.2',
+  rules: [
+    {
+      id: 'placeholder',
+      name: 'placeholder',
+      tags: { type: 'placeholder' },
+      conditions: [{ operator: 'exists', parameters: { inputs: [{ address: 'placeholder' }] } }],
+    },
+  ],
+};
+
+function describeIssue({ part, reason, ids }: RulesetIssue): string {
+  return `${part}: ${reason}${ids.length === 0 ? '' : ` (${ids.join(', ')})`}`;
 }
 
 type Diagnostics = DDWAF['diagnostics'];
