@@ -17,13 +17,13 @@ import { looksLikeText, rawTexts, readText } from './text.ts';
 
 type Format = InspectedBody['format'];
 
-/** Collects the readings of one body. `inspect` is called once, after which the result stands. */
+/** Collects the readings of one body. `inspect` may be called for several versions of the bytes. */
 export class BodyReading {
   partial = false;
   malformed: string | undefined;
   readonly #type: MediaType;
   readonly #values: WafValue[] = [];
-  readonly #filenames: string[] = [];
+  readonly filenames: string[] = [];
   /** Raw texts that are already among the values. */
   readonly #texts = new Set<string>();
 
@@ -37,6 +37,7 @@ export class BodyReading {
     const multipart = essences.some((item) => item.startsWith('multipart/'));
     if (multipart && boundaries.length > 0) return this.#inspectMultipart(bytes);
     if (essence !== undefined && isBinaryType(essence) && !looksLikeText(bytes)) return this.result('binary');
+    if (essence === undefined && essences.length > 1) this.#complain('content-type: several types');
     const complaint = this.malformed;
     let format: Format = 'text';
     let isBorneOut = false;
@@ -60,7 +61,7 @@ export class BodyReading {
   result(format: Format): InspectedBody {
     return {
       body: this.#values.length > 1 ? this.#values : this.#values[0],
-      filenames: this.#filenames,
+      filenames: this.filenames,
       format,
       partial: this.partial,
       malformed: this.malformed,
@@ -82,7 +83,6 @@ export class BodyReading {
     // One type that says all, and was borne out.
     if (essence !== undefined && format !== 'text') return format;
     this.#addTexts(text);
-    if (essence === undefined && essences.length > 1) this.#complain('content-type: several types');
     if (format !== 'text') return format;
     if (looksLikeJson(text)) {
       if (this.#addJson(text, false, false) && essences.length === 0) return 'json';
@@ -154,7 +154,7 @@ export class BodyReading {
   #addParts(parsed: ParsedMultipart): void {
     const fields: Record<string, WafValue[]> = Object.create(null);
     for (const part of parsed.parts) {
-      if (part.filename !== undefined) this.#filenames.push(part.filename);
+      if (part.filename !== undefined) this.filenames.push(part.filename);
       fields[part.name] ??= [];
       fields[part.name]?.push(...partValues(part));
     }

@@ -18,8 +18,6 @@ import { type HeaderList, headerValues } from '../http.ts';
 
 export interface DecodedBody {
   readonly bytes: Uint8Array;
-  /** What followed the compressed data, as it was; empty as a rule. */
-  readonly trailing: Uint8Array;
   /** The compressed data ended early, or the bound was reached. */
   readonly cut: boolean;
   /** Why `bytes` is not, or not certainly, what the sender meant. */
@@ -51,7 +49,6 @@ export async function decodeContent(
 ): Promise<DecodedBody> {
   const raw = (malformed: string): DecodedBody => ({
     bytes,
-    trailing: new Uint8Array(),
     cut: false,
     malformed,
     undecoded: true,
@@ -60,7 +57,6 @@ export async function decodeContent(
     return raw(`content-encoding: ${codings.length} codings, at most ${maxCodings}`);
   let decoded: DecodedBody = {
     bytes,
-    trailing: new Uint8Array(),
     cut: false,
     malformed: undefined,
     undecoded: false,
@@ -78,7 +74,6 @@ export async function decodeContent(
     }
     decoded = {
       bytes: step.bytes,
-      trailing: decoded.trailing.length > 0 ? decoded.trailing : step.trailing,
       cut: decoded.cut || step.cut,
       malformed: decoded.malformed ?? describe(coding, step),
       undecoded: false,
@@ -89,7 +84,8 @@ export async function decodeContent(
 
 interface Step {
   readonly bytes: Uint8Array;
-  readonly trailing: Uint8Array;
+  /** Bytes after the end of the compressed data. */
+  readonly trailingBytes: number;
   readonly cut: boolean;
   readonly error: string | undefined;
 }
@@ -107,8 +103,7 @@ const decoders: Readonly<Record<string, Decode | undefined>> = Object.assign(Obj
 
 function describe(coding: string, step: Step): string | undefined {
   if (step.error !== undefined) return `content-encoding: ${coding}: ${step.error}`;
-  if (step.trailing.length > 0)
-    return `content-encoding: ${coding}: ${step.trailing.length} bytes after the end`;
+  if (step.trailingBytes > 0) return `content-encoding: ${coding}: ${step.trailingBytes} bytes after the end`;
   return undefined;
 }
 
@@ -138,14 +133,13 @@ function decodeWith(create: () => Engine): Decode {
       if (from > 0 && good.output.length === 0) break;
       output.push(good.output);
       left -= good.output.length;
-      const step = { bytes: Buffer.concat(output), trailing: new Uint8Array() };
-      if (run.error !== undefined)
-        return { ...step, trailing: rest.subarray(good.consumed), cut: false, error: run.error };
+      const step = { bytes: Buffer.concat(output), trailingBytes: 0 };
+      if (run.error !== undefined) return { ...step, cut: false, error: run.error };
       if (good.cut || left <= 0) return { ...step, cut: true, error: undefined };
       if (good.consumed === 0) break;
       from += good.consumed;
     }
-    return { bytes: Buffer.concat(output), trailing: bytes.subarray(from), cut: false, error: undefined };
+    return { bytes: Buffer.concat(output), trailingBytes: bytes.length - from, cut: false, error: undefined };
   };
 }
 

@@ -3,6 +3,7 @@ import { BodyReading } from './body-reading.ts';
 import { contentCodings, decodeContent } from './content-coding.ts';
 import type { InspectedBody } from './inspected-body.ts';
 import { readMediaType } from './media-type.ts';
+import { looksLikeText } from './text.ts';
 
 export type { InspectedBody } from './inspected-body.ts';
 
@@ -37,9 +38,12 @@ async function inspectCoded(
   const decoded = await decodeContent(bytes, codings, maxBytes);
   if (decoded.cut) reading.partial = true;
   // A decoder that stumbles over the end of what was cut off has nothing to complain about.
-  if (decoded.malformed !== undefined && !decoded.cut) reading.malformed = decoded.malformed;
-  // What could not be undone, and what follows it, an application may take as it is.
-  if (decoded.undecoded) reading.addRaw(decoded.bytes);
-  if (decoded.trailing.length > 0) reading.addRaw(decoded.trailing);
-  return reading.inspect(decoded.bytes);
+  else reading.malformed = decoded.malformed;
+  const { format, malformed } = await reading.inspect(decoded.bytes);
+  const isClean = !decoded.cut && decoded.malformed === undefined && !looksLikeText(bytes);
+  // Text that nobody compressed may decode to something too, and an application may not decode at all.
+  if (decoded.undecoded) reading.addRaw(bytes);
+  else if (!isClean) await reading.inspect(bytes);
+  reading.malformed = decoded.cut && decoded.undecoded ? undefined : malformed;
+  return reading.result(format);
 }

@@ -40,8 +40,8 @@ export async function parseMultipart(bytes: Uint8Array, boundary: string): Promi
     return { parts: [], oddHeaders: [], cut: false, lost };
   }
   const outline = outlineOf(bytes, boundary);
-  if (outline.delimiters === 0) {
-    const isCut = bytes.length < boundary.length + 4;
+  if (!outline.found) {
+    const isCut = `--${boundary}`.startsWith(Buffer.from(bytes).toString('latin1'));
     return { parts: [], oddHeaders: [], cut: isCut, lost: 'multipart: the boundary does not occur' };
   }
   // A missing end is added, so that busboy delivers the last part as far as it came.
@@ -56,6 +56,8 @@ export async function parseMultipart(bytes: Uint8Array, boundary: string): Promi
 }
 
 interface Outline {
+  /** The boundary occurs. */
+  found: boolean;
   /** Delimiters that open a part. */
   delimiters: number;
   closed: boolean;
@@ -70,6 +72,7 @@ function outlineOf(input: Uint8Array, boundary: string): Outline {
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   const delimiter = Buffer.from(`--${boundary}`, 'latin1');
   const outline: Outline = {
+    found: false,
     delimiters: 0,
     closed: false,
     surroundings: false,
@@ -77,6 +80,7 @@ function outlineOf(input: Uint8Array, boundary: string): Outline {
     oddHeaders: [],
   };
   let at = bytes.indexOf(delimiter);
+  outline.found = at !== -1;
   outline.surroundings = at > 0 && !isBlank(bytes.subarray(0, at));
   while (at !== -1) {
     const after = at + delimiter.length;
