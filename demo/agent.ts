@@ -1,4 +1,5 @@
 // Starts the agent as an operator would: built, configured by the environment alone.
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { join } from 'node:path';
@@ -27,6 +28,7 @@ export async function startAgent(
   const rules = join(folder, 'rules.json');
   await writeFile(rules, demoRuleset());
   const main = join(import.meta.dirname, '..', 'dist', 'main.js');
+  if (!existsSync(main)) throw new Error('dist/main.js is missing: `npm run demo` builds it first');
   const child = new Child('The agent', process.execPath, [main], {
     ...environmentWithoutOurs(),
     DD_HAPROXY_SPOA_HOST: '127.0.0.1',
