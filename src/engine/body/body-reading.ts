@@ -2,7 +2,7 @@ import { parseUrlEncoded } from '../query.ts';
 import type { WafValue } from '../waf/waf-value.ts';
 import { isBinaryType } from './body-policy.ts';
 import type { InspectedBody } from './inspected-body.ts';
-import { looksLikeJson, parseJson } from './json-body.ts';
+import { looksLikeJson, maxParsedValues, parseJson } from './json-body.ts';
 import { formType, isJsonSequenceType, isJsonType, type MediaType } from './media-type.ts';
 import { type MultipartPart, type ParsedMultipart, parseMultipart } from './multipart-body.ts';
 import { looksLikeText, rawTexts, readText } from './text.ts';
@@ -109,8 +109,12 @@ export class BodyReading {
   }
 
   #addForm(text: string): void {
-    const form = parseUrlEncoded(text);
-    this.#values.push(form);
+    if (countPairs(text) > maxParsedValues) {
+      this.#complain(`form of more than ${maxParsedValues} fields: inspected as text`);
+      this.#addTexts(text);
+      return;
+    }
+    this.#values.push(parseUrlEncoded(text));
     if (looksLikeJson(text) || /^\s*</.test(text.slice(0, 1024))) {
       this.#complain('form: the body looks like JSON or XML');
       this.#addTexts(text);
@@ -192,7 +196,13 @@ function decodeTransfer(content: Uint8Array, encoding: string): Uint8Array | und
 }
 
 function looksLikeForm(text: string): boolean {
-  return /^[^\s=]{0,256}=/.test(text.slice(0, 257));
+  return countPairs(text) <= maxParsedValues && /^[^\s=]{0,256}=/.test(text.slice(0, 257));
+}
+
+function countPairs(text: string): number {
+  let count = 1;
+  for (let at = text.indexOf('&'); at !== -1; at = text.indexOf('&', at + 1)) count += 1;
+  return count;
 }
 
 /** Whether some pair of a form lacks its `=`. */

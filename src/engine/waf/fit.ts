@@ -29,7 +29,7 @@ export const wafLimits = { stringBytes: 4096, containerEntries: 256, containerDe
  * Bounds on one value. libddwaf spends about 0.5 µs per value and its time budget is 10 ms, so these lie far beyond
  * what it would ever get to see; they only keep the conversion from holding the thread.
  */
-export const fitBounds = { nodes: 200_000, stringUnits: 16 * 1024 * 1024 } as const;
+export const fitBounds = { nodes: 200_000, stringUnits: 64 * 1024 * 1024 } as const;
 
 /** Repeated at each seam, so that an attack up to this length is whole in one of the two pieces. */
 export const pieceOverlapUnits = 256;

@@ -214,6 +214,18 @@ describe('a JSON body', () => {
     expect(plain(inspected.body)).toEqual({ a: '0123' });
   });
 
+  it('of very many values is shown as text', async () => {
+    for (const text of [
+      `[${'1,'.repeat(150_001)}"${attack}"]`,
+      `{"a":0,${'"a":[],'.repeat(200_000)}"b":"${attack}"}`,
+      `${'['.repeat(3_000_000)}"${attack}"`,
+    ]) {
+      const inspected = await inspect(text, json, undefined, 10_000_000);
+      expect(inspected.malformed).toBe('JSON of more than 150000 values: inspected as text');
+      expect(shows(inspected, attack)).toBe(true);
+    }
+  });
+
   it('of blanks is nothing', async () => {
     expect(await inspect(' \n', json)).toMatchObject({ body: undefined, malformed: undefined });
   });
@@ -237,6 +249,13 @@ describe('a form body', () => {
       1_000_000,
     );
     expect(Object.keys(inspected.body as object)).toHaveLength(10_001);
+    expect(shows(inspected, attack)).toBe(true);
+  });
+
+  it('of more than 150,000 fields is shown as text, decoded', async () => {
+    const text = `${'a=&'.repeat(150_001)}b=${encodeURIComponent(attack)}`;
+    const inspected = await inspect(text, form, undefined, 1_000_000);
+    expect(inspected.malformed).toBe('form of more than 150000 fields: inspected as text');
     expect(shows(inspected, attack)).toBe(true);
   });
 
