@@ -16,12 +16,16 @@ export interface NotifyAnswerer {
 
 type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
+/** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
+const framesPerWrite = 32;
+
 /** After the last frame, the peer has this long to close its side. */
 const lingerMs = 2000;
 
 /**
- * One socket and the SPOP state machine behind it. All ACKs of one read leave in one write. It is not read from while
- * the peer does not take our answers, nor while too many frames are under analysis.
+ * One socket and the SPOP state machine behind it. All ACKs of one read leave in one write. While the peer does not
+ * take our answers, or too many of its frames are under analysis, the socket is not read from and the frames of the
+ * last read wait: a small frame can have a large answer, and one read can hold thousands of them.
  */
 export class Connection {
   readonly #socket: Socket;
@@ -31,7 +35,10 @@ export class Connection {
   readonly #observer: ServerObserver;
   readonly #neutral: () => Action[];
   readonly #helloTimer: NodeJS.Timeout;
-  #flushScheduled = false;
+  /** Events of the last read that wait their turn. */
+  readonly #queue: AgentEvent[] = [];
+  #analysing = 0;
+  #workScheduled = false;
   #lastAckAtMs = 0;
 
   constructor(
@@ -52,7 +59,7 @@ export class Connection {
     socket.setNoDelay(true);
     socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('drain', () => this.#regulate());
+    socket.on('drain', () => this.#contained(() => this.#work()));
     socket.on('end', () => this.#ended());
     // A reset is how HAProxy 3.x ends a connection: 'close' follows, and that is all there is to it.
     socket.on('error', (cause: Error) => this.#observer.socketError?.(cause));
@@ -83,12 +90,36 @@ export class Connection {
   }
 
   #receive(chunk: Buffer): void {
+    this.#contained(() => {
+      for (const event of this.#agent.receive(chunk)) this.#queue.push(event);
+      this.#work();
+    });
+  }
+
+  #work(): void {
+    let frames = 0;
+    while (!this.#mustWait()) {
+      const event = this.#queue.shift();
+      if (event === undefined) break;
+      this.#on(event);
+      frames += 1;
+      if (frames % framesPerWrite === 0) this.#flush();
+    }
+    this.#flush();
+    this.#regulate();
+  }
+
+  #mustWait(): boolean {
+    // Nothing is answered any more once closed: what is left is worked off.
+    if (this.#agent.closed) return false;
+    return this.#socket.writableNeedDrain || this.#analysing >= this.#options.maxFramesInFlight;
+  }
+
+  /** A mistake of ours outside any frame: this connection cannot go on, the others can. */
+  #contained(step: () => void): void {
     try {
-      for (const event of this.#agent.receive(chunk)) this.#on(event);
-      this.#flush();
-      this.#regulate();
+      step();
     } catch (cause) {
-      // A mistake of ours outside any frame: this connection cannot go on, the others can.
       this.#observer.frameFailed?.(cause);
       this.#socket.destroy();
     }
@@ -120,6 +151,7 @@ export class Connection {
     try {
       const actions = this.#answerer.handle(event.payload, maxActionsBytes);
       if (actions instanceof Promise) {
+        this.#analysing += 1;
         actions.then(
           (late) => this.#ackLater(event, late),
           (cause: unknown) => {
@@ -163,13 +195,13 @@ export class Connection {
   }
 
   #ackLater(event: NotifyEvent, actions: Action[]): void {
+    this.#analysing -= 1;
     this.#ack(event, actions);
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
+    if (this.#workScheduled) return;
+    this.#workScheduled = true;
     setImmediate(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-      this.#regulate();
+      this.#workScheduled = false;
+      this.#contained(() => this.#work());
     });
   }
 
@@ -184,9 +216,9 @@ export class Connection {
     }
   }
 
-  /** Reads on only while the peer takes what we send and not too much is under analysis. */
+  /** Reads on only while nothing waits. */
   #regulate(): void {
-    const wait = this.#socket.writableNeedDrain || this.#agent.inFlight >= this.#options.maxFramesInFlight;
+    const wait = this.#mustWait();
     if (wait && !this.#socket.isPaused()) this.#socket.pause();
     else if (!wait && this.#socket.isPaused()) this.#socket.resume();
   }
