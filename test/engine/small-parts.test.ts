@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { clientIpOf, requestInput, responseInput } from '../../src/engine/addresses.ts';
+import { EventRateLimiter } from '../../src/engine/event-rate-limiter.ts';
+import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
+import { localTracer } from '../../src/engine/trace.ts';
+import { requestHead } from '../support/test-engine.ts';
+
+describe('the limit on reports', () => {
+  it('lets so many through at once and refills with time', () => {
+    const limiter = new EventRateLimiter(2, 0);
+    expect([0, 0, 0].map((nowMs) => limiter.take(nowMs))).toEqual([true, true, false]);
+    expect(limiter.take(499)).toBe(false);
+    expect(limiter.take(500)).toBe(true);
+    expect(limiter.take(500)).toBe(false);
+  });
+
+  it('never saves up more than a second', () => {
+    const limiter = new EventRateLimiter(3, 0);
+    const taken = Array.from({ length: 10 }, () => limiter.take(3_600_000)).filter(Boolean);
+    expect(taken).toHaveLength(3);
+  });
+});
+
+describe('the obfuscator of queries', () => {
+  const obfuscator = new QueryObfuscator('(?i)(?:token|password)=[^&]+');
+
+  it('hides what its pattern finds, in the query only', () => {
+    expect(obfuscator.obfuscate('/token=1/?a=2&PassWord=x&token=y')).toBe(
+      '/token=1/?a=2&<redacted>&<redacted>',
+    );
+  });
+
+  it('leaves a target without query alone, and any when its pattern is empty', () => {
+    expect(obfuscator.obfuscate('/password=1')).toBe('/password=1');
+    expect(new QueryObfuscator('').obfuscate('/?token=1')).toBe('/?token=1');
+  });
+
+  it('sees the second question mark as part of the query', () => {
+    expect(obfuscator.obfuscate('/?a?token=1')).toBe('/?a?<redacted>');
+  });
+});
+
+describe('the values for the WAF', () => {
+  it('of a request have the shapes that rules are written for', () => {
+    const request = requestHead('/p%20q/?a=1&a=2', [
+      ['host', 'shop.test'],
+      ['x-a', '1'],
+      ['x-a', '2'],
+      ['cookie', 'c=3'],
+    ]);
+    expect(requestInput(request, '192.0.2.1')).toEqual({
+      'server.request.method': 'GET',
+      'server.request.uri.raw': '/p%20q/?a=1&a=2',
+      'server.request.headers.no_cookies': { host: ['shop.test'], 'x-a': ['1', '2'] },
+      'server.request.cookies': { c: ['3'] },
+      'server.request.query': { a: ['1', '2'] },
+      'server.request.path_params': { path: '/p q/' },
+      'http.client_ip': '192.0.2.1',
+    });
+  });
+
+  it('of a response have the status as text, and no Set-Cookie', () => {
+    const headers = [
+      ['set-cookie', 'a=b'],
+      ['server', 'x'],
+    ] as const;
+    expect(responseInput({ status: 404, headers })).toEqual({
+      'server.response.status': '404',
+      'server.response.headers.no_cookies': { server: ['x'] },
+    });
+  });
+
+  it("take the client's address from the header asked for", () => {
+    const request = requestHead('/', [
+      ['x-forwarded-for', '198.51.100.1'],
+      ['x-client', '198.51.100.2'],
+    ]);
+    expect(clientIpOf(request, undefined)).toBe('198.51.100.1');
+    expect(clientIpOf(request, 'x-client')).toBe('198.51.100.2');
+  });
+});
+
+describe('identities without Datadog', () => {
+  it('are never 0, fit a signed 64-bit integer, and differ', () => {
+    const ids = new Set(Array.from({ length: 1000 }, () => localTracer.begin(undefined).spanId));
+    expect(ids.size).toBe(1000);
+    for (const id of ids) {
+      expect(BigInt(id)).toBeGreaterThan(0n);
+      expect(BigInt(id)).toBeLessThan(2n ** 63n);
+    }
+  });
+});
