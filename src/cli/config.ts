@@ -5,20 +5,27 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Values of flags by setting, as text. */
-export type FlagValues = Readonly<Partial<Record<SettingName, string>>>;
+/** Values of settings as text. */
+export type SettingTexts = Readonly<Partial<Record<SettingName, string>>>;
 
 /**
  * Flags win over the environment; an empty variable counts as unset.
+ * @param defaults of a command that needs others than the table has.
  * @throws ConfigError for the first value that is not allowed.
  */
-export function readConfig(flags: FlagValues, environment: NodeJS.ProcessEnv): Config {
+export function readConfig(
+  flags: SettingTexts,
+  environment: NodeJS.ProcessEnv,
+  defaults: SettingTexts = {},
+): Config {
   const entries = settingNames.map((name) => {
     const setting: Setting<unknown, unknown> = settings[name];
     const flag = flags[name];
     if (flag !== undefined) return [name, parsed(setting, flag, `--${setting.flag}`)];
     const variable = environment[setting.env];
     if (variable !== undefined && variable !== '') return [name, parsed(setting, variable, setting.env)];
+    const fallback = defaults[name];
+    if (fallback !== undefined) return [name, parsed(setting, fallback, `default of ${setting.env}`)];
     return [name, setting.defaultValue];
   });
   return Object.freeze(Object.fromEntries(entries)) as Config;

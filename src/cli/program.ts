@@ -1,54 +1,75 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError, type FlagValues, readConfig } from './config.ts';
+import { Command, type CommanderError, type Help } from 'commander';
+import { addCheckCommand } from './check.ts';
+import { ConfigError } from './config.ts';
+import { addHaproxyconfCommand } from './haproxyconf.ts';
+import { addHealthcheckCommand } from './healthcheck.ts';
+import { addInspectCommand } from './inspect.ts';
 import { packageVersion } from './package-info.ts';
-import { type Config, type SettingName, settingNames, settings } from './settings.ts';
+import { configFrom, settingOption, withSettings } from './setting-flags.ts';
+import { settingNames, settings } from './settings.ts';
 import { runSpoa } from './spoa.ts';
 
-export { InvalidArgumentError };
+/** A command line that cannot be understood; the same code as for a bad value (main.ts). */
+const exitUsage = 2;
+
+const examples = `Examples:
+  appsec-edge --port 3000 --body-limit 10000000
+  appsec-edge inspect 'http://shop.example/?q=<script>alert(1)</script>'
+  appsec-edge haproxyconf /etc/haproxy/appsec-edge --server 127.0.0.1:3000
+  appsec-edge check /etc/haproxy/haproxy.cfg
+  appsec-edge healthcheck --healthcheck-port 3080
+`;
 
 /** The command line. `appsec-edge` alone runs the SPOA. */
 export function createProgram(): Command {
-  const program = new Command('appsec-edge')
+  const program: Command = new Command('appsec-edge');
+  program
     .description('A web application firewall for HAProxy, as an SPOE agent (SPOA).')
     .version(packageVersion)
-    .showHelpAfterError('(appsec-edge --help lists the commands)')
-    .configureHelp({ showGlobalOptions: true });
+    .showHelpAfterError("('appsec-edge --help' lists commands and settings)")
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'appsec-edge: ')),
+    })
+    .exitOverride((error: CommanderError) => process.exit(error.exitCode === 0 ? 0 : exitUsage))
+    .addHelpText('after', () => `\n${settingsHelp(program.createHelp())}\n${examples}`);
 
   withSettings(
     program.command('spoa', { isDefault: true }).description('Run the SPOA (the default command).'),
-  ).action(async (flags: Record<string, string>) => {
-    await runSpoa(configFrom(flags));
-  });
+  )
+    .allowExcessArguments()
+    .action(async (flags: Record<string, string>, command: Command) => {
+      refuseUnknownCommand(program, command.args[0]);
+      await runSpoa(configFrom(flags));
+    });
+  addInspectCommand(program);
+  addHaproxyconfCommand(program);
+  addCheckCommand(program);
+  addHealthcheckCommand(program);
   return program;
 }
 
-/** Adds a flag for each setting. Values stay text: config.ts parses flags and variables alike. */
-export function withSettings(command: Command): Command {
-  for (const name of settingNames) {
-    const setting = settings[name];
-    const fallback = setting.defaultText === '' ? '' : `, default ${setting.defaultText}`;
-    const option = new Option(
-      `--${setting.flag} <value>`,
-      `${setting.description} (${setting.env}${fallback})`,
-    );
-    command.addOption(option.helpGroup(`${setting.group}:`));
-  }
-  return command;
+/** Whatever is no command reaches the default one as its argument. */
+function refuseUnknownCommand(program: Command, name: string | undefined): void {
+  if (name === undefined) return;
+  const known = program.commands.map((command) => command.name()).join(', ');
+  throw new ConfigError(`unknown command '${name}'; it must be one of ${known}`);
 }
 
-/** @throws ConfigError */
-export function configFrom(flags: Readonly<Record<string, string>>): Config {
-  const values: Partial<Record<SettingName, string>> = {};
-  for (const name of settingNames) {
-    const value = flags[camelCase(settings[name].flag)];
-    if (value !== undefined) values[name] = value;
+/** The settings by group, as the SPOA takes them. */
+function settingsHelp(helper: Help): string {
+  const options = settingNames.map((name) => ({ group: settings[name].group, name }));
+  const width = Math.max(...settingNames.map((name) => settingOption(settings[name]).flags.length));
+  helper.helpWidth ??= process.stdout.columns ?? 80;
+  const parts = [
+    'Settings, as flags or as environment variables; a flag wins, an empty variable is no value:',
+  ];
+  for (const group of new Set(options.map((option) => option.group))) {
+    parts.push('', `${group}:`);
+    for (const name of settingNames) {
+      if (settings[name].group !== group) continue;
+      const { flags, description } = settingOption(settings[name]);
+      parts.push(helper.formatItem(flags, width, description, helper));
+    }
   }
-  return readConfig(values as FlagValues, process.env);
-}
-
-export { ConfigError };
-
-/** As commander names the value of a flag. */
-function camelCase(flag: string): string {
-  return flag.replace(/-([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+  return `${parts.join('\n')}\n`;
 }

@@ -1,0 +1,278 @@
+import type { Issue, Rule } from './check-rule.ts';
+import {
+  type Frontend,
+  type HttpRule,
+  isOurLua,
+  type MessageKey,
+  modeOf,
+  protectedOf,
+  type Setup,
+  sendersOf,
+} from './check-setup.ts';
+
+/** Rules about what a frontend asks the agent, and does with the answer. */
+export const frontendRules: readonly Rule[] = [
+  {
+    id: 'no-filter',
+    severity: 'error',
+    why: 'nothing is sent to the agent',
+    remedy: 'paste frontend-config.cfg into each frontend to protect',
+    *find(setup) {
+      if (setup.frontends.some((frontend) => frontend.filter !== undefined)) return;
+      const http = setup.frontends.filter(({ section }) => modeOf(section) === 'http');
+      for (const { section } of http) {
+        yield {
+          line: section.at,
+          what: `${titleOf(section.kind, section.name)} has no 'filter spoe' of the agent`,
+        };
+      }
+      const [first] = setup.sources;
+      if (http.length === 0 && first !== undefined) {
+        yield {
+          line: { file: first.path, number: 1 },
+          what: "no frontend in 'mode http' in the files given",
+        };
+      }
+    },
+  },
+  {
+    id: 'unprotected-frontend',
+    severity: 'hint',
+    why: 'its traffic is not inspected, while that of another frontend is',
+    remedy: 'paste frontend-config.cfg into it, unless that is meant',
+    *find(setup) {
+      if (!setup.frontends.some((frontend) => frontend.filter !== undefined)) return;
+      for (const { section, isProtected } of setup.frontends) {
+        if (isProtected || modeOf(section) !== 'http') continue;
+        yield {
+          line: section.at,
+          what: `${titleOf(section.kind, section.name)} has no 'filter spoe' of the agent`,
+        };
+      }
+    },
+  },
+  {
+    id: 'not-http',
+    severity: 'error',
+    why: 'HTTP rules are not evaluated, and nothing is inspected',
+    remedy: "say 'mode http' in it or in its defaults",
+    *find(setup) {
+      for (const { section } of protectedOf(setup)) {
+        if (modeOf(section) === 'http') continue;
+        yield {
+          line: section.at,
+          what: `${titleOf(section.kind, section.name)} is in mode ${modeOf(section)}`,
+        };
+      }
+    },
+  },
+  {
+    id: 'group-without-filter',
+    severity: 'error',
+    why: 'HAProxy has no engine to send the group to',
+    remedy: "put the 'filter spoe' line of frontend-config.cfg before it",
+    *find(setup) {
+      for (const { rules, filter } of protectedOf(setup)) {
+        if (filter !== undefined) continue;
+        for (const rule of rules) {
+          if (rule.sends.length === 0) continue;
+          yield { line: rule.line, what: `sends a group of ${setup.engineName} without its 'filter spoe'` };
+        }
+      }
+    },
+  },
+  {
+    id: 'filter-after-others',
+    severity: 'hint',
+    why: 'what those filters change is inspected changed',
+    remedy: "put the agent's filter first, unless that is meant",
+    *find(setup) {
+      for (const { filters, filter } of protectedOf(setup)) {
+        const first = filters[0];
+        if (filter === undefined || first === undefined || first === filter) continue;
+        yield { line: filter, what: `the agent's filter stands after 'filter ${first.words[1] ?? ''}'` };
+      }
+    },
+  },
+  {
+    id: 'request-not-sent',
+    severity: 'error',
+    why: 'requests are not inspected',
+    remedy: "add 'http-request send-spoe-group' for the request headers, as in frontend-config.cfg",
+    *find(setup) {
+      for (const frontend of protectedOf(setup)) {
+        const { filter } = frontend;
+        if (filter === undefined || isSent(setup, frontend, 'requestHeaders')) continue;
+        yield { line: filter, what: 'no rule sends the request headers' };
+      }
+    },
+  },
+  {
+    id: 'part-not-sent',
+    severity: 'hint',
+    why: 'that part of the traffic is not inspected',
+    remedy: 'take the rules for it from frontend-config.cfg, unless that is meant',
+    *find(setup) {
+      const parts = {
+        requestBody: 'request body',
+        responseHeaders: 'response headers',
+        responseBody: 'response body',
+      } as const;
+      for (const frontend of protectedOf(setup)) {
+        const { filter } = frontend;
+        if (filter === undefined || !isSent(setup, frontend, 'requestHeaders')) continue;
+        for (const [key, name] of Object.entries(parts)) {
+          if (!isSent(setup, frontend, key as MessageKey)) {
+            yield { line: filter, what: `no rule sends the ${name}` };
+          }
+        }
+      }
+    },
+  },
+  {
+    id: 'request-not-blocked',
+    severity: 'error',
+    why: 'attacks are reported and let through',
+    remedy:
+      "put 'http-request lua.send_blocking_response if { var(txn.dd.blocked) -m bool }' behind the rule that sends",
+    find: (setup) => notBlocked(setup, 'request', ['requestHeaders', 'requestBody']),
+  },
+  {
+    id: 'response-not-blocked',
+    severity: 'error',
+    why: 'responses are never blocked: http-request rules have run long before',
+    remedy:
+      "put 'http-response lua.send_blocking_response if { var(txn.dd.blocked) -m bool }' behind the rule that sends",
+    find: (setup) => notBlocked(setup, 'response', ['responseHeaders', 'responseBody']),
+  },
+  {
+    id: 'blocks-everything',
+    severity: 'error',
+    why: 'every request is answered with the fallback page',
+    remedy: "end the rule with 'if { var(txn.dd.blocked) -m bool }'",
+    *find(setup) {
+      for (const { rules } of protectedOf(setup)) {
+        for (const rule of rules) {
+          if (isOurLua(rule) && rule.condition === '') {
+            yield { line: rule.line, what: `'${rule.action[0] ?? ''}' has no condition` };
+          }
+        }
+      }
+    },
+  },
+];
+          if (stored !== undefined && /\btxn\.dd\./.test(text)) {
+            yield { line, what: `keeps a value of the agent in ${stored}` };
+          }
+        }
+      }
+      const { spoe } = setup;
+      for (const section of [...(spoe?.messages.values() ?? []), ...(spoe?.groups.values() ?? [])]) {
+        for (const line of section.lines) {
+          const read = /\bvar\((sess\.[\w.]+)\)/.exec(line.words.join(' '))?.[1];
+          if (read !== undefined) yield { line, what: `sends ${read}` };
+        }
+      }
+    },
+  },
+  {
+    id: 'response-body-flag',
+    severity: 'error',
+    why: 'it is about the request; whether to send a response body stands in txn.dd.response_body',
+    remedy: 'use txn.dd.response_body in http-response rules',
+    *find(setup) 
+      for (const { rules } of protectedOf(setup)) {
+        for (const rule of rules) {
+          if (rule.direction !== 'response') continue;
+          const text = `${rule.line.words.join(' ')} ${rule.condition}`;
+          if (/\btxn\.dd\.request_body\b/.test(text)) {
+            yield { line: rule.line, what: 'reads txn.dd.request_body for a response' };
+          }
+        }
+      },
+  },
+  {
+    id: 'short-wait',
+    severity: 'warning',
+    why: 'a slow upload is refused with 408, a slow response with 504',
+    remedy: "say 'time 1h': 'timeout client' and 'timeout server' are the limits",
+    *find(setup) 
+      for (const { section, rules } of protectedOf(setup)) {
+        for (const rule of rules) {
+          const waitMs = waitTimeMs(rule);
+          if (waitMs === undefined) continue;
+          const side = rule.direction === 'request' ? 'client' : 'server';
+          const limit = effectiveLine(section, 'timeout', side)?.words[2] ?? '';
+          if (waitMs >= (parseHaproxyTime(limit) ?? shortWaitMs)) continue;
+          yield { line: rule.line, what: `waits for the body ${argument(rule.line, 'time')} only` };
+        }
+      },
+  },
+  {
+    id: 'stream-held-back',
+    severity: 'warning',
+    why: 'a response that comes bit by bit (event streams, long polls) is held back until the time is over',
+    remedy: 'wait only when Content-Length is known and fits, as frontend-config.cfg does',
+    *find(setup) 
+      for (const { rules } of protectedOf(setup)) {
+        for (const rule of rules) {
+          if (rule.direction !== 'response' || waitTimeMs(rule) === undefined) continue;
+          if (/content-length|res\.body_size/i.test(rule.condition)) continue;
+          yield { line: rule.line, what: 'waits for response bodies of unknown length' };
+        }
+      },
+  },
+  {
+    id: 'body-not-awaited',
+    severity: 'warning',
+    why: 'a body that arrives after the headers escapes inspection',
+    remedy: "put 'http-request wait-for-body time 1h' before it, as frontend-config.cfg does",
+    *find(setup) 
+      for (const frontend of protectedOf(setup)) {
+        if (effectiveLine(frontend.section, 'option', 'http-buffer-request') !== undefined) continue;
+        for (const sender of sendersOf(frontend, 'requestBody')) {
+          const waits = frontend.rules.some(
+            (rule) =>
+              rule.direction === 'request' && rule.index < sender.index && waitTimeMs(rule) !== undefined,
+          );
+          if (!waits) yield { line: sender.line, what: "sends the request body without 'wait-for-body'" };
+        }
+      },
+  },
+];
+
+function titleOf(kind: string, name: string): string {
+  return kind === 'snippet' ? 'the snippet' : `${kind} ${name}`;
+}
+
+/** By a rule of the proxy, or by an event in the SPOE file. */
+function isSent(setup: Setup, frontend: Frontend, message: MessageKey): boolean {
+  if (sendersOf(frontend, message).length > 0) return true;
+  const section = [...(setup.spoe?.messages.values() ?? [])].find(
+    ({ name }) => name === messageName(message),
+  );
+  return section?.lines.some((line) => line.words[0] === 'event') ?? false;
+}
+
+function messageName(message: MessageKey): string {
+  return `http-${message.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}-msg`;
+}
+
+function* notBlocked(
+  setup: Setup,
+  direction: HttpRule['direction'],
+  messages: readonly MessageKey[],
+): Iterable<Issue> {
+  for (const frontend of protectedOf(setup)) {
+    for (const message of messages) {
+      for (const sender of sendersOf(frontend, message)) {
+        const blocked = frontend.rules.some(
+          (rule) =>
+            rule.direction === direction && rule.index > sender.index && (rule.blocks || isOurLua(rule)),
+        );
+        if (blocked) continue;
+        yield { line: sender.line, what: `no http-${direction} rule behind it acts on txn.dd.blocked` };
+      }
+    }
+  }
+}
