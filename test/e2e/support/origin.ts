@@ -138,15 +138,15 @@ const receivedHeaders: Route = (request, response) => {
   response.end(text);
 };
 
-/** A page of the origin that a rule on response headers matches. */
-const attackInHeaders: Route = (_request, response) => {
-  response.writeHead(200, { 'content-type': 'text/html', 'x-leak': 'dd-test-response-header' });
-  response.end('<p>A page that must not be seen.</p>');
-};
-
-const attackInBody: Route = (_request, response) => {
-  const text = JSON.stringify({ leak: 'dd-test-response-body' });
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length }).end(text);
+/** A response made to order: `?header=` goes into X-Leak, `?leak=` into a JSON body, `?type=` says another type. */
+const say: Route = (_request, response, query) => {
+  const text = JSON.stringify({ origin: 'page that a block must hide', leak: query.get('leak') ?? '' });
+  const type = query.get('type') ?? 'application/json';
+  response.writeHead(Number(query.get('status') ?? 200), {
+    ...{ 'content-type': type, 'content-length': Buffer.byteLength(text) },
+    'x-leak': query.get('header') ?? 'none',
+  });
+  response.end(text);
 };
 
 const routes: Readonly<Record<string, Route>> = {
@@ -157,8 +157,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/long-poll': longPoll,
   '/echo': echo,
   '/headers': receivedHeaders,
-  '/response-header-attack': attackInHeaders,
-  '/response-body-attack': attackInBody,
+  '/say': say,
 };
 
 /** A WebSocket in name only: after the handshake every byte comes back as it is. */

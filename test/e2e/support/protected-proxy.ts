@@ -1,0 +1,89 @@
+// HAProxy with the shipped files between an origin and the real daemon.
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
+import { freePort } from './free-port.ts';
+import { type RunningHaproxy, startHaproxy } from './haproxy.ts';
+import { type Origin, startOrigin } from './origin.ts';
+import { confEnvironment, datadogSet, type ProxyPlan, proxyConfig } from './shipped-config.ts';
+import type { FoundHaproxy } from './stubbed-proxy.ts';
+
+export interface ProtectedPlan extends Omit<ProxyPlan, 'httpPort' | 'http2Port' | 'originPort'> {
+  /** Of HAProxy. */
+  readonly env?: Record<string, string>;
+  readonly daemon?: DaemonOptions;
+}
+
+export interface ProtectedProxy {
+  readonly haproxy: RunningHaproxy;
+  readonly origin: Origin;
+  readonly daemon: Daemon;
+  readonly httpPort: number;
+  readonly http2Port: number;
+  /** Whether a request whose target contains `mark` got as far as the origin. */
+  reached(mark: string): boolean;
+  /** What everybody said last, for a failure message. */
+  report(): string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Long enough for a busy machine: these tests are about verdicts. A test about the time-out itself sets
+ * DD_SPOA_PROCESSING_TIMEOUT in `env`. Datadog's files cannot be told.
+ */
+const patient = { DD_SPOA_PROCESSING_TIMEOUT: '3s', DD_SPOA_HELLO_TIMEOUT: '3s' };
+
+/** Of each log, the end is shown: under load it has tens of thousands of lines. */
+const reportLines = 100;
+
+export async function startProtectedProxy(
+  binary: FoundHaproxy,
+  plan: ProtectedPlan = {},
+): Promise<ProtectedProxy> {
+  const { env, daemon: daemonOptions, ...rest } = plan;
+  const [origin, daemon] = [await startOrigin(), await startDaemon(daemonOptions)];
+  const [httpPort, http2Port] = [await freePort(), await freePort()];
+  const haproxy = await startHaproxy({
+    binary: binary.path,
+    config: proxyConfig({ ...rest, httpPort, http2Port, originPort: origin.port }),
+    readyPort: httpPort,
+    env: {
+      ...confEnvironment(daemon.port, plan.set),
+      ...(plan.set === datadogSet ? {} : patient),
+      ...env,
+    },
+  });
+  const stop = async (): Promise<void> => {
+    await haproxy.stop();
+    await daemon.stop('SIGKILL');
+    await origin.stop();
+  };
+  const reached = (mark: string): boolean => origin.requests.some(({ target }) => target.includes(mark));
+  const report = (): string =>
+    [
+      '--- HAProxy',
+      ...haproxy.log.lines.slice(-reportLines),
+      '--- daemon',
+      ...daemon.log.lines.slice(-reportLines),
+    ].join('\n');
+  return { haproxy, origin, daemon, httpPort, http2Port, reached, report, stop };
+}
+
+/**
+ * One for all tests of the surrounding `describe`, which must not change it. When a test fails, everything that
+ * HAProxy and the daemon said is printed.
+ */
+export function shareProtectedProxy(binary: FoundHaproxy, plan: ProtectedPlan = {}): () => ProtectedProxy {
+  let proxy: ProtectedProxy | undefined;
+  const shared = (): ProtectedProxy => {
+    if (proxy === undefined) throw new Error('asked for before the tests of this describe began');
+    return proxy;
+  };
+  beforeAll(async () => {
+    proxy = await startProtectedProxy(binary, plan);
+  });
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') process.stderr.write(`${proxy?.report()}\n`);
+  });
+  afterAll(() => proxy?.stop());
+  return shared;
+}
