@@ -54,9 +54,18 @@ interface TracerInternals {
   readonly _tracer?: { readonly _exporter?: { flush?(done: () => void): void } };
 }
 
-/** Sends finished spans to the Agent now. Resolves when they left, also when the Agent is not there. */
+/** dd-trace repeats itself for some seven seconds before it gives up on an Agent. */
+const flushTimeoutMs = 2000;
+
+/** Sends finished spans to the Agent now. Resolves when they left, after two seconds also when they did not. */
 export function flushSpans(tracer: Tracer): Promise<void> {
   const exporter = (tracer as unknown as TracerInternals)._tracer?._exporter;
   if (typeof exporter?.flush !== 'function') return Promise.resolve();
-  return new Promise((resolve) => exporter.flush?.(() => resolve()));
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, flushTimeoutMs);
+    exporter.flush?.(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

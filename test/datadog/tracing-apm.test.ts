@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/tracing.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
+import { FakeAgent } from '../support/fake-agent.ts';
+import { loadTestWaf, requestHead } from '../support/test-engine.ts';
+
+// Its own process, for the reason that tracing.test.ts gives.
+
+let agent: FakeAgent;
+let tracing: DatadogTracing;
+let engine: Engine;
+
+beforeAll(async () => {
+  agent = await FakeAgent.start();
+  process.env['DD_INSTRUMENTATION_TELEMETRY_ENABLED'] = 'false';
+  tracing = await startDatadogTracing(
+    {
+      service: 'spoa',
+      environment: undefined,
+      version: '1.2.3',
+      agentHost: 'ignored.invalid',
+      agentPort: 1,
+      agentUrl: `http://127.0.0.1:${agent.port}`,
+      apmTracingEnabled: true,
+    },
+    { rulesetVersion: 'test-1', queryObfuscator: new QueryObfuscator('') },
+  );
+  engine = new Engine({
+    waf: loadTestWaf(),
+    wafTimeoutUs: 1_000_000,
+    bodyLimitBytes: 0,
+    maxDecompressedBytes: 0,
+    clientIpHeader: undefined,
+    maxLiveTransactions: 100,
+    reportsPerSecond: 1000,
+    tracer: tracing.tracer,
+  });
+});
+afterAll(() => agent.stop());
+
+describe('with APM on', () => {
+  it('every request is a trace, and the origin is told of it', async () => {
+    const { transaction } = engine.requestHeaders(requestHead('/a/b?c=d'), 60_000);
+    const propagation = Object.fromEntries(transaction.trace.propagation(transaction));
+    engine.responseHeaders(transaction.id, { status: 503, headers: [] }, 60_000);
+    await tracing.flush();
+    const span = agent.spanOf('GET /a/b');
+    expect(span.meta).toMatchObject({ 'http.status_code': '503' });
+    expect(span.meta).not.toHaveProperty(['appsec.event']);
+    expect(span.metrics).not.toHaveProperty(['_dd.apm.enabled']);
+    expect(span.error).toBe(1);
+    expect(propagation).toMatchObject({
+      'x-datadog-trace-id': String(span.trace_id),
+      'x-datadog-parent-id': transaction.id,
+    });
+  });
+
+  it('a request without method, target and headers has a span all the same', async () => {
+    const head = requestHead('', [], { method: '' });
+    const { transaction } = engine.requestHeaders(head, 60_000);
+    engine.responseHeaders(transaction.id, { status: 200, headers: [] }, 60_000);
+    await tracing.flush();
+    const span = agent.spans.find((other) => String(other.span_id) === transaction.id);
+    expect(span?.meta).toMatchObject({ 'http.status_code': '200' });
+  });
+});

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Metrics } from '../../src/ops/metrics.ts';
+import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts';
+
+const spoaSource = readFileSync(new URL('../../src/cli/spoa.ts', import.meta.url), 'utf8');
+
+/** Names that /metrics shows, the gauges that the SPOA adds included. */
+async function namesShown(): Promise<string[]> {
+  const metrics = new Metrics([]);
+  for (const [, name, help] of spoaSource.matchAll(/metrics\.gauge\(\s*'(\w+)',\s*'([^']+)'/g)) {
+    metrics.gauge(name ?? '', help ?? '', () => 0);
+  }
+  return (await metrics.registry.getMetricsAsJSON())
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith('appsec_edge_'));
+}
+
+describe('docs/metrics.md', () => {
+  it('lists exactly what /metrics shows', async () => {
+    const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+    const documented = [...page.matchAll(/^\| `(appsec_edge_\w+)`/gm)].map(([, name]) => name);
+    expect(documented.toSorted()).toEqual((await namesShown()).toSorted());
+  });
+});
+
+describe('metrics', () => {
+  async function textAfter(work: (given: ReturnType<typeof testEngine>) => unknown): Promise<string> {
+    const metrics = new Metrics(['known-msg']);
+    await work(testEngine({ observers: [metrics.observer()], reportsPerSecond: 1 }));
+    return metrics.registry.metrics();
+  }
+
+  it('count transactions by how they ended, and by verdict', async () => {
+    const text = await textAfter(({ engine }) => {
+      engine.requestHeaders(requestHead('/?q=attack-block'), 1000);
+      const { transaction } = engine.requestHeaders(requestHead('/'), 1000);
+      engine.responseHeaders(transaction.id, { status: 200, headers: [] }, 1000);
+    });
+    expect(text).toContain('appsec_edge_transactions_total{reason="blocked"} 1');
+    expect(text).toContain('appsec_edge_transactions_total{reason="complete"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{verdict="block"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{verdict="pass"} 1');
+  });
+
+  it('count detections, matches by rule, and those beyond the rate limit once each', async () => {
+    const text = await textAfter(({ engine }) => {
+      for (let index = 0; index < 3; index += 1) {
+        engine.requestHeaders(requestHead('/?q=attack-report'), 1000);
+      }
+      engine.drain();
+    });
+    expect(text).toContain('appsec_edge_detections_total{phase="request-headers"} 3');
+    expect(text).toContain('appsec_edge_rule_matches_total{rule="report-1"} 3');
+    expect(text).toContain('appsec_edge_detections_rate_limited_total 2');
+  });
+
+  it('count bodies by format, and the time of the WAF by phase', async () => {
+    const text = await textAfter(async ({ engine }) => {
+      const { transaction } = engine.requestHeaders(requestHead('/', jsonHeaders), 1000);
+      await engine.requestBody(transaction.id, { bytes: Buffer.from('{"a":1}'), declaredSize: 999 }, 1000);
+      engine.drain();
+    });
+    expect(text).toContain('appsec_edge_bodies_total{phase="request-body",format="json"} 1');
+    expect(text).toContain('appsec_edge_bodies_partial_total{phase="request-body"} 1');
+    expect(text).toContain('appsec_edge_waf_seconds_count{phase="request-body"} 1');
+  });
+
+  it('give names that a peer made up one label', () => {
+    const metrics = new Metrics(['known-msg']);
+    expect(metrics.knownMessage('known-msg')).toBe('known-msg');
+    expect(metrics.knownMessage('x'.repeat(5000))).toBe('unknown');
+  });
+});

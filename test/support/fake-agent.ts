@@ -1,0 +1,63 @@
+/** A Datadog Agent as far as dd-trace can tell: takes traces over HTTP and keeps their spans. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { decodeMsgpack } from './msgpack.ts';
+
+export interface ReceivedSpan {
+  readonly name: string;
+  readonly resource: string;
+  readonly service: string;
+  readonly type: string;
+  readonly error: number;
+  readonly trace_id: number | bigint;
+  readonly span_id: number | bigint;
+  readonly parent_id: number | bigint;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+export class FakeAgent {
+  readonly spans: ReceivedSpan[] = [];
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        if (/^\/v0\.\d\/traces$/.test(request.url ?? '')) this.#receive(Buffer.concat(chunks));
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+      });
+    });
+  }
+
+  static async start(): Promise<FakeAgent> {
+    const agent = new FakeAgent();
+    await new Promise<void>((resolve) => agent.#server.listen(0, '127.0.0.1', resolve));
+    return agent;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Finds the one span of a resource; throws when there is none or more. */
+  spanOf(resource: string): ReceivedSpan {
+    const found = this.spans.filter((span) => span.resource === resource);
+    const [span] = found;
+    if (span === undefined || found.length > 1) {
+      const names = this.spans.map((other) => other.resource).join(', ');
+      throw new Error(`${found.length} spans of ${resource} among: ${names}`);
+    }
+    return span;
+  }
+
+  stop(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  #receive(body: Buffer): void {
+    for (const trace of decodeMsgpack(body) as ReceivedSpan[][]) this.spans.push(...trace);
+  }
+}
