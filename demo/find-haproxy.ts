@@ -22,7 +22,9 @@ export async function findHaproxy(say: (line: string) => void): Promise<FoundHap
     const failure = await install();
     found = failure === undefined ? await anyHaproxy() : { reason: `${found.reason}; ${failure}` };
   }
-  return 'reason' in found ? { reason: `${found.reason}.\n${advice}` } : usable(found);
+  return 'reason' in found
+    ? { reason: `${found.reason.replaceAll('; ', '\n  ')}.\n${advice}` }
+    : usable(found);
 }
 
 const advice =
