@@ -47,7 +47,7 @@ export function loadBlockPages(config: Config): BlockPages {
 export function createEngine(
   config: Config,
   waf: Waf,
-  more: Pick<EngineOptions, 'tracer' | 'observers'>,
+  more: Pick<EngineOptions, 'tracer' | 'observers' | 'failed'>,
 ): Engine {
   return new Engine({
     waf,

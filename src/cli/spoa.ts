@@ -29,6 +29,10 @@ export async function runSpoa(config: Config): Promise<void> {
   const engine = createEngine(config, waf, {
     ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
     observers: [metrics.observer(), securityLog(logger, queryObfuscator)],
+    failed(cause) {
+      metrics.errors.inc({ kind: 'internal' });
+      logger.error({ err: cause }, 'a transaction could not be reported: please report this');
+    },
   });
   metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engine.liveTransactions);
 
