@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHealthServer, type HealthSource } from '../../src/ops/health-server.ts';
 
@@ -52,6 +52,15 @@ describe('the health server', () => {
     const response = await fetch(await start(), { method });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('GET, HEAD');
+  });
+
+  it('does not wait for headers without end', async () => {
+    const { port } = new URL(await start());
+    const answer = await new Promise<string>((resolve) => {
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: a\r\n'));
+      socket.once('data', (chunk) => resolve(chunk.toString()));
+    });
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
   });
 
   it('answers HEAD like GET without a body', async () => {
