@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { configurationVersion, messageNames } from '../../../src/adapters/haproxy/contract.ts';
 import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
@@ -171,6 +171,13 @@ describe('a NOTIFY', () => {
     expect(observer.told).toEqual([expect.stringMatching(/^malformed http-request-headers-msg: /)]);
   });
 
+  it('without a header list, which is null when it does not fit a buffer of HAProxy, is analysed', async () => {
+    const variables = await setUp().notify(
+      requestHeadersMessage('/?q=attack-block', [], { headers: nothing }),
+    );
+    expect(variables).toMatchObject({ blocked: true });
+  });
+
   it('that is no list of messages is a violation of the protocol', () => {
     const { handler } = setUp();
     expect(() => handler.handle(Buffer.from([0xff]), roomBytes)).toThrow(SpopError);
@@ -322,6 +329,29 @@ describe('a later message whose identity is', () => {
     expect(again).toMatchObject({ blocked: true });
     expect(recorder.reasons).toEqual(['complete', 'blocked']);
     expect(engine.liveTransactions).toBe(0);
+  });
+});
+
+describe('the time to live', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it.each([
+    ['30s', 30_000],
+    ['500', 500],
+    ['1d', 86_400_000],
+    // Nonsense: the default of the handler.
+    ['a while', 60_000],
+    ['0', 60_000],
+  ])("is HAProxy's argument, %j", async (timeout, durationMs) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { notify, recorder } = setUp();
+    await notify(requestHeadersMessage('/', undefined, { timeout: string(timeout) }));
+    vi.advanceTimersByTime(durationMs - 1);
+    expect(recorder.reasons).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(recorder.reasons).toEqual(['expired']);
   });
 });
 
