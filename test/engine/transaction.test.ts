@@ -95,6 +95,8 @@ describe('a transaction ends exactly once', () => {
   it.each(endings)('%s', async (reason, happens) => {
     const given = setUp();
     await happens(given);
+    // A timer that outlives its transaction would hold it in memory.
+    expect(vi.getTimerCount()).toBe(reason === 'expired' ? 1 : 0);
     vi.advanceTimersByTime(10 * ttlMs);
     given.engine.drain();
     expect(given.recorder.reasons).toEqual([reason]);
