@@ -10,6 +10,11 @@ export interface Parser<T> {
 
 export const text: Parser<string> = { allowed: 'text', parse: (value) => value };
 
+export const path: Parser<string> = {
+  allowed: 'a path',
+  parse: (value) => (value === '' ? undefined : value),
+};
+
 /** Go's spellings, as Datadog's libraries read them. */
 export const boolean: Parser<boolean> = {
   allowed: 'true or false (1, t, 0 and f are understood)',
@@ -79,4 +84,11 @@ export const regularExpression: Parser<string> = {
 export const headerName: Parser<string> = {
   allowed: 'the name of an HTTP header',
   parse: (value) => (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value) ? value.toLowerCase() : undefined),
+};
+
+/** As dd-trace reads it: `unix:///path`, or a URL with http or https. */
+export const agentUrl: Parser<string> = {
+  allowed: "a URL with http, https or unix, for instance 'unix:///var/run/datadog/apm.socket'",
+  parse: (value) =>
+    /^(https?:\/\/[^/]|unix:(\/\/)?\/)/i.test(value) && URL.canParse(value) ? value : undefined,
 };

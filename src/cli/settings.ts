@@ -1,10 +1,12 @@
 import {
+  agentUrl,
   boolean,
   haproxyTime,
   headerName,
   integer,
   oneOf,
   type Parser,
+  path,
   port,
   regularExpression,
   text,
@@ -54,7 +56,7 @@ export const settings = {
     group: 'HAProxy',
     description: 'Port that HAProxy connects to.',
   }),
-  socketPath: optional(text, {
+  socketPath: optional(path, {
     env: 'DD_HAPROXY_SPOA_SOCKET',
     flag: 'socket',
     group: 'HAProxy',
@@ -136,7 +138,7 @@ export const settings = {
     description:
       'Bytes of a body to inspect, in each direction. 0: bodies are not asked for. Recommended: 10000000.',
   }),
-  rulesPath: optional(text, {
+  rulesPath: optional(path, {
     env: 'DD_APPSEC_RULES',
     flag: 'rules',
     group: 'Detection',
@@ -160,13 +162,13 @@ export const settings = {
     group: 'Detection',
     description: "The only header to take the client's address from; without it, Datadog's list of headers.",
   }),
-  blockedTemplateHtmlPath: optional(text, {
+  blockedTemplateHtmlPath: optional(path, {
     env: 'DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML',
     flag: 'blocked-template-html',
     group: 'Detection',
     description: 'File with the HTML block page; `[security_response_id]` in it is replaced.',
   }),
-  blockedTemplateJsonPath: optional(text, {
+  blockedTemplateJsonPath: optional(path, {
     env: 'DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON',
     flag: 'blocked-template-json',
     group: 'Detection',
@@ -220,7 +222,7 @@ export const settings = {
     group: 'Datadog',
     description: 'Trace port of the Datadog Agent.',
   }),
-  agentUrl: optional(text, {
+  agentUrl: optional(agentUrl, {
     env: 'DD_TRACE_AGENT_URL',
     flag: 'agent-url',
     group: 'Datadog',

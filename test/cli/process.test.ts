@@ -1,0 +1,252 @@
+// Exit codes and what is said on which stream: the real process, from the sources.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'appsec-edge-cli-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(
+  args: readonly string[],
+  more: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Ended> {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(DD_|FORCE_COLOR|NO_COLOR)/.test(name));
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...Object.fromEntries(inherited), ...more.env },
+    cwd: root,
+  });
+  child.stdin.end(more.input ?? '');
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ]);
+  return { code: code as number | null, stdout, stderr };
+}
+
+const attack = 'GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: dd-test-scanner-log-block\r\n\r\n';
+
+describe('appsec-edge', () => {
+  it('prints its help and version, and ends with 0', async () => {
+    const help = await run(['--help']);
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    expect(help.stdout).toContain('Usage: appsec-edge');
+    expect(await run(['--version'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
+    expect((await run(['inspect', '--help'])).code).toBe(0);
+  });
+
+  it.each<[readonly string[], string]>([
+    [['--prot', '3000'], "unknown option '--prot'\n(Did you mean --port?)"],
+    [['sopa'], "unknown command 'sopa'; it must be one of spoa, inspect, haproxyconf, check, healthcheck"],
+    [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
+    [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
+    [['inspect', 'http://x/', '--raw'], 'takes no URL, -X, -H or -d beside it'],
+    [
+      ['inspect', '-', '--client-ip', 'me'],
+      "--client-ip: 'me' is not allowed; it must be an IPv4 or IPv6 address",
+    ],
+    [['haproxyconf'], "missing required argument 'folder'"],
+    [['haproxyconf', 'x', '--server', 'x'], "--server: 'x' is not allowed; it must be host:port"],
+    [['haproxyconf', 'x', '--timeout', 'soon'], "--timeout: 'soon' is not allowed; it must be a duration"],
+    [['haproxyconf', 'x', '--lua', '/a"b'], `--lua: '/a"b' is not allowed; it must be a path without`],
+    [['check'], "missing required argument 'files'"],
+    [['check', '/nowhere.cfg'], '/nowhere.cfg cannot be read'],
+    [
+      ['check', '/dev/null', '--haproxy-version', 'new'],
+      "--haproxy-version: 'new' is not allowed; it must be like",
+    ],
+    [['healthcheck', '--healthcheck-port', 'x'], "--healthcheck-port: 'x' is not allowed"],
+    [['--port', '70000'], "--port: '70000' is not allowed; it must be a port from 0 to 65535"],
+  ])('%j is a wrong use: says so and ends with 2', async (args, sentence) => {
+    const { code, stdout, stderr } = await run(args);
+    expect(stderr).toContain('appsec-edge: ');
+    expect(stderr).toContain(sentence);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  it('names the variable of a bad value, and ends with 2', async () => {
+    const { code, stderr } = await run(['spoa'], { env: { DD_APPSEC_WAF_TIMEOUT: 'fast' } });
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      "appsec-edge: DD_APPSEC_WAF_TIMEOUT: 'fast' is not allowed; it must be a duration above zero with us, ms or s (none: microseconds), for instance '10ms'\n",
+    );
+  });
+
+  it('names a ruleset that is none, and ends with 1', async () => {
+    const file = join(folder, 'rules.json');
+    writeFileSync(file, '{');
+    const { code, stderr } = await run(['inspect', 'http://x/', '--rules', file]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(file);
+  });
+
+  it.each([
+    ['--port', 'DD_HAPROXY_SPOA_PORT'],
+    ['--healthcheck-port', 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT'],
+  ])('says that the %s is in use, and ends with 1', async (flag, variable) => {
+    const blocker = createServer();
+    blocker.listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    const { port } = blocker.address() as AddressInfo;
+    const other = flag === '--port' ? '--healthcheck-port' : '--port';
+    const args = ['--host', '127.0.0.1', '--trace-enabled', 'false', flag, String(port), other, '0'];
+    const { code, stderr } = await run(args);
+    blocker.close();
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `appsec-edge: cannot listen on 127.0.0.1:${port}: already in use; stop the other process or set ${variable}\n`,
+    );
+  });
+});
+
+describe('appsec-edge inspect', () => {
+  it('ends with 0 whatever the verdict', async () => {
+    const { code, stdout, stderr } = await run(['inspect', '--raw'], { input: attack });
+    expect(stdout).toContain('verdict: block: 1 rule matched; the client would get 403');
+    expect(stdout).toContain('»dd-test-scanner-log-block«');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it.each([
+    ['http://x/?q=1', 0, 'pass'],
+    ['http://x/?q=<script>alert(1)</script>', 3, 'report'],
+  ])('--exit-code: %s ends with %i (%s)', async (url, exitCode, verdict) => {
+    const { code, stdout } = await run(['inspect', url, '--exit-code', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ verdict });
+    expect(code).toBe(exitCode);
+  });
+
+  it('--exit-code: a block ends with 4, read from "-"', async () => {
+    expect((await run(['inspect', '-', '--exit-code'], { input: attack })).code).toBe(4);
+  });
+
+  it('looks at bodies, and says that the daemon would not', async () => {
+    const args = ['inspect', 'http://x/', '-d', 'a=1', '-d', 'q=<script>alert(1)</script>', '--json'];
+    const alone = JSON.parse((await run(args)).stdout);
+    expect(alone.matches[0]).toMatchObject({ phase: 'request-body', key_path: ['q', '0'] });
+    expect(alone.notes).toEqual([expect.stringContaining('DD_APPSEC_BODY_PARSING_SIZE_LIMIT is 0')]);
+    const set = JSON.parse((await run(args, { env: { DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '1000' } })).stdout);
+    expect(set.notes).toEqual([]);
+  });
+
+  it('reads bodies and responses from files', async () => {
+    writeFileSync(join(folder, 'body'), '{"q":"<script>alert(1)</script>"}');
+    writeFileSync(join(folder, 'response'), 'HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\n\r\n{}');
+    const args = ['-H', 'content-type: application/json', '-d', `@${join(folder, 'body')}`];
+    const { stdout } = await run([
+      'inspect',
+      'http://x/',
+      ...args,
+      '--response',
+      join(folder, 'response'),
+      '--json',
+    ]);
+    const phases = JSON.parse(stdout).inspected.map(({ phase }: { phase: string }) => phase);
+    expect(phases).toEqual(['request-headers', 'request-body', 'response-headers', 'response-body']);
+  });
+});
+
+describe('appsec-edge haproxyconf and check', () => {
+  it('write the files, refuse to overwrite them, and find nothing in them', async () => {
+    const out = join(folder, 'conf');
+    const written = await run(['haproxyconf', out, '--server', '10.0.0.5:3000']);
+    expect(written).toMatchObject({ code: 0, stderr: '' });
+    expect(written.stdout).toContain(`wrote ${join(out, 'spoe.cfg')}`);
+    expect(readdirSync(out).sort()).toEqual([
+      ...[
+        'backend.cfg',
+        'datadog_aap_blocking_response.lua',
+        'frontend-config.cfg',
+        'global-config.cfg',
+        'spoe.cfg',
+      ],
+    ]);
+    const again = await run(['haproxyconf', out]);
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain('--force overwrites them');
+    expect(readFileSync(join(out, 'backend.cfg'), 'utf8')).toContain('10.0.0.5:3000');
+    expect((await run(['haproxyconf', out, '--force'])).code).toBe(0);
+    expect(readFileSync(join(out, 'backend.cfg'), 'utf8')).not.toContain('10.0.0.5');
+
+    const files = ['global-config.cfg', 'frontend-config.cfg', 'backend.cfg'].map((name) => join(out, name));
+    expect(await run(['check', ...files, '--haproxy-version', 'all'])).toEqual({
+      ...{ code: 0, stderr: '' },
+      stdout: '0 errors, 0 warnings, 0 hints for HAProxy 2.6, 3.0, 3.1, 3.2 (--haproxy-version all)\n',
+    });
+  });
+
+  it('end with 1 when there is more than a hint, as JSON too', async () => {
+    const file = join(folder, 'haproxy.cfg');
+    writeFileSync(file, 'frontend main\n    mode http\n    bind :80\n');
+    const { code, stdout } = await run(['check', file, '--haproxy-version', '3.2', '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      haproxy_versions: ['3.2'],
+      findings: [{ file, line: 1, severity: 'error', rule: 'no-filter' }],
+    });
+  });
+});
+
+describe('appsec-edge healthcheck', () => {
+  it('ends with 1 and one line when nobody listens', async () => {
+    const { code, stdout, stderr } = await run([
+      'healthcheck',
+      '--host',
+      '127.0.0.1',
+      '--healthcheck-port',
+      '1',
+    ]);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^not ready: http:\/\/127\.0\.0\.1:1\/ready cannot be asked: .*\n$/);
+  });
+
+  it('ends with 0 while the SPOA runs, and the SPOA ends with 0 on SIGTERM', async () => {
+    const args = ['--host', '127.0.0.1', '--port', '0', '--trace-enabled', 'false', '--shutdown-grace', '0'];
+    const port = await unusedPort();
+    const spoa = spawn(process.execPath, [main, ...args, '--healthcheck-port', String(port)], { cwd: root });
+    const ended = once(spoa, 'exit');
+    const log = createInterface({ input: spoa.stdout });
+    while (!String((await once(log, 'line'))[0]).includes('listening on'));
+    const { code, stdout } = await run(['healthcheck', '--healthcheck-port', String(port)]);
+    spoa.kill('SIGTERM');
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `ready: http://127.0.0.1:${port}/ready answered 200\n`,
+    });
+    expect((await ended)[0]).toBe(0);
+  });
+});
+
+async function unusedPort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
