@@ -40,6 +40,9 @@ export class Connection {
   #analysing = 0;
   #workScheduled = false;
   #lastAckAtMs = 0;
+  /** The goodbye that leaves with the next answer after which none is due. */
+  #goodbye: string | undefined;
+  #hasAnswered = false;
 
   constructor(
     socket: Socket,
@@ -85,6 +88,14 @@ export class Connection {
     this.#flush();
   }
 
+  /**
+   * AGENT-DISCONNECT 0 in one write with the next ACK, as soon as no other is due. At that moment HAProxy is least
+   * likely to have sent another NOTIFY, which would be lost; a connection without an answer under way does not leave.
+   */
+  leaveWithAnswer(message: string): void {
+    this.#goodbye = message;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
@@ -105,6 +116,10 @@ export class Connection {
       frames += 1;
       if (frames % framesPerWrite === 0) this.#flush();
     }
+    if (this.#goodbye !== undefined && this.#hasAnswered && this.#agent.inFlight === 0) {
+      this.#agent.disconnect(StatusCode.NORMAL, this.#goodbye);
+    }
+    this.#hasAnswered = false;
     this.#flush();
     this.#regulate();
   }
@@ -184,6 +199,7 @@ export class Connection {
       this.#ackNeutral(event);
     }
     this.#lastAckAtMs = performance.now();
+    this.#hasAnswered = true;
   }
 
   #ackNeutral(event: NotifyEvent): void {

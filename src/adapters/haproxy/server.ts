@@ -35,6 +35,14 @@ const drainPollMs = 50;
 /** An ACK must have reached HAProxy before the goodbye does: 3.1.0 forgets it otherwise. */
 const quietBeforeGoodbyeMs = 100;
 
+/**
+ * After the grace, a connection may stay busy for so long; then the goodbye goes out with an answer. HAProxy up to 3.0
+ * goes on using connections of a server that is down (2.6 and 3.0, seen): under load they are never quiet.
+ */
+const busyPatienceMs = 1000;
+
+const goodbye = 'shutting down';
+
 export class SpopServer {
   readonly #options: SpopServerOptions;
   readonly #answerer: NotifyAnswerer;
@@ -81,8 +89,8 @@ export class SpopServer {
 
   /**
    * Leaves without losing a message: health checks fail from now on, messages are served on. After `graceMs`, HAProxy
-   * has had time to notice: connections are said goodbye to as they become idle, and the listener closes. Resolves
-   * when none is left, at the latest after `deadlineMs`. Where nobody ever connected, nobody has to notice.
+   * has had time to notice: connections are said goodbye to as they become idle, a second later together with an
+   * answer, and the listener closes. Resolves when none is left, at the latest after `deadlineMs`. Where nobody ever connected, nobody has to notice.
    */
   async drain(graceMs: number, deadlineMs: number): Promise<void> {
     const deadlineAtMs = performance.now() + deadlineMs;
@@ -90,8 +98,12 @@ export class SpopServer {
     for (const connection of this.#connections) connection.refuseHealthchecks();
     if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
     this.#server.close();
+    const impatientAtMs = performance.now() + busyPatienceMs;
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
       this.#sayGoodbyeToIdle();
+      if (performance.now() >= impatientAtMs) {
+        for (const connection of this.#connections) connection.leaveWithAnswer(goodbye);
+      }
       await delay(drainPollMs);
     }
     this.close();
@@ -101,7 +113,7 @@ export class SpopServer {
   close(): void {
     this.#server.close();
     for (const connection of this.#connections) {
-      connection.disconnect(StatusCode.NORMAL, 'shutting down');
+      connection.disconnect(StatusCode.NORMAL, goodbye);
       connection.destroy();
     }
   }
@@ -110,7 +122,7 @@ export class SpopServer {
     const nowMs = performance.now();
     for (const connection of this.#connections) {
       if (connection.inFlight > 0 || nowMs - connection.lastAckAtMs < quietBeforeGoodbyeMs) continue;
-      connection.disconnect(StatusCode.NORMAL, 'shutting down');
+      connection.disconnect(StatusCode.NORMAL, goodbye);
     }
   }
 

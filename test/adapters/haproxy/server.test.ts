@@ -206,6 +206,23 @@ describe('draining', () => {
     await drained;
   });
 
+  it('leaves a connection that is never quiet, together with an answer', async () => {
+    const { server, port } = await start();
+    const client = await opened(port);
+    const drained = server.drain(0, 20_000);
+    const startedAtMs = performance.now();
+    const left = client.goodbye();
+    let sent = 0;
+    while (client.frames.at(-1)?.kind !== 'agent-disconnect') {
+      sent += 1;
+      expect(variablesOf((await client.notify([])).actions)).toEqual({ answer: 'yes' });
+    }
+    expect(await left).toEqual({ status: StatusCode.NORMAL, message: 'shutting down' });
+    expect(client.frames.filter(({ kind }) => kind === 'ack')).toHaveLength(sent);
+    await drained;
+    expect(performance.now() - startedAtMs).toBeLessThan(5000);
+  });
+
   it('ends at its deadline, whatever is in flight', async () => {
     const { answerer, held } = heldAnswerer();
     const { server, port } = await start({}, answerer);
