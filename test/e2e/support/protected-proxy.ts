@@ -4,7 +4,7 @@ import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
 import { freePort } from './free-port.ts';
 import { type RunningHaproxy, startHaproxy } from './haproxy.ts';
 import { type Origin, startOrigin } from './origin.ts';
-import { confEnvironment, datadogSet, type ProxyPlan, proxyConfig } from './shipped-config.ts';
+import { confEnvironment, type ProxyPlan, proxyConfig } from './shipped-config.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
 
 export interface ProtectedPlan extends Omit<ProxyPlan, 'httpPort' | 'http2Port' | 'originPort'> {
@@ -28,7 +28,7 @@ export interface ProtectedProxy {
 
 /**
  * Long enough for a busy machine: these tests are about verdicts. A test about the time-out itself sets
- * DD_SPOA_PROCESSING_TIMEOUT in `env`. Datadog's files cannot be told.
+ * DD_SPOA_PROCESSING_TIMEOUT in `env`. Datadog's files set their own and must be edited.
  */
 const patient = { DD_SPOA_PROCESSING_TIMEOUT: '3s', DD_SPOA_HELLO_TIMEOUT: '3s' };
 
@@ -48,7 +48,7 @@ export async function startProtectedProxy(
     readyPort: httpPort,
     env: {
       ...confEnvironment(daemon.port, plan.set),
-      ...(plan.set === datadogSet ? {} : patient),
+      ...patient,
       ...env,
     },
   });
