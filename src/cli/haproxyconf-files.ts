@@ -87,6 +87,9 @@ export function renderHaproxyconf(options: HaproxyconfOptions): Map<string, stri
     edit('spoe.cfg', (text) =>
       replaced(text, /^(\s*use-backend) dd-spoa$/m, `$1 ${options.backend}`, 'use-backend dd-spoa'),
     );
+    edit('frontend-config.cfg', (text) =>
+      replaced(text, /nbsrv\(dd-spoa\)/g, `nbsrv(${options.backend})`, 'nbsrv(dd-spoa)'),
+    );
   }
   return texts;
 }

@@ -68,6 +68,19 @@ describeEachHaproxy('the daemon goes away', (binary) => {
     });
   });
 
+  // HAProxy 2.6.12 spins for ever, and so do its clients, when a transaction asks again without an agent.
+  it('killed under load, for good: every client has its answers', async () => {
+    await withProxy(binary, { env: shippedTimeouts }, async (proxy) => {
+      await protectedAgain(proxy);
+      const load = startLoad(proxy.httpPort, 32);
+      await load.seen(300);
+      await proxy.daemon.stop('SIGKILL');
+      await load.seen(400);
+      const { failures } = await load.stop();
+      expect(failures).toEqual([]);
+    });
+  });
+
   it('frozen: every page is still served, late by no more than the time-outs', async () => {
     await withProxy(binary, { env: shippedTimeouts }, async (proxy) => {
       await protectedAgain(proxy);
@@ -84,7 +97,8 @@ describeEachHaproxy('the daemon goes away', (binary) => {
 
 describeEachHaproxy('SIGTERM under load', (binary) => {
   it('no client error, exit code 0, and protection to the last moment', async () => {
-    const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '700ms' } };
+    // Longer than it takes HAProxy to notice, as the shipped grace is.
+    const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '3s' } };
     await withProxy(binary, { env: calmTimeouts, daemon }, async (proxy) => {
       await protectedAgain(proxy);
       const load = startLoad(proxy.httpPort, 16);

@@ -36,10 +36,11 @@ const drainPollMs = 50;
 const quietBeforeGoodbyeMs = 100;
 
 /**
- * After the grace, a connection may stay busy for so long; then the goodbye goes out with an answer. HAProxy up to 3.0
- * goes on using connections of a server that is down (2.6 and 3.0, seen): under load they are never quiet.
+ * So long before the deadline, busy connections get their goodbye together with an answer. Not earlier: our HAProxy
+ * files stop asking once the health check has failed, and HAProxy 2.6 can spin for ever when its last connection goes
+ * while messages wait for one.
  */
-const busyPatienceMs = 1000;
+const lastCallMs = 1000;
 
 const goodbye = 'shutting down';
 
@@ -89,8 +90,9 @@ export class SpopServer {
 
   /**
    * Leaves without losing a message: health checks fail from now on, messages are served on. After `graceMs`, HAProxy
-   * has had time to notice: connections are said goodbye to as they become idle, a second later together with an
-   * answer, and the listener closes. Resolves when none is left, at the latest after `deadlineMs`. Where nobody ever connected, nobody has to notice.
+   * has had time to notice: connections are said goodbye to as they become idle, at last together with an answer, and
+   * the listener closes. Resolves when none is left, at the latest after `deadlineMs`. Where nobody ever connected,
+   * nobody has to notice.
    */
   async drain(graceMs: number, deadlineMs: number): Promise<void> {
     const deadlineAtMs = performance.now() + deadlineMs;
@@ -98,10 +100,9 @@ export class SpopServer {
     for (const connection of this.#connections) connection.refuseHealthchecks();
     if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
     this.#server.close();
-    const impatientAtMs = performance.now() + busyPatienceMs;
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
       this.#sayGoodbyeToIdle();
-      if (performance.now() >= impatientAtMs) {
+      if (performance.now() >= deadlineAtMs - lastCallMs) {
         for (const connection of this.#connections) connection.leaveWithAnswer(goodbye);
       }
       await delay(drainPollMs);
