@@ -106,7 +106,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ['not-http', replace('main', 'bind :80', 'mode tcp'), 'frontend main'],
   ['group-without-filter', drop('main', /^ *filter spoe.*$/m), /send-spoe-group dd-spoe dd-request-headers/],
   ['filter-after-others', replace('main', 'bind :80', 'filter compression'), /filter spoe/],
-  ['request-not-sent', drop('main', /^.*send-spoe-group dd-spoe dd-request-headers$/m), /filter spoe/],
+  ['request-not-sent', drop('main', /^.*send-spoe-group dd-spoe dd-request-headers .*$/m), /filter spoe/],
   ['part-not-sent', drop('main', /^.*send-spoe-group dd-spoe dd-response-body.*$/m), /filter spoe/],
   [
     'request-not-blocked',

@@ -60,6 +60,7 @@ describe('haproxyconf', () => {
     expect(changedLines({ timeout: '5m', processingTimeout: '90ms', backend: 'waf' })).toEqual([
       '    presetenv DD_SPOA_TIMEOUT 5m',
       '    presetenv DD_SPOA_PROCESSING_TIMEOUT 90ms',
+      '    acl dd_agent_up nbsrv(waf) gt 0',
       'backend waf',
       `    timeout idle       "${variable('DD_SPOA_TIMEOUT', '5m')}"`,
       `    timeout processing "${variable('DD_SPOA_PROCESSING_TIMEOUT', '90ms')}"`,
