@@ -203,7 +203,14 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
 
   it('about the response although the question about the request was not answered', async () => {
     proxy.agent.script = ({ name }) => (name === messages.requestHeaders ? 'silence' : blockPage);
-    expect((await fetchOnce(proxy.httpPort)).status).toBe(403);
-    expect(proxy.agent.named(messages.responseHeaders)[0]?.args.get('span_id')).toBeNull();
+    const { status } = await fetchOnce(proxy.httpPort);
+    const asked = proxy.agent.named(messages.responseHeaders);
+    if (Number(binary.branch) < 3) {
+      // The exception of docs/haproxy.md: asked again without an agent, HAProxy 2.6 would spin for ever.
+      expect([status, asked]).toEqual([200, []]);
+    } else {
+      expect(status).toBe(403);
+      expect(asked[0]?.args.get('span_id')).toBeNull();
+    }
   });
 });
