@@ -124,9 +124,8 @@ async function startTracing(
 async function listenHealth(health: Server, config: Config): Promise<void> {
   const address = { host: config.host, port: config.healthcheckPort };
   await new Promise<void>((resolve, reject) => {
-    health.once('error', (cause) =>
-      reject(explainListen(cause, 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', address)),
-    );
+    // Stays: later errors, for instance of accepting without descriptors, must not end the process.
+    health.on('error', (cause) => reject(explainListen(cause, 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', address)));
     health.listen(address, resolve);
   });
 }

@@ -58,5 +58,6 @@ function addPair(parameters: Parameters, pair: string): void {
   const value = equals === -1 ? '' : decodeUrlEncoded(pair.slice(equals + 1));
   const values = parameters[name];
   if (values === undefined) parameters[name] = [value];
-  else values.push(value);
+  // What was said already needs no second look, and padding must not use up the WAF's time.
+  else if (values.at(-1) !== value) values.push(value);
 }

@@ -120,13 +120,16 @@ async function decodeDeflate(bytes: Uint8Array, maxBytes: number): Promise<Step>
 const inflate = decodeWith(() => createInflate({ flush: constants.Z_SYNC_FLUSH }));
 const inflateRaw = decodeWith(() => createInflateRaw({ flush: constants.Z_SYNC_FLUSH }));
 
+/** Concatenated members of one body; each costs a decoder of its own. */
+const maxMembers = 16;
+
 function decodeWith(create: () => Engine): Decode {
   return async (bytes, maxBytes) => {
     const output: Uint8Array[] = [];
     let left = maxBytes;
     let from = 0;
     // Concatenated zstd frames are one body (RFC 8878, 3.1); node:zlib stops after the first.
-    for (let members = 0; from < bytes.length && members < 1000; members += 1) {
+    for (let members = 0; from < bytes.length && members < maxMembers; members += 1) {
       const rest = bytes.subarray(from);
       const run = await pump(create, rest, 0, rest.length, left);
       const good = run.error === undefined ? run : await salvage(create, rest, left);

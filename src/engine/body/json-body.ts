@@ -11,8 +11,11 @@ import { JsonBuilder } from './json-builder.ts';
  * text, so that documents of very many are left to the raw text.
  */
 
-/** Values and keys that a body may be parsed into. libddwaf's time budget ends long before. */
-export const maxParsedValues = 150_000;
+/** Values and keys that a body may be parsed into: about what libddwaf's time budget of 10 ms is enough for. */
+export const maxParsedValues = 20_000;
+
+/** Containers inside each other. Deeper ones cost more to reshape for libddwaf than an attack can be worth. */
+export const maxParsedDepth = 256;
 
 export interface ParsedJson {
   /** Undefined when there is no value at all. */
@@ -27,6 +30,7 @@ export interface ParsedJson {
 export function parseJson(text: string, severalDocuments = false): ParsedJson {
   try {
     if (isCrowded(text)) return tooManyValues;
+    if (isSteep(text)) return readTokens(text, severalDocuments);
     const value = JSON.parse(text) as WafValue;
     const { keys, values } = countParsed(value);
     if (values > maxParsedValues) return tooManyValues;
@@ -46,8 +50,21 @@ export function looksLikeJson(text: string): boolean {
 const tooManyValues: ParsedJson = {
   value: undefined,
   cut: false,
-  malformed: `JSON of more than ${maxParsedValues} values: inspected as text`,
+  malformed: `JSON of more than ${maxParsedValues} values or ${maxParsedDepth} levels: inspected as text`,
 };
+
+/** Whether the text may be nested too deeply for JSON.parse's result to be kept; brackets in strings count as well. */
+function isSteep(text: string): boolean {
+  let depth = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    // [ { ] }
+    if (code === 0x5b || code === 0x7b) depth += 1;
+    else if (code === 0x5d || code === 0x7d) depth -= 1;
+    if (depth > maxParsedDepth) return true;
+  }
+  return false;
+}
 
 /** Whether parsing could take too much memory; only texts beyond a megabyte are looked at. */
 function isCrowded(text: string): boolean {
@@ -63,7 +80,7 @@ function isCrowded(text: string): boolean {
 
 function readTokens(text: string, severalDocuments: boolean): ParsedJson {
   const whole = withoutCutEscape(severalDocuments ? text.replaceAll('\x1e', ' ') : text);
-  const builder = new JsonBuilder(4 * maxParsedValues);
+  const builder = new JsonBuilder(4 * maxParsedValues, maxParsedDepth);
   const tokenizer = new Tokenizer({ emitPartialTokens: true });
   let failure: string | undefined;
   tokenizer.onToken = ({ token, value, partial }) => {

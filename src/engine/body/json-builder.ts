@@ -21,13 +21,15 @@ export class JsonBuilder {
   /** Tokens. */
   #count = 0;
   readonly #maxTokens: number;
+  readonly #maxDepth: number;
 
-  constructor(maxTokens: number) {
+  constructor(maxTokens: number, maxDepth: number) {
     this.#maxTokens = maxTokens;
+    this.#maxDepth = maxDepth;
   }
 
   get isFull(): boolean {
-    return this.#count > this.#maxTokens;
+    return this.#count > this.#maxTokens || this.#stack.length > this.#maxDepth;
   }
 
   finish(): { readonly roots: readonly WafValue[]; readonly isOpen: boolean } {

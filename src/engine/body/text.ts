@@ -10,8 +10,9 @@ const utf8Names: ReadonlySet<string> = new Set(['utf-8', 'utf8', 'us-ascii', 'as
 /** The texts that these bytes may be read as, likeliest first; one in all ordinary cases. Never throws. */
 export function readText(bytes: Uint8Array, charset: string | undefined): string[] {
   const utf16 = utf16Name(bytes);
-  // A byte order mark leaves no doubt.
-  if (utf16 !== undefined && (bytes[0] ?? 0) >= 0xfe) return [decodeAs(bytes, utf16) ?? ''];
+  // A byte order mark names the likeliest reading; parsers that work on bytes do not know it.
+  if (utf16 !== undefined && (bytes[0] ?? 0) >= 0xfe)
+    return [decodeAs(bytes, utf16) ?? '', decodeUtf8(bytes)];
   const texts = [decodeUtf8(bytes)];
   for (const name of [charset, utf16]) {
     if (name === undefined || utf8Names.has(name)) continue;

@@ -58,17 +58,20 @@ const nothing = Object.freeze({});
  * libddwaf's view of one transaction: it remembers every value given to it, so that a rule can combine a
  * path of the request with the status of the response. A run never throws; errors are part of the result.
  *
- * The time budget is the transaction's, not the run's: what one run used is missing from the next.
+ * The time budget is the transaction's, not the run's: what one run used is missing from the next. But a message that
+ * used it up must not blind the later ones: each run has a fifth of the budget at least.
  */
 export class WafContext {
   readonly #native: NativeContext;
   readonly #knownAddresses: ReadonlySet<string>;
   #budgetUs: number;
+  readonly #reserveUs: number;
 
   constructor(native: NativeContext, knownAddresses: ReadonlySet<string>, budgetUs: number) {
     this.#native = native;
     this.#knownAddresses = knownAddresses;
     this.#budgetUs = budgetUs;
+    this.#reserveUs = Math.ceil(budgetUs / 5);
   }
 
   /** Returns undefined when no rule reads any of the addresses, or the context is already disposed. */
@@ -80,8 +83,9 @@ export class WafContext {
       const fitted = this.#fitKnown(input);
       if (fitted === undefined) return undefined;
       truncated = fitted.truncated;
-      if (this.#budgetUs <= 0) return exhausted(truncated);
-      const result = this.#native.run({ persistent: fitted.persistent }, this.#budgetUs);
+      const timeoutUs = Math.max(this.#budgetUs, this.#reserveUs);
+      if (timeoutUs <= 0) return exhausted(truncated);
+      const result = this.#native.run({ persistent: fitted.persistent }, timeoutUs);
       const durationUs = (result.duration ?? 0) / 1000;
       this.#budgetUs = Math.floor(this.#budgetUs - durationUs);
       const failed = result.errorCode !== undefined && result.errorCode < 0;

@@ -158,20 +158,20 @@ describe('a JSON body', () => {
     ['lists', '[', ']'],
     ['objects', '{"a":', '}'],
   ] as const) {
-    it(`may have 100,000 ${what} inside each other`, async () => {
-      const opening = open.repeat(100_000);
-      const wide = { maxBytes: 10_000_000 };
-      const whole = await inspect(
-        `${opening}"${attack}"${close.repeat(100_000)}`,
-        json,
-        undefined,
-        wide.maxBytes,
-      );
+    it(`may have 250 ${what} inside each other, whole and cut off`, async () => {
+      const opening = open.repeat(250);
+      const whole = await inspect(`${opening}"${attack}"${close.repeat(250)}`, json);
       expect(shows(whole, attack)).toBe(true);
       expect(whole).toMatchObject({ partial: false, malformed: undefined });
-      const cut = await inspect(`${opening}"${attack}"`, json, undefined, wide.maxBytes);
+      const cut = await inspect(`${opening}"${attack}"`, json);
       expect(shows(cut, attack)).toBe(true);
       expect(cut).toMatchObject({ partial: true, malformed: undefined });
+    });
+
+    it(`with 100,000 ${what} inside each other is shown as text`, async () => {
+      const deep = await inspect(`${open.repeat(100_000)}"${attack}"`, json, undefined, 10_000_000);
+      expect(shows(deep, attack)).toBe(true);
+      expect(deep.malformed).toBe('JSON of more than 20000 values or 256 levels: inspected as text');
     });
   }
 
@@ -216,12 +216,12 @@ describe('a JSON body', () => {
 
   it('of very many values is shown as text', async () => {
     for (const text of [
-      `[${'1,'.repeat(150_001)}"${attack}"]`,
+      `[${'1,'.repeat(20_001)}"${attack}"]`,
       `{"a":0,${'"a":[],'.repeat(200_000)}"b":"${attack}"}`,
       `${'['.repeat(3_000_000)}"${attack}"`,
     ]) {
       const inspected = await inspect(text, json, undefined, 10_000_000);
-      expect(inspected.malformed).toBe('JSON of more than 150000 values: inspected as text');
+      expect(inspected.malformed).toBe('JSON of more than 20000 values or 256 levels: inspected as text');
       expect(shows(inspected, attack)).toBe(true);
     }
   });
@@ -252,10 +252,17 @@ describe('a form body', () => {
     expect(shows(inspected, attack)).toBe(true);
   });
 
-  it('of more than 150,000 fields is shown as text, decoded', async () => {
-    const text = `${'a=&'.repeat(150_001)}b=${encodeURIComponent(attack)}`;
+  it('is not hidden by the byte order mark of UTF-16 before it', async () => {
+    for (const mark of [Buffer.of(0xff, 0xfe), Buffer.of(0xfe, 0xff)]) {
+      const body = Buffer.concat([mark, Buffer.from(`=1&id=${encodeURIComponent(attack)}`)]);
+      expect(shows(await inspect(body, form), attack)).toBe(true);
+    }
+  });
+
+  it('of more than 20,000 fields is shown as text, decoded', async () => {
+    const text = `${'a=&'.repeat(20_001)}b=${encodeURIComponent(attack)}`;
     const inspected = await inspect(text, form, undefined, 1_000_000);
-    expect(inspected.malformed).toBe('form of more than 150000 fields: inspected as text');
+    expect(inspected.malformed).toBe('form of more than 20000 fields: inspected as text');
     expect(shows(inspected, attack)).toBe(true);
   });
 
