@@ -1,4 +1,5 @@
 // Clients that keep HAProxy busy while a test does something to the daemon.
+import { onTestFinished } from 'vitest';
 import { Http1Connection } from './http-client.ts';
 
 /** Of ten requests, one is an attack and two have bodies to inspect. */
@@ -25,7 +26,7 @@ export interface Load {
   stop(): Promise<LoadResult>;
 }
 
-/** Each client sends one request after the other over one connection, and a new one when that was closed. */
+/** Each client sends one request after the other over one connection, and a new one when that was closed. It ends with the test. */
 export function startLoad(port: number, clients: number): Load {
   const failures: string[] = [];
   let [answered, attacksThrough, running] = [0, 0, true];
@@ -57,6 +58,10 @@ export function startLoad(port: number, clients: number): Load {
     }
     connection.close();
   };
+  // A test that fails on the way does not stop it.
+  onTestFinished(() => {
+    running = false;
+  });
   const all = Array.from({ length: clients }, (_, index) => client(index));
   const seen = (more: number): Promise<void> =>
     new Promise((resolve) => {
