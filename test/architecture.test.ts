@@ -11,8 +11,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   engine: [],
   'adapters/haproxy': ['spop', 'engine'],
   datadog: ['engine'],
+  policy: ['engine'],
   ops: ['engine'],
-  cli: ['spop', 'engine', 'adapters/haproxy', 'datadog', 'ops'],
+  cli: ['spop', 'engine', 'adapters/haproxy', 'datadog', 'policy', 'ops'],
 };
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) =>

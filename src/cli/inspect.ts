@@ -7,6 +7,7 @@ import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } 
 import { forTerminal, printReport } from './inspect-print.ts';
 import { InspectObserver, type InspectReport, inspect } from './inspect-run.ts';
 import { createEngine, loadBlockPages, loadWaf, StartError } from './load-engine.ts';
+import { applyPolicyFolder } from './policy-folder.ts';
 import { configFrom, withSettings } from './setting-flags.ts';
 import type { SettingName } from './settings.ts';
 
@@ -21,6 +22,8 @@ const haproxyBufferBytes = 16_384;
 
 const settingsOfInspect: readonly SettingName[] = [
   'rulesPath',
+  'protect',
+  'policyFolder',
   'bodyLimitBytes',
   'maxDecompressedBytes',
   'wafTimeoutUs',
@@ -69,6 +72,8 @@ export function addInspectCommand(program: Command): void {
       `
 The body limit is 10000000 bytes and the WAF's time 2s unless the settings say otherwise.
 
+Rules can be tried before they go live: --policy-folder reads a folder as the daemon would, --protect sets its level.
+
 Examples:
   appsec-edge inspect 'http://shop.example/?q=1%27+or+1=1--'
   appsec-edge inspect https://shop.example/api -H 'Content-Type: application/json' -d '{"q":"<script>"}'
@@ -93,9 +98,15 @@ async function runInspect(url: string | undefined, flags: InspectFlags): Promise
       : parseRawResponse(await readInput(flags.response), `--response ${flags.response}`);
   const pages = loadBlockPages(config);
   const observer = new InspectObserver();
-  const engine = createEngine(config, loadWaf(config), { observers: [observer] });
+  const { waf, configs } = loadWaf(config);
+  const policy = applyPolicyFolder(config, configs);
+  const engine = createEngine(config, waf, { observers: [observer] });
   const report = await inspect(engine, observer, request, response, pages);
-  return { ...report, notes: [...report.notes, ...bodyNotes(report, flags)] };
+  const notes = [...policy.notes];
+  if (!(config.appSecEnabled ?? policy.enabled ?? true)) {
+    notes.push('The daemon would not look at this request: inspection is switched off.');
+  }
+  return { ...report, notes: [...notes, ...report.notes, ...bodyNotes(report, flags)] };
 }
 
 async function givenRequest(url: string | undefined, flags: InspectFlags): Promise<GivenRequest> {

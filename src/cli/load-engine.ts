@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
 import { RulesetError, Waf } from '../engine/waf/waf.ts';
+import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
 import type { Config } from './settings.ts';
 
 /** A file that a setting names cannot be used. The message names setting, file and reason. */
@@ -15,13 +17,21 @@ export class StartError extends Error {
  * The WAF with the ruleset that the configuration asks for.
  * @throws RulesetError naming file and reason.
  */
-export function loadWaf(config: Config): Waf {
+export function loadWaf(config: Config): LoadedWaf {
   const path = config.rulesPath ?? recommendedRulesPath();
   const defaults = obfuscationDefaults();
-  return Waf.load(readRuleset(path), path, {
+  const ruleset = protectRuleset(readRuleset(path), config.protect);
+  const waf = Waf.load(ruleset, path, {
     obfuscatorKeyRegex: config.obfuscatorKeyRegex ?? defaults.keyRegex,
     obfuscatorValueRegex: config.obfuscatorValueRegex ?? defaults.valueRegex,
   });
+  return { waf, configs: new WafConfigs(waf, ruleset, config.protect) };
+}
+
+export interface LoadedWaf {
+  readonly waf: Waf;
+  /** What comes and goes in it while the daemon runs. */
+  readonly configs: WafConfigs;
 }
 
 export function loadQueryObfuscator(config: Config): QueryObfuscator {
@@ -34,7 +44,7 @@ export function loadBlockPages(config: Config): BlockPages {
     html: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML', config.blockedTemplateHtmlPath),
     json: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON', config.blockedTemplateJsonPath),
   };
-  const pages = new BlockPages(templates);
+  const pages = new BlockPages(templates, readServicePages(config.blockPagesFolder));
   if (pages.largestPageBytes > config.maxFrameSizeBytes) {
     throw new StartError(
       `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ` +
@@ -57,6 +67,7 @@ export function createEngine(
     clientIpHeader: config.clientIpHeader,
     maxLiveTransactions: config.maxLiveTransactions,
     reportsPerSecond: config.reportsPerSecond,
+    schemasPerMinute: config.apiSecurityEnabled ? config.schemasPerMinute : 0,
     ...more,
   });
 }
@@ -78,6 +89,27 @@ function readRuleset(path: string): object {
     throw new RulesetError(path, 'must be a JSON object with `rules`');
   }
   return ruleset;
+}
+
+/** `<service>.html` and `<service>.json` of a folder, by service. */
+function readServicePages(folder: string | undefined): ReadonlyMap<string, BlockPageTemplates> {
+  const pages = new Map<string, BlockPageTemplates>();
+  if (folder === undefined) return pages;
+  const variable = 'DD_HAPROXY_SPOA_BLOCK_PAGES_FOLDER';
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (cause) {
+    throw new StartError(`${variable}: ${folder} cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+  for (const name of names) {
+    const match = /^(.+)\.(html|json)$/.exec(name);
+    const service = match?.[1];
+    const type = match?.[2];
+    if (service === undefined || type === undefined) continue;
+    pages.set(service, { ...pages.get(service), [type]: readTemplate(variable, join(folder, name)) });
+  }
+  return pages;
 }
 
 function readTemplate(variable: string, path: string | undefined): string | undefined {

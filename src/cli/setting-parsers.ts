@@ -92,3 +92,36 @@ export const agentUrl: Parser<string> = {
   parse: (value) =>
     /^(https?:\/\/[^/]|unix:(\/\/)?\/)/i.test(value) && URL.canParse(value) ? value : undefined,
 };
+
+/** Milliseconds. Datadog's libraries write seconds, with a fraction; a negative number is their default, 5. */
+export const seconds: Parser<number> = {
+  allowed: "a number of seconds, for instance '5' or '0.5'",
+  parse(value) {
+    if (!/^-?\d+(\.\d+)?$/.test(value.trim())) return undefined;
+    const number = Number(value);
+    return number < 0 ? 5000 : Math.min(number, 86_400) * 1000;
+  },
+};
+
+export const nameList: Parser<readonly string[]> = {
+  allowed: 'names separated by commas',
+  parse: (value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+};
+
+/** Answers whether a status is in the list. */
+export const statusRanges: Parser<(status: number) => boolean> = {
+  allowed: "statuses and ranges separated by commas, for instance '500-599,418'",
+  parse(value) {
+    const ranges: (readonly [lowest: number, highest: number])[] = [];
+    for (const part of value.split(',')) {
+      const match = /^\s*(\d{3})(?:-(\d{3}))?\s*$/.exec(part);
+      if (match === null) return undefined;
+      ranges.push([Number(match[1]), Number(match[2] ?? match[1])]);
+    }
+    return (status) => ranges.some(([lowest, highest]) => status >= lowest && status <= highest);
+  },
+};

@@ -4,11 +4,14 @@ import {
   haproxyTime,
   headerName,
   integer,
+  nameList,
   oneOf,
   type Parser,
   path,
   port,
   regularExpression,
+  seconds,
+  statusRanges,
   text,
   wafTimeout,
 } from './setting-parsers.ts';
@@ -144,6 +147,45 @@ export const settings = {
     group: 'Detection',
     description: "Ruleset file in Datadog's format, in place of the recommended one that is built in.",
   }),
+  appSecEnabled: optional(boolean, {
+    env: 'DD_APPSEC_ENABLED',
+    flag: 'appsec-enabled',
+    group: 'Detection',
+    description:
+      'Whether anything is inspected. Unset: yes, and a policy file or Remote Config can switch it.',
+  }),
+  protect: withDefault(oneOf('off', 'confident', 'all'), 'off', {
+    env: 'DD_APPSEC_PROTECT',
+    flag: 'protect',
+    group: 'Detection',
+    description:
+      'What is blocked beyond what rules say: nothing, what the ruleset is confident about, or all its rules find.',
+  }),
+  policyFolder: optional(path, {
+    env: 'DD_HAPROXY_SPOA_POLICY_FOLDER',
+    flag: 'policy-folder',
+    group: 'Detection',
+    description:
+      "Folder of JSON files in Remote Config's formats (lists, overrides, exclusions, rules); watched.",
+  }),
+  blockPagesFolder: optional(path, {
+    env: 'DD_HAPROXY_SPOA_BLOCK_PAGES_FOLDER',
+    flag: 'block-pages-folder',
+    group: 'Detection',
+    description: 'Folder with block pages of single applications: <service>.html and <service>.json.',
+  }),
+  apiSecurityEnabled: withDefault(boolean, 'true', {
+    env: 'DD_API_SECURITY_ENABLED',
+    flag: 'api-security-enabled',
+    group: 'Detection',
+    description: 'Extract the schemas of sampled requests and responses for the Datadog console.',
+  }),
+  schemasPerMinute: withDefault(integer(-1, 1_000_000), '300', {
+    env: 'DD_API_SECURITY_PROXY_SAMPLE_RATE',
+    flag: 'api-security-sample-rate',
+    group: 'Detection',
+    description: 'Transactions per minute whose schema is extracted; 0: none.',
+  }),
   wafTimeoutUs: withDefault(wafTimeout, '10ms', {
     env: 'DD_APPSEC_WAF_TIMEOUT',
     flag: 'waf-timeout',
@@ -227,6 +269,36 @@ export const settings = {
     flag: 'agent-url',
     group: 'Datadog',
     description: 'URL of the Datadog Agent (http, https or unix); wins over host and port.',
+  }),
+  remoteConfigEnabled: withDefault(boolean, 'true', {
+    env: 'DD_REMOTE_CONFIGURATION_ENABLED',
+    flag: 'remote-config-enabled',
+    group: 'Datadog',
+    description: 'Take rules, lists and switches from the Datadog console, through the Agent.',
+  }),
+  remoteConfigPollIntervalMs: withDefault(seconds, '5', {
+    env: 'DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS',
+    flag: 'remote-config-poll-interval',
+    group: 'Datadog',
+    description: 'Seconds between two polls; 0: without a pause.',
+  }),
+  queryStringDisabled: withDefault(boolean, 'false', {
+    env: 'DD_TRACE_HTTP_URL_QUERY_STRING_DISABLED',
+    flag: 'query-string-disabled',
+    group: 'Datadog',
+    description: 'Leave the query out of the URL of spans.',
+  }),
+  queryStringAllowlist: optional(nameList, {
+    env: 'DD_TRACE_HTTP_URL_QUERY_STRING_ALLOWLIST',
+    flag: 'query-string-allowlist',
+    group: 'Datadog',
+    description: 'Parameters to keep in the URL of spans, separated by commas; wins over obfuscation.',
+  }),
+  errorStatuses: withDefault(statusRanges, '500-599', {
+    env: 'DD_TRACE_HTTP_SERVER_ERROR_STATUSES',
+    flag: 'server-error-statuses',
+    group: 'Datadog',
+    description: 'Statuses that make a span an error: numbers and ranges, separated by commas.',
   }),
   tracingEnabled: withDefault(boolean, 'true', {
     env: 'DD_TRACE_ENABLED',

@@ -3,8 +3,7 @@ import { messageNames } from '../adapters/haproxy/contract.ts';
 import { NotifyHandler } from '../adapters/haproxy/notify-handler.ts';
 import { SpopServer } from '../adapters/haproxy/server.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
-import { type DatadogTracing, startDatadogTracing } from '../datadog/tracing.ts';
-import type { QueryObfuscator } from '../engine/query-obfuscator.ts';
+import { startDatadogTracing } from '../datadog/tracing.ts';
 import { Waf } from '../engine/waf/waf.ts';
 import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger } from '../ops/log.ts';
@@ -12,6 +11,7 @@ import { Metrics } from '../ops/metrics.ts';
 import { securityLog } from '../ops/security-log.ts';
 import { createEngine, loadBlockPages, loadQueryObfuscator, loadWaf, StartError } from './load-engine.ts';
 import { packageVersion } from './package-info.ts';
+import { type Policy, startPolicy } from './policy.ts';
 import type { Config } from './settings.ts';
 import { notifyObserver, serverObserver } from './spoa-observers.ts';
 
@@ -22,10 +22,28 @@ export async function runSpoa(config: Config): Promise<void> {
   const version = config.version ?? packageVersion;
 
   const pages = loadBlockPages(config);
-  const waf = loadWaf(config);
+  const { waf, configs } = loadWaf(config);
   logRuleset(logger, waf, config);
   const queryObfuscator = loadQueryObfuscator(config);
-  const tracing = await startTracing(config, version, waf, queryObfuscator);
+  let policy: Policy | undefined;
+  const tracing = config.tracingEnabled
+    ? await startDatadogTracing(
+        { ...config, version },
+        {
+          queryObfuscator,
+          queryDisabled: config.queryStringDisabled,
+          queryAllowlist: config.queryStringAllowlist,
+          isErrorStatus: config.errorStatuses,
+          clientIpHeader: config.clientIpHeader,
+          waf: () => ({
+            libraryVersion: Waf.libraryVersion,
+            rulesetVersion: waf.rulesetVersion,
+            generation: waf.generation,
+          }),
+          remoteConfigClientId: () => policy?.remoteConfigClientId,
+        },
+      )
+    : undefined;
   const engine = createEngine(config, waf, {
     ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
     observers: [metrics.observer(), securityLog(logger, queryObfuscator)],
@@ -53,6 +71,7 @@ export async function runSpoa(config: Config): Promise<void> {
       body: await metrics.registry.metrics(),
     }),
   });
+  policy = startPolicy(config, engine, configs, logger);
   await listenHealth(health, config);
   const listening = await listenSpop(server, config);
   ready = true;
@@ -71,6 +90,7 @@ export async function runSpoa(config: Config): Promise<void> {
     stopping = true;
     ready = false;
     stopWatching();
+    policy?.stop();
     logger.info({ signal, connections: server.connections }, 'draining');
     const deadline = setTimeout(() => process.exit(0), config.shutdownTimeoutMs);
     deadline.unref();
@@ -109,16 +129,6 @@ function logRuleset(logger: Logger, waf: Waf, config: Config): void {
     },
     'ruleset loaded',
   );
-}
-
-async function startTracing(
-  config: Config,
-  version: string,
-  waf: Waf,
-  queryObfuscator: QueryObfuscator,
-): Promise<DatadogTracing | undefined> {
-  if (!config.tracingEnabled) return undefined;
-  return startDatadogTracing({ ...config, version }, { rulesetVersion: waf.rulesetVersion, queryObfuscator });
 }
 
 async function listenHealth(health: Server, config: Config): Promise<void> {

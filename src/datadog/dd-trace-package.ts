@@ -43,11 +43,24 @@ interface PrioritySamplerModule {
   keepTrace(span: Span, product: unknown): void;
 }
 
-/** Keeps the trace of `span` whatever sampling said, and says that AppSec did it: `_dd.p.dm` -5, `_dd.p.ts` 02. */
+/**
+ * Keeps the trace of `span` whatever sampling said, and says that AppSec did it: `_dd.p.dm` -5, `_dd.p.ts` 02. With APM
+ * on, dd-trace would leave the former as it was and omit the latter; Datadog's proxies set both, so that services behind
+ * us which have APM off keep their part.
+ */
 export function keepTraceForAppSec(span: Span): void {
   const sampler = require('dd-trace/packages/dd-trace/src/priority_sampler') as PrioritySamplerModule;
   const product = require('dd-trace/packages/dd-trace/src/standalone/product') as { ASM: unknown };
   sampler.keepTrace(span, product.ASM);
+  const tags = internalsOf(span)._trace?.tags;
+  if (tags === undefined) return;
+  tags[decisionMakerTag] = appSecDecision;
+  tags[traceSourceTag] = (sourcesOf(tags) | appSecSource).toString(16).padStart(2, '0');
+}
+
+/** 128 bits in hexadecimal. The public `toTraceparent` has them too, but decides about sampling, which is too early. */
+export function traceIdOf(span: Span): string {
+  return (span.context() as unknown as ContextInternals).toTraceId(true);
 }
 
 interface TracerInternals {
@@ -68,4 +81,39 @@ export function flushSpans(tracer: Tracer): Promise<void> {
       resolve();
     });
   });
+}
+
+interface ContextInternals {
+  toTraceId(all128Bits: boolean): string;
+  readonly _trace?: { readonly tags?: Record<string, string> };
+  _sampling: { priority?: number; mechanism?: number };
+}
+
+/** Propagation tag for products that want a trace kept; a hexadecimal mask in which AppSec is 2. */
+const traceSourceTag = '_dd.p.ts';
+const appSecSource = 0x02;
+const decisionMakerTag = '_dd.p.dm';
+const appSecDecision = '-5';
+/** ext/priority.js and constants.js of dd-trace: sampled by its own rule, by default. */
+const autoKeep = 1;
+const defaultMechanism = 0;
+
+function internalsOf(span: Span): ContextInternals {
+  return span.context() as unknown as ContextInternals;
+}
+
+/** The trace came with AppSec's mark from upstream, so it is kept without a detection here. */
+export function continuesAppSecTrace(span: Span): boolean {
+  return (sourcesOf(internalsOf(span)._trace?.tags ?? {}) & appSecSource) !== 0;
+}
+
+function sourcesOf(tags: Readonly<Record<string, string>>): number {
+  return Number.parseInt(tags[traceSourceTag] ?? '', 16) || 0;
+}
+
+/** Sends this span although nothing asked for it: with APM off, a trace now and then shows that the service lives. */
+export function keepAsHeartbeat(span: Span): void {
+  const { _sampling: sampling } = internalsOf(span);
+  sampling.priority = autoKeep;
+  sampling.mechanism = defaultMechanism;
 }

@@ -49,12 +49,22 @@ code{font-size:.85rem;color:#666}
  */
 export class BlockPages {
   readonly #templates: BlockPageTemplates;
+  readonly #ofService: ReadonlyMap<string, BlockPageTemplates>;
 
-  constructor(templates: BlockPageTemplates = {}) {
+  /** @param ofService pages of single applications, by service name; where there is none, `templates` serve. */
+  constructor(
+    templates: BlockPageTemplates = {},
+    ofService: ReadonlyMap<string, BlockPageTemplates> = new Map(),
+  ) {
     this.#templates = templates;
+    this.#ofService = ofService;
   }
 
-  render(verdict: BlockVerdict | RedirectVerdict, maxBodyBytes = Number.POSITIVE_INFINITY): BlockResponse {
+  render(
+    verdict: BlockVerdict | RedirectVerdict,
+    maxBodyBytes = Number.POSITIVE_INFINITY,
+    service?: string,
+  ): BlockResponse {
     if (verdict.kind === 'redirect') {
       return {
         status: verdict.status,
@@ -67,7 +77,8 @@ export class BlockPages {
       ['Content-Type', contentTypes[verdict.type]],
       ['Cache-Control', 'no-store'],
     ] as const;
-    const custom = this.#templates[verdict.type];
+    const own = service === undefined ? undefined : this.#ofService.get(service)?.[verdict.type];
+    const custom = own ?? this.#templates[verdict.type];
     const candidates =
       custom === undefined ? [builtInPages[verdict.type]] : [custom, builtInPages[verdict.type]];
     for (const [index, template] of candidates.entries()) {
@@ -83,12 +94,14 @@ export class BlockPages {
   /** The largest page in bytes, with an id of ordinary length (a UUID). */
   get largestPageBytes(): number {
     const idBytes = 36;
+    const templates = [builtInPages, this.#templates, ...this.#ofService.values()];
     return Math.max(
-      ...(['html', 'json'] as const).map((type) => {
-        const template = this.#templates[type] ?? builtInPages[type];
-        const places = template.split(securityResponseIdPlaceholder).length - 1;
-        return Buffer.byteLength(template) + places * (idBytes - securityResponseIdPlaceholder.length);
-      }),
+      ...templates
+        .flatMap(({ html, json }) => [html ?? '', json ?? ''])
+        .map((template) => {
+          const places = template.split(securityResponseIdPlaceholder).length - 1;
+          return Buffer.byteLength(template) + places * (idBytes - securityResponseIdPlaceholder.length);
+        }),
     );
   }
 }

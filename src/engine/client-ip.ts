@@ -10,7 +10,8 @@ import type { HeaderList } from './http.ts';
  * DD_TRACE_CLIENT_IP_HEADER names the one to trust.
  */
 
-const clientIpFields = [
+/** Datadog's list, in its order. */
+export const clientIpFields = [
   'x-forwarded-for',
   'x-real-ip',
   'true-client-ip',

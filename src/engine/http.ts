@@ -7,6 +7,18 @@
 /** Header fields in the order received: names in lower case, values untouched, repeated fields kept apart. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
+/**
+ * The application that a request belongs to, when several share one agent. What is undefined is as the agent was
+ * started.
+ */
+export interface Application {
+  readonly service: string | undefined;
+  readonly environment: string | undefined;
+  readonly version: string | undefined;
+  /** Detections are reported, nothing is blocked. */
+  readonly reportOnly: boolean;
+}
+
 export interface RequestHead {
   readonly method: string;
   /** The request target exactly as received: path and query, absolute form, or `*` (RFC 9112, 3.2). */
@@ -19,11 +31,14 @@ export interface RequestHead {
   readonly https: boolean;
   /** Size of the body in bytes as the door learned it besides the headers; undefined when it did not. */
   readonly declaredBodySize: number | undefined;
+  readonly application?: Application | undefined;
 }
 
 export interface ResponseHead {
   readonly status: number;
   readonly headers: HeaderList;
+  /** For a response whose request is not known here. */
+  readonly application?: Application | undefined;
 }
 
 /** The part of a body that a door could hand over. */
@@ -31,6 +46,8 @@ export interface BodyChunk {
   readonly bytes: Uint8Array;
   /** Size of the whole body in bytes as the sender declared it; undefined when unknown (chunked, older configuration). */
   readonly declaredSize: number | undefined;
+  /** For a body whose headers are not known here. */
+  readonly application?: Application | undefined;
 }
 
 /** All values of a field, in order. `name` in lower case. */

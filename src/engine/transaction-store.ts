@@ -35,6 +35,16 @@ export class TransactionStore {
     if (this.#entries.size > this.#maxEntries) this.#oldest()?.end('evicted');
   }
 
+  /** Starts its time to live again. No effect once it has ended. */
+  renew(transaction: Transaction, timeToLiveMs: number): void {
+    const entry = this.#entries.get(transaction.id);
+    if (entry?.transaction !== transaction) return;
+    clearTimeout(entry.timer);
+    const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
+    timer.unref();
+    this.#entries.set(transaction.id, { transaction, timer });
+  }
+
   /** Called by the transaction's own ending. */
   remove(transaction: Transaction): void {
     const entry = this.#entries.get(transaction.id);

@@ -1,7 +1,7 @@
 import { clientIpOf, requestInput, responseInput } from './addresses.ts';
 import { wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
 import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
-import type { BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
+import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
 import type { TransactionTrace } from './trace.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 import type { WafContext, WafEvent, WafInput, WafResult } from './waf/waf-context.ts';
@@ -46,6 +46,8 @@ export interface TransactionObserver {
 /** What a transaction needs from the engine that began it. */
 export interface TransactionSurroundings {
   readonly bodyLimitBytes: number;
+  /** Whether the schema of this transaction is wanted (API Security); asked once, at its last run. */
+  sampleSchema(): boolean;
   readonly maxDecompressedBytes: number;
   readonly clientIpHeader: string | undefined;
   readonly observers: readonly TransactionObserver[];
@@ -61,6 +63,12 @@ export interface TransactionSurroundings {
 /** Events kept for the report of one transaction; further ones still count for the verdict. */
 const maxReportedEvents = 10;
 
+/** Asks libddwaf for the schema of everything that it was given. */
+const schemaRequest: WafInput = { 'waf.context.processor': { 'extract-schema': true } };
+
+/** Of the path, which is given to the rules as a parameter but is none (see addresses.ts). */
+const pathSchema = '_dd.appsec.s.req.params';
+
 export class Transaction {
   readonly trace: TransactionTrace;
   readonly request: RequestHead | undefined;
@@ -73,6 +81,11 @@ export class Transaction {
   readonly events: WafEvent[] = [];
   readonly ruleIds: string[] = [];
   readonly attributes: Record<string, unknown> = {};
+  /** Sizes of what was too large to be inspected whole, by libddwaf's limit. */
+  readonly truncations: Record<string, number> = {};
+  readonly application: Application | undefined;
+  /** The rules would have blocked, the application only reports. */
+  wouldBlock = false;
   /** Events were found while the rate limit on reports was used up: they are counted, not reported. */
   rateLimited = false;
   keep = false;
@@ -90,8 +103,14 @@ export class Transaction {
   #pendingBodies = 0;
   #lastMessageSeen = false;
 
-  constructor(request: RequestHead | undefined, trace: TransactionTrace, around: TransactionSurroundings) {
+  constructor(
+    request: RequestHead | undefined,
+    application: Application | undefined,
+    trace: TransactionTrace,
+    around: TransactionSurroundings,
+  ) {
     this.request = request;
+    this.application = application;
     this.trace = trace;
     this.#around = around;
     this.clientIp = request === undefined ? undefined : clientIpOf(request, around.clientIpHeader);
@@ -123,13 +142,14 @@ export class Transaction {
   analyseResponseHeaders(response: ResponseHead): Analysis {
     if (this.endReason !== undefined) return this.#nothingMore();
     this.response = response;
-    const verdict = this.#run('response-headers', responseInput(response));
     const wantsBody = wantsResponseBody(
       response.headers,
       response.status,
       this.#around.bodyLimitBytes,
       this.request?.method,
     );
+    const input = responseInput(response);
+    const verdict = this.#run('response-headers', wantsBody ? input : this.#lastInput(input));
     const analysis = this.#conclude(verdict, wantsBody);
     if (!analysis.wantsBody) this.#complete();
     return analysis;
@@ -149,11 +169,18 @@ export class Transaction {
   end(reason: EndReason): void {
     if (this.endReason !== undefined) return;
     this.endReason = reason;
+    if (reason === 'expired') this.#describeUnfinished();
     this.#context?.dispose();
     this.#context = undefined;
     this.#around.released(this);
     this.#contained(() => this.trace.finish(this));
     for (const observer of this.#around.observers) this.#contained(() => observer.ended?.(this, reason));
+  }
+
+  /** No message was the last one: what came before still has its schema. */
+  #describeUnfinished(): void {
+    const result = this.#around.sampleSchema() ? this.#context?.run(schemaRequest) : undefined;
+    if (result !== undefined) this.#account(result);
   }
 
   #contained(step: () => void): void {
@@ -206,7 +233,15 @@ export class Transaction {
       [`server.${direction}.body`]: body.body,
       [`server.${direction}.body.filenames`]: body.filenames.length > 0 ? body.filenames : undefined,
     };
-    return this.#conclude(this.#run(phase, input), false);
+    return this.#conclude(
+      this.#run(phase, phase === 'response-body' ? this.#lastInput(input) : input),
+      false,
+    );
+  }
+
+  /** With the last values of a transaction, libddwaf can be asked for the schema of all of them. */
+  #lastInput(input: WafInput): WafInput {
+    return this.#around.sampleSchema() ? { ...input, ...schemaRequest } : input;
   }
 
   #run(phase: Phase, input: WafInput): Verdict {
@@ -214,7 +249,9 @@ export class Transaction {
     const result = this.#context.run(input);
     if (result === undefined) return { kind: 'pass' };
     this.#account(result);
-    const verdict = verdictOf(result.actions, result.events.length > 0, this.request?.headers ?? []);
+    const verdict = this.#permitted(
+      verdictOf(result.actions, result.events.length > 0, this.request?.headers ?? []),
+    );
     for (const observer of this.#around.observers) observer.wafRan?.(this, phase, result);
     if (result.events.length > 0) this.#remember(phase, result.events, verdict);
     return verdict;
@@ -230,7 +267,12 @@ export class Transaction {
       this.wafErrorCode ??= result.errorCode;
       this.wafErrorMessage ??= result.errorMessage;
     }
-    for (const [name, value] of Object.entries(result.attributes)) this.attributes[name] ??= value;
+    for (const [name, value] of Object.entries(result.attributes)) {
+      if (name !== pathSchema) this.attributes[name] ??= value;
+    }
+    for (const [limit, size] of Object.entries(result.truncations)) {
+      this.truncations[limit] = Math.max(this.truncations[limit] ?? 0, size);
+    }
   }
 
   #remember(phase: Phase, events: readonly WafEvent[], verdict: Verdict): void {
@@ -250,6 +292,14 @@ export class Transaction {
     if (blocks || this.verdict.kind === 'pass') this.verdict = verdict;
     if (blocks) this.end('blocked');
     return { transaction: this, verdict: this.verdict, wantsBody: wantsBody && !blocks };
+  }
+
+  /** What the application allows of a verdict. */
+  #permitted(verdict: Verdict): Verdict {
+    if (this.application?.reportOnly !== true) return verdict;
+    if (verdict.kind !== 'block' && verdict.kind !== 'redirect') return verdict;
+    this.wouldBlock = true;
+    return { kind: 'report' };
   }
 
   #nothingMore(): Analysis {

@@ -3,6 +3,9 @@ import type { TransactionObserver } from '../engine/transaction.ts';
 
 const prefix = 'appsec_edge_';
 
+/** Services with a label of their own, the first to come; the others share one. */
+const maxServices = 100;
+
 /** What /metrics shows. Names end in their unit; docs/metrics.md lists them and a test compares. */
 export class Metrics {
   readonly registry = new Registry();
@@ -15,7 +18,15 @@ export class Metrics {
   readonly messages = this.#counter('messages_total', 'SPOE messages by name.', ['message']);
   readonly errors = this.#counter('errors_total', 'Errors by kind.', ['kind']);
   readonly transactions = this.#counter('transactions_total', 'Transactions ended, by reason.', ['reason']);
-  readonly verdicts = this.#counter('verdicts_total', 'Transactions ended, by verdict.', ['verdict']);
+  readonly verdicts = this.#counter('verdicts_total', 'Transactions ended, by verdict.', [
+    'verdict',
+    'service',
+  ]);
+  readonly wouldBlock = this.#counter(
+    'would_block_total',
+    'Transactions let through because their application only reports.',
+    ['service'],
+  );
   readonly detections = this.#counter('detections_total', 'Messages in which rules matched, by phase.', [
     'phase',
   ]);
@@ -41,6 +52,7 @@ export class Metrics {
   });
 
   readonly #knownMessages: ReadonlySet<string>;
+  readonly #services = new Set<string>();
 
   constructor(knownMessages: readonly string[]) {
     this.#knownMessages = new Set(knownMessages);
@@ -50,6 +62,13 @@ export class Metrics {
   /** Names come from the peer: unknown ones share one label, so that nobody can fill the memory with them. */
   knownMessage(name: string): string {
     return this.#knownMessages.has(name) ? name : 'unknown';
+  }
+
+  /** Requests that name no application have no such label. HAProxy may draw names from what clients send: see above. */
+  #serviceLabels(service: string | undefined): { service?: string } {
+    if (service === undefined) return {};
+    if (this.#services.size < maxServices) this.#services.add(service);
+    return { service: this.#services.has(service) ? service : 'other' };
   }
 
   gauge(name: string, help: string, value: () => number): void {
@@ -81,7 +100,9 @@ export class Metrics {
       },
       ended: (transaction, reason) => {
         this.transactions.inc({ reason });
-        this.verdicts.inc({ verdict: transaction.verdict.kind });
+        const labels = this.#serviceLabels(transaction.application?.service);
+        this.verdicts.inc({ verdict: transaction.verdict.kind, ...labels });
+        if (transaction.wouldBlock) this.wouldBlock.inc(labels);
       },
     };
   }

@@ -169,6 +169,58 @@ describe('appsec-edge inspect', () => {
   });
 });
 
+describe('appsec-edge inspect with a policy', () => {
+  const request = 'GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: dd-test-scanner-log\r\n\r\n';
+  const verdictOf = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    JSON.parse((await run(['inspect', '--raw', '--json', ...args], { input: request, env })).stdout);
+  const newFolder = (files: Readonly<Record<string, string>>): string => {
+    const policy = mkdtempSync(join(folder, 'policy-'));
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(policy, name), content);
+    return policy;
+  };
+  const toTeapot = JSON.stringify({
+    rules_override: [{ rules_target: [{ rule_id: 'ua0-600-55x' }], on_match: ['teapot'] }],
+    actions: [{ id: 'teapot', type: 'block_request', parameters: { status_code: 418, type: 'json' } }],
+  });
+
+  it('tries the files of the folder', async () => {
+    expect(await verdictOf([])).toMatchObject({ verdict: 'report' });
+    const policy = newFolder({ 'teapot.json': toTeapot });
+    const answer = { verdict: 'block', answer: { status: 418 }, notes: [] };
+    expect(await verdictOf(['--policy-folder', policy])).toMatchObject(answer);
+    expect(await verdictOf([], { DD_HAPROXY_SPOA_POLICY_FOLDER: policy })).toMatchObject(answer);
+  });
+
+  it('names the files that are not in effect, and says when inspection is off', async () => {
+    const policy = newFolder({ 'bad.json': '{', 'off.json': '{"asm":{"enabled":false}}' });
+    const { verdict, notes } = await verdictOf(['--policy-folder', policy]);
+    expect(verdict).toBe('report');
+    expect(notes).toEqual([
+      expect.stringMatching(/^policy .*bad\.json: .*JSON/),
+      'The daemon would not look at this request: inspection is switched off.',
+    ]);
+    const on = await verdictOf(['--policy-folder', policy], { DD_APPSEC_ENABLED: 'true' });
+    expect(on.notes).toHaveLength(1);
+  });
+
+  it('ends with the reason when there is no such folder', async () => {
+    const { code, stderr } = await run(['inspect', 'http://x/', '--policy-folder', '/no/such']);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('DD_HAPROXY_SPOA_POLICY_FOLDER: /no/such cannot be read: ENOENT');
+  });
+
+  it('tries a protect level, which an override outranks', async () => {
+    expect(await verdictOf(['--protect', 'all'])).toMatchObject({
+      verdict: 'block',
+      answer: { status: 403 },
+    });
+    const rules_override = [{ rules_target: [{ rule_id: 'ua0-600-55x' }], on_match: [] }];
+    const policy = newFolder({ 'report.json': JSON.stringify({ rules_override }) });
+    const both = await verdictOf(['--protect', 'all', '--policy-folder', policy]);
+    expect(both).toMatchObject({ verdict: 'report' });
+  });
+});
+
 describe('appsec-edge haproxyconf and check', () => {
   it('write the files, refuse to overwrite them, and find nothing in them', async () => {
     const out = join(folder, 'conf');

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { type AgentAddress, watchAgent } from '../../src/datadog/agent-watch.ts';
+import type { AgentAddress } from '../../src/datadog/agent-http.ts';
+import { watchAgent } from '../../src/datadog/agent-watch.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 
 /** The first line that is logged about an Agent at this address. */

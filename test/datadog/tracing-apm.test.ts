@@ -3,6 +3,7 @@ import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/trac
 import { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
+import { spanSettings } from '../support/span-settings.ts';
 import { loadTestWaf, requestHead } from '../support/test-engine.ts';
 
 // Its own process, for the reason that tracing.test.ts gives.
@@ -24,7 +25,7 @@ beforeAll(async () => {
       agentUrl: `http://127.0.0.1:${agent.port}`,
       apmTracingEnabled: true,
     },
-    { rulesetVersion: 'test-1', queryObfuscator: new QueryObfuscator('') },
+    spanSettings(new QueryObfuscator('')),
   );
   engine = new Engine({
     waf: loadTestWaf(),

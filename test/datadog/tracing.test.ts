@@ -3,6 +3,7 @@ import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/trac
 import { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
+import { spanSettings } from '../support/span-settings.ts';
 import { loadTestWaf, requestHead } from '../support/test-engine.ts';
 
 // dd-trace is one a process and reads its environment once: this file is its own process (vitest isolates files),
@@ -25,7 +26,7 @@ beforeAll(async () => {
       agentUrl: undefined,
       apmTracingEnabled: false,
     },
-    { rulesetVersion: 'test-1', queryObfuscator: new QueryObfuscator('password=[^&]+') },
+    spanSettings(new QueryObfuscator('password=[^&]+')),
   );
   engine = new Engine({
     waf: loadTestWaf(),
@@ -57,13 +58,25 @@ function request(target: string, options: { end?: boolean; status?: number; ttlM
 }
 
 describe('with APM off', () => {
-  it('a clean request leaves no kept span and gives the origin no trace headers', async () => {
-    const { propagation } = request('/clean', { end: true });
+  it('the first span after the start is kept and names the WAF', async () => {
+    request('/startup', { end: true });
     await tracing.flush();
-    expect(propagation).toEqual({});
-    const kept = agent.spans.filter((span) => (span.metrics['_sampling_priority_v1'] ?? 0) > 0);
-    expect(kept).toEqual([]);
-    expect(agent.spanOf('GET /clean').metrics).toMatchObject({ _sampling_priority_v1: 0 });
+    const span = agent.spanOf('GET /startup');
+    expect(span.meta['_dd.appsec.waf.version']).toBe('1.0.0');
+    expect(span.metrics['_sampling_priority_v1']).toBe(2);
+  });
+
+  it('one clean request a minute is sent, as a sign of life; the others never leave', async () => {
+    for (const name of ['one', 'two', 'three']) request(`/clean/${name}`, { end: true });
+    await tracing.flush();
+    const clean = agent.spans.filter((span) => span.resource.startsWith('GET /clean/'));
+    expect(clean).toHaveLength(1);
+    expect(clean[0]?.metrics).toMatchObject({ _sampling_priority_v1: 1, '_dd.apm.enabled': 0 });
+    expect(clean[0]?.meta).not.toHaveProperty('_dd.p.ts');
+  });
+
+  it('a clean request gives the origin no trace headers', () => {
+    expect(request('/clean/four', { end: true }).propagation).toEqual({});
   });
 
   it('a reported attack is kept, in the name of AppSec, with everything about the request', async () => {

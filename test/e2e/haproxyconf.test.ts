@@ -13,6 +13,9 @@ const messages = {
   responseBody: 'http-response-body-msg',
 } as const;
 
+/** The arguments of an application when no rule names one. */
+const noApplication = { service: null, env: null, version: null, mode: null } as const;
+
 /** What an agent says that wants to see everything. */
 const wantsAll: StubAnswer = { span_id: '7', request_body: true, response_body: true };
 const blockPage: StubAnswer = {
@@ -33,6 +36,10 @@ describeEachHaproxy('the shipped files load', (binary) => {
   it.each<[ConfFile, string]>([
     ['frontend-config.cfg', 'http-request deny deny_status 503'],
     ['frontend-config.cfg', 'log-format'],
+    ['frontend-config.cfg', 'http-request set-var(txn.dd_service) str(shop) '],
+    ['frontend-config.cfg', 'http-request set-var(txn.dd_env)'],
+    ['frontend-config.cfg', 'http-request set-var(txn.dd_version)'],
+    ['frontend-config.cfg', 'http-request set-var(txn.dd_mode)'],
     ['backend.cfg', 'server spoa2'],
   ])('without a warning when an operator uncomments, in %s, "%s"', (file, line) => {
     const edited = proxyConfig({ ...plan, defaults: '    option httplog', edit: uncomment(file, line) });
@@ -65,19 +72,29 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
     expect(proxy.agent.messages.map(({ name }) => name)).toEqual(Object.values(messages));
     expect(Object.fromEntries(request?.args ?? [])).toMatchObject({
       ...{ ip: '127.0.0.1', ip_port: expect.any(BigInt), method: 'POST', path: '/echo?a=%zz', https: false },
-      ...{ timeout: '1m', processing_timeout: '200ms', body_size: 5n, conf_version: '1.0.0' },
+      ...{ timeout: '1m', processing_timeout: '200ms', body_size: 5n, conf_version: '1.1.0' },
     });
     expect(headerPairs(request?.args.get('headers'))).toContainEqual(['host', 'site.example']);
     expect(Object.fromEntries(requestBody?.args ?? [])).toEqual({
+      ...noApplication,
       ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n },
     });
     expect(Object.fromEntries(response?.args ?? [])).toMatchObject({
-      ...{ status: 200n, span_id: '7', body_size: 5n, conf_version: '1.0.0' },
+      ...{ status: 200n, span_id: '7', body_size: 5n, conf_version: '1.1.0' },
     });
     expect(headerPairs(response?.args.get('headers'))).toContainEqual(['x-body-size', '5']);
     expect(Object.fromEntries(responseBody?.args ?? [])).toEqual({
+      ...noApplication,
       ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n },
     });
+  });
+
+  it('without an application, for no rule names one', async () => {
+    await fetchOnce(proxy.httpPort, { method: 'POST', target: '/echo', body: 'hello' });
+    expect(proxy.agent.messages).toHaveLength(4);
+    for (const { args } of proxy.agent.messages) {
+      expect(Object.fromEntries(args)).toMatchObject(noApplication);
+    }
   });
 
   it.each([
@@ -185,6 +202,22 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
     await fetchOnce(proxy.httpPort, { headers: client });
     expect(proxy.origin.requests[1]?.headers).toMatchObject(client);
     expect(proxy.origin.requests[1]?.headers).not.toHaveProperty('x-datadog-parent-id');
+  });
+
+  it("for W3C's trace headers too, each exactly when the agent gives it", async () => {
+    const client = { tracestate: 'client=1', baggage: 'client=1' };
+    proxy.agent.script = () => ({ tracing_traceparent: '00-1-2-01', tracing_tracestate: 'dd=s:2,other=a b' });
+    await fetchOnce(proxy.httpPort, { headers: client });
+    proxy.agent.script = () => ({ tracing_baggage: 'user.id=1,x=%20' });
+    await fetchOnce(proxy.httpPort, { headers: client });
+    const [first, second] = proxy.origin.requests.map(({ headers }) => headers);
+    expect(first).toMatchObject({
+      traceparent: '00-1-2-01',
+      tracestate: 'dd=s:2,other=a b',
+      baggage: 'client=1',
+    });
+    expect(second).toMatchObject({ tracestate: 'client=1', baggage: 'user.id=1,x=%20' });
+    expect(second).not.toHaveProperty('traceparent');
   });
 
   it.each([

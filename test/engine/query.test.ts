@@ -35,7 +35,7 @@ describe('a query', () => {
     expect(Object.getPrototypeOf(query)).toBe(null);
   });
 
-  it('of ASCII agrees with URLSearchParams', () => {
+  it('of ASCII agrees with URLSearchParams, but for a value that is the same as the one before', () => {
     const text = fc.array(fc.constantFrom('a', '=', '&', '+', '%', '2', '7', 'c', '3', 'f', ';', '#'), {
       maxLength: 40,
     });
@@ -45,7 +45,7 @@ describe('a query', () => {
         const expected: Record<string, string[]> = {};
         for (const [name, value] of new URLSearchParams(`?${query}`)) {
           expected[name] ??= [];
-          expected[name].push(value);
+          if (expected[name].at(-1) !== value) expected[name].push(value);
         }
         expect(Object.fromEntries(Object.entries(parseQuery(`/?${query}`)))).toEqual(expected);
       }),

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { clientIpOf, requestInput, responseInput } from '../../src/engine/addresses.ts';
-import { EventRateLimiter } from '../../src/engine/event-rate-limiter.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
+import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { localTracer } from '../../src/engine/trace.ts';
 import { requestHead } from '../support/test-engine.ts';
 
 describe('the limit on reports', () => {
   it('lets so many through at once and refills with time', () => {
-    const limiter = new EventRateLimiter(2, 0);
+    const limiter = new RateLimiter(2, 1000, 0);
     expect([0, 0, 0].map((nowMs) => limiter.take(nowMs))).toEqual([true, true, false]);
     expect(limiter.take(499)).toBe(false);
     expect(limiter.take(500)).toBe(true);
@@ -15,7 +15,7 @@ describe('the limit on reports', () => {
   });
 
   it('never saves up more than a second', () => {
-    const limiter = new EventRateLimiter(3, 0);
+    const limiter = new RateLimiter(3, 1000, 0);
     const taken = Array.from({ length: 10 }, () => limiter.take(3_600_000)).filter(Boolean);
     expect(taken).toHaveLength(3);
   });

@@ -165,6 +165,25 @@ describe('the time to live', () => {
   });
 });
 
+describe('an application that only reports', () => {
+  const application = { service: 'shop', environment: undefined, version: undefined, reportOnly: true };
+
+  it('is not blocked by any message, although the request went elsewhere', async () => {
+    const { engine } = setUp();
+    const chunk = { ...bytesOf('attack-block'), application };
+    const response = { status: 599, headers: jsonResponse, application };
+    const analyses = [
+      engine.requestHeaders(requestHead('/?q=attack-block', undefined, { application }), ttlMs),
+      await engine.requestBody('1', chunk, ttlMs),
+      engine.responseHeaders('2', response, ttlMs),
+      await engine.responseBody('3', chunk, ttlMs),
+    ];
+    expect(analyses.map(({ verdict }) => verdict.kind)).toEqual(Array(4).fill('report'));
+    expect(analyses.every(({ transaction }) => transaction.wouldBlock)).toBe(true);
+    engine.drain();
+  });
+});
+
 describe('a body under decompression', () => {
   const compressed = [...jsonHeaders, ['content-encoding', 'gzip'] as const];
   const attack = { bytes: gzipSync('{"a":"attack-block"}'), declaredSize: undefined };

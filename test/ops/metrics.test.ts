@@ -43,6 +43,24 @@ describe('metrics', () => {
     expect(text).toContain('appsec_edge_verdicts_total{verdict="pass"} 1');
   });
 
+  it('count by application where HAProxy names one, a hundred at most, and what would have been blocked', async () => {
+    const text = await textAfter(({ engine }) => {
+      for (let index = 0; index < 102; index += 1) {
+        const application = {
+          ...{ service: `shop-${index}`, environment: undefined, version: undefined, reportOnly: true },
+        };
+        engine.requestHeaders(requestHead('/?q=attack-block', undefined, { application }), 1000);
+      }
+      engine.requestHeaders(requestHead('/?q=attack-block'), 1000);
+      engine.drain();
+    });
+    expect(text).toContain('appsec_edge_verdicts_total{verdict="report",service="shop-0"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{verdict="report",service="other"} 2');
+    expect(text).toContain('appsec_edge_verdicts_total{verdict="block"} 1');
+    expect(text).toContain('appsec_edge_would_block_total{service="shop-99"} 1');
+    expect(text).not.toContain('shop-100');
+  });
+
   it('count detections, matches by rule, and those beyond the rate limit once each', async () => {
     const text = await textAfter(({ engine }) => {
       for (let index = 0; index < 3; index += 1) {

@@ -52,6 +52,18 @@ describe('a security event', () => {
     expect(lines[0]).toMatchObject({ msg: 'attack blocked', verdict: 'block', security_response_id: shown });
   });
 
+  it('of an application that only reports names it, and says that the rules would have blocked', () => {
+    const { engine, lines } = setUp();
+    const application = { service: 'shop', environment: undefined, version: undefined, reportOnly: true };
+    engine.requestHeaders(requestHead('/?q=attack-block', undefined, { application }), 1000);
+    engine.requestHeaders(requestHead('/?q=attack-report', undefined, { application }), 1000);
+    engine.requestHeaders(requestHead('/?q=attack-block'), 1000);
+    expect(lines[0]).toMatchObject({ ...{ service: 'shop', would_block: true }, verdict: 'report' });
+    expect(lines[1]).toMatchObject({ service: 'shop' });
+    expect(lines[1]).not.toHaveProperty('would_block');
+    expect(lines[2]).not.toHaveProperty('service');
+  });
+
   it('of a response without its request is a line too', () => {
     const { engine, lines } = setUp();
     engine.responseHeaders(undefined, { status: 599, headers: [] }, 1000);

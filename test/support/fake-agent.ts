@@ -1,7 +1,8 @@
-/** A Datadog Agent as far as dd-trace can tell: takes traces over HTTP and keeps their spans. */
+/** A Datadog Agent as far as its clients can tell: takes traces, keeps their spans, and serves Remote Config. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decodeMsgpack } from './msgpack.ts';
+import { RemoteConfigServer } from './remote-config-server.ts';
 
 export interface ReceivedSpan {
   readonly name: string;
@@ -16,8 +17,11 @@ export interface ReceivedSpan {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
+const info = JSON.stringify({ version: '7.60.0', endpoints: ['/v0.4/traces', '/v0.7/config'] });
+
 export class FakeAgent {
   readonly spans: ReceivedSpan[] = [];
+  readonly remoteConfig = new RemoteConfigServer();
   readonly #server: Server;
 
   private constructor() {
@@ -25,15 +29,28 @@ export class FakeAgent {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
+        if (request.url === '/v0.7/config') {
+          const answer = this.remoteConfig.receive(Buffer.concat(chunks).toString());
+          if (answer !== undefined) response.writeHead(answer.status).end(answer.body);
+          return;
+        }
+        if (request.url === '/info') {
+          response.writeHead(200, { 'content-type': 'application/json' }).end(info);
+          return;
+        }
         if (/^\/v0\.\d\/traces$/.test(request.url ?? '')) this.#receive(Buffer.concat(chunks));
         response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
       });
     });
   }
 
-  static async start(): Promise<FakeAgent> {
+  /** @param port of its own unless told: an Agent that is started again has the one it had. */
+  static async start(port = 0): Promise<FakeAgent> {
     const agent = new FakeAgent();
-    await new Promise<void>((resolve) => agent.#server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve, reject) => {
+      agent.#server.once('error', reject);
+      agent.#server.listen(port, '127.0.0.1', resolve);
+    });
     return agent;
   }
 

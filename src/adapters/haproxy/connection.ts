@@ -9,7 +9,7 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs: number;
 }
 
-/** What answers a NOTIFY; see NotifyHandler, whose neutral answer stands in when it fails. */
+/** What answers a NOTIFY; see NotifyHandler. When it fails, `failedAnswer` stands in. */
 export interface NotifyAnswerer {
   handle(payload: Buffer, maxActionsBytes: number): Action[] | Promise<Action[]>;
 }
@@ -33,7 +33,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #answerer: NotifyAnswerer;
   readonly #observer: ServerObserver;
-  readonly #neutral: () => Action[];
+  readonly #failedAnswer: () => Action[];
   readonly #helloTimer: NodeJS.Timeout;
   /** Events of the last read that wait their turn. */
   readonly #queue: AgentEvent[] = [];
@@ -48,14 +48,14 @@ export class Connection {
     socket: Socket,
     options: ConnectionOptions,
     answerer: NotifyAnswerer,
-    neutral: () => Action[],
+    failedAnswer: () => Action[],
     observer: ServerObserver,
     refuseHealthchecks: boolean,
   ) {
     this.#socket = socket;
     this.#options = options;
     this.#answerer = answerer;
-    this.#neutral = neutral;
+    this.#failedAnswer = failedAnswer;
     this.#observer = observer;
     this.#agent = new AgentConnection({ maxFrameSize: options.maxFrameSizeBytes, refuseHealthchecks });
     this.#helloTimer = setTimeout(() => this.#helloMissing(), options.helloTimeoutMs);
@@ -171,7 +171,7 @@ export class Connection {
           (late) => this.#ackLater(event, late),
           (cause: unknown) => {
             this.#observer.frameFailed?.(cause);
-            this.#ackLater(event, this.#neutral());
+            this.#ackLater(event, this.#failedAnswer());
           },
         );
       } else {
@@ -186,7 +186,7 @@ export class Connection {
         return;
       }
       this.#observer.frameFailed?.(cause);
-      this.#ack(event, this.#neutral());
+      this.#ack(event, this.#failedAnswer());
     }
   }
 
@@ -196,15 +196,15 @@ export class Connection {
     } catch (cause) {
       // What was planned cannot be encoded after all: HAProxy must not wait for our mistake.
       this.#observer.frameFailed?.(cause);
-      this.#ackNeutral(event);
+      this.#ackFailed(event);
     }
     this.#lastAckAtMs = performance.now();
     this.#hasAnswered = true;
   }
 
-  #ackNeutral(event: NotifyEvent): void {
+  #ackFailed(event: NotifyEvent): void {
     try {
-      this.#agent.ack(event.streamId, event.frameId, this.#neutral());
+      this.#agent.ack(event.streamId, event.frameId, this.#failedAnswer());
     } catch (cause) {
       this.#observer.frameFailed?.(cause);
     }

@@ -4,7 +4,7 @@
  */
 
 /** The version that haproxyconf/ sends in the argument `conf_version`. */
-export const configurationVersion = '1.0.0';
+export const configurationVersion = '1.1.0';
 
 export const messageNames = {
   requestHeaders: 'http-request-headers-msg',
@@ -31,6 +31,12 @@ export const argumentNames = {
   /** HAProxy's `req.body_size` or `res.body_size`: the declared length, 0 when unknown. */
   bodySize: 'body_size',
   configurationVersion: 'conf_version',
+  /** The application of this frontend, host or path; absent: as the agent was started. */
+  service: 'service',
+  environment: 'env',
+  version: 'version',
+  /** `report`: detections are reported and nothing is blocked. Anything else: as the rules say. */
+  mode: 'mode',
 } as const;
 
 /** Variables that the agent sets: scope `txn`, and HAProxy puts the prefix `dd.` before them. */
@@ -47,7 +53,10 @@ export const variableNames = {
   /** `Name: value` lines, each ended by LF. */
   headers: 'headers',
   body: 'body',
-  /** `pass`, `report`, `block` or `redirect`. */
+  /**
+   * `pass`, `report`, `block` or `redirect`; `partial`: nothing found, but not everything was looked at (a body beyond
+   * HAProxy's buffer, the WAF's time-out); `error`: a mistake of ours, nothing was looked at.
+   */
   verdict: 'verdict',
   /** Ids of the rules that matched so far, separated by commas. */
   ruleIds: 'rule_ids',

@@ -1,4 +1,4 @@
-import type { BodyChunk, HeaderList, RequestHead, ResponseHead } from '../../engine/http.ts';
+import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from '../../engine/http.ts';
 import { type SpoeMessage, type SpopError, type TypedData, typedText } from '../../spop/index.ts';
 import { argumentNames } from './contract.ts';
 import { parseHaproxyTime } from './haproxy-time.ts';
@@ -62,15 +62,24 @@ export class MessageArguments {
       peerPort: this.integer(argumentNames.ipPort),
       https: this.boolean(argumentNames.https),
       declaredBodySize: this.#declaredSize(),
+      application: this.#application(),
     };
   }
 
   responseHead(): ResponseHead {
-    return { status: this.integer(argumentNames.status) ?? 0, headers: this.headers() };
+    return {
+      status: this.integer(argumentNames.status) ?? 0,
+      headers: this.headers(),
+      application: this.#application(),
+    };
   }
 
   bodyChunk(): BodyChunk {
-    return { bytes: this.bytes(argumentNames.body) ?? new Uint8Array(), declaredSize: this.#declaredSize() };
+    return {
+      bytes: this.bytes(argumentNames.body) ?? new Uint8Array(),
+      declaredSize: this.#declaredSize(),
+      application: this.#application(),
+    };
   }
 
   /** Identities are unsigned 64-bit integers in decimal; anything else is not one of ours. */
@@ -83,6 +92,18 @@ export class MessageArguments {
     const time = this.text(argumentNames.timeout);
     const durationMs = time === undefined ? this.integer(argumentNames.timeout) : parseHaproxyTime(time);
     return durationMs !== undefined && durationMs > 0 ? durationMs : undefined;
+  }
+
+  #application(): Application | undefined {
+    // An empty name is none: a map or a variable that found nothing.
+    const service = this.text(argumentNames.service) || undefined;
+    const environment = this.text(argumentNames.environment) || undefined;
+    const version = this.text(argumentNames.version) || undefined;
+    const mode = this.text(argumentNames.mode) || undefined;
+    if (service === undefined && environment === undefined && version === undefined && mode === undefined) {
+      return undefined;
+    }
+    return { service, environment, version, reportOnly: mode === 'report' };
   }
 
   #declaredSize(): number | undefined {

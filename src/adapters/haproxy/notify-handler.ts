@@ -5,7 +5,7 @@ import type { Analysis } from '../../engine/transaction.ts';
 import { type Action, decodeMessages, type SpoeMessage } from '../../spop/index.ts';
 import { argumentNames, configurationVersion, messageNames, variableNames } from './contract.ts';
 import { MessageArguments } from './message-arguments.ts';
-import { boolean, planActions } from './set-var.ts';
+import { boolean, planActions, text } from './set-var.ts';
 
 /** What the handler tells about its work; for logs and metrics. Must not throw. */
 export interface NotifyObserver {
@@ -25,6 +25,8 @@ export interface NotifyObserver {
 
 /** State while the messages of one NOTIFY are worked off. */
 interface Progress {
+  /** A message could not be analysed, for a reason of ours. */
+  failed: boolean;
   analysis: Analysis | undefined;
   bodyOf: 'request' | 'response' | undefined;
   announcesIdentity: boolean;
@@ -65,6 +67,7 @@ export class NotifyHandler {
       bodyOf: undefined,
       announcesIdentity: false,
       propagates: false,
+      failed: false,
     };
     const pending = this.#workOff(messages, 0, progress);
     return pending === undefined
@@ -84,16 +87,21 @@ export class NotifyHandler {
           return analysis
             .then(
               (done) => this.#conclude(progress, done),
-              (cause: unknown) => this.#observer.failed(message.name, cause),
+              (cause: unknown) => this.#fail(progress, message.name, cause),
             )
             .then(() => this.#workOff(messages, index + 1, progress));
         }
         this.#conclude(progress, analysis);
       } catch (cause) {
-        this.#observer.failed(message.name, cause);
+        this.#fail(progress, message.name, cause);
       }
     }
     return undefined;
+  }
+
+  #fail(progress: Progress, message: string, cause: unknown): void {
+    progress.failed = true;
+    this.#observer.failed(message, cause);
   }
 
   #conclude(progress: Progress, analysis: Analysis | undefined): void {
@@ -118,6 +126,7 @@ export class NotifyHandler {
     timeToLiveMs: number,
     progress: Progress,
   ): Analysis | Promise<Analysis> | undefined {
+    if (!this.#engine.enabled && (id === undefined || !this.#engine.knows(id))) return undefined;
     switch (name) {
       case messageNames.requestHeaders:
         this.#checkConfiguration(args);
@@ -157,16 +166,24 @@ export class NotifyHandler {
       return this.#plan(progress, maxActionsBytes);
     } catch (cause) {
       this.#observer.failed('the answer', cause);
-      return neutralActions();
+      return failedActions();
+    }
+  }
+
+  /** A verdict must not be lost over headers for the origin. */
+  #propagation({ transaction }: Analysis): HeaderList {
+    try {
+      return transaction.trace.propagation(transaction);
+    } catch (cause) {
+      this.#observer.failed('trace headers', cause);
+      return [];
     }
   }
 
   #plan(progress: Progress, maxActionsBytes: number): Action[] {
     const { analysis, bodyOf, announcesIdentity, propagates } = progress;
-    if (analysis === undefined) return neutralActions();
-    const propagation: HeaderList = propagates
-      ? analysis.transaction.trace.propagation(analysis.transaction)
-      : [];
+    if (analysis === undefined) return progress.failed ? failedActions() : neutralActions();
+    const propagation = propagates ? this.#propagation(analysis) : [];
     const plan = planActions(
       { analysis, bodyOf, announcesIdentity, propagation },
       this.#pages,
@@ -180,6 +197,11 @@ export class NotifyHandler {
 
 function isBlocked({ analysis }: Progress): boolean {
   return analysis?.verdict.kind === 'block' || analysis?.verdict.kind === 'redirect';
+}
+
+/** For a NOTIFY in which we failed: the log, and who wants to fail closed, must be able to tell it from `pass`. */
+export function failedActions(): Action[] {
+  return [...neutralActions(), text(variableNames.verdict, 'error')];
 }
 
 /** For a NOTIFY that led to nothing: HAProxy 3.1.0 waits for its time-out on an ACK without an action. */

@@ -2,7 +2,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type SpopError, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions, type NotifyAnswerer } from './connection.ts';
-import { neutralActions } from './notify-handler.ts';
+import { failedActions } from './notify-handler.ts';
 
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
@@ -139,7 +139,7 @@ export class SpopServer {
       socket,
       this.#options,
       this.#answerer,
-      neutralActions,
+      failedActions,
       this.#observer,
       this.#draining,
     );

@@ -69,7 +69,8 @@ function planBlock(
   plan.add(integer(variableNames.status, sent.status));
   plan.remainingBytes -= bodiesBytes;
   plan.add(headers);
-  const page = pages.render(sent, Math.max(0, plan.remainingBytes - bodyOverheadBytes));
+  const service = input.analysis.transaction.application?.service;
+  const page = pages.render(sent, Math.max(0, plan.remainingBytes - bodyOverheadBytes), service);
   plan.add(binary(variableNames.body, page.body));
   plan.remainingBytes += bodiesBytes;
   for (const action of bodies) plan.add(action);
@@ -109,7 +110,7 @@ function bodyRequests({ analysis: { wantsBody }, bodyOf }: PlanInput): readonly 
 
 function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPlan): void {
   const { transaction } = input.analysis;
-  plan.add(text(variableNames.verdict, sent));
+  plan.add(text(variableNames.verdict, sent === 'pass' && transaction.partial ? 'partial' : sent));
   if (transaction.ruleIds.length > 0) {
     const overhead = encodedActionSize(text(variableNames.ruleIds, '')) + 1;
     const room = Math.min(maxRuleIdsBytes, plan.remainingBytes - overhead);

@@ -49,6 +49,8 @@ export interface WafResult {
   readonly errorMessage: string | undefined;
   /** Something was too large even after fitting and was not inspected whole. */
   readonly truncated: boolean;
+  /** Original sizes of what the binding cut, by Datadog's name of the limit. */
+  readonly truncations: Readonly<Record<string, number>>;
 }
 
 const bindingErrorCode = -127;
@@ -100,7 +102,8 @@ export class WafContext {
         durationExtUs: elapsedUs(startedAt),
         errorCode: failed ? result.errorCode : undefined,
         errorMessage: failed ? `libddwaf returned error ${result.errorCode}` : undefined,
-        truncated,
+        truncated: truncated || (result.metrics !== undefined && Object.keys(result.metrics).length > 0),
+        truncations: truncationsOf(result.metrics),
       };
     } catch (cause) {
       return {
@@ -132,6 +135,16 @@ export class WafContext {
   }
 }
 
+type NativeMetrics = ReturnType<NativeContext['run']>['metrics'];
+
+function truncationsOf(metrics: NativeMetrics): Record<string, number> {
+  const sizes: Record<string, number> = {};
+  if (metrics?.maxTruncatedString) sizes['string_length'] = metrics.maxTruncatedString;
+  if (metrics?.maxTruncatedContainerSize) sizes['container_size'] = metrics.maxTruncatedContainerSize;
+  if (metrics?.maxTruncatedContainerDepth) sizes['container_depth'] = metrics.maxTruncatedContainerDepth;
+  return sizes;
+}
+
 function exhausted(truncated: boolean): WafResult {
   return {
     events: [],
@@ -144,6 +157,7 @@ function exhausted(truncated: boolean): WafResult {
     errorCode: undefined,
     errorMessage: undefined,
     truncated,
+    truncations: {},
   };
 }
 

@@ -25,6 +25,15 @@ export interface RulesetIssue {
   readonly ids: readonly string[];
 }
 
+/** Whether libddwaf took a configuration. */
+export interface ConfigResult {
+  /** Undefined: taken. Otherwise JSON of part to `error` or `errors`, as Datadog's backend reads it. */
+  readonly error: string | undefined;
+  readonly issues: readonly RulesetIssue[];
+  /** Rules and processors in it that libddwaf took; overrides, lists and the like do not count. */
+  readonly loaded: number;
+}
+
 export interface WafOptions {
   /** Regular expressions (RE2) for keys and values that libddwaf must redact in its events. */
   readonly obfuscatorKeyRegex?: string | undefined;
@@ -37,7 +46,10 @@ const defaultRulesetPath = 'datadog/00/ASM_DD/default/config';
 /** One loaded ruleset. Makes contexts; each context outlives the `Waf` it came from safely. */
 export class Waf {
   readonly #ddwaf: DDWAF;
-  readonly rulesetVersion: string;
+  /** Counts changes of the rules. */
+  generation = 0;
+  /** Of the ruleset loaded last. */
+  rulesetVersion: string;
   readonly issues: readonly RulesetIssue[];
   readonly loadedRules: number;
 
@@ -85,6 +97,32 @@ export class Waf {
     return this.#ddwaf.knownAddresses;
   }
 
+  /**
+   * Adds a configuration, or replaces the one of the same path; contexts made before keep their rules. Refused ones
+   * also take out what the path held: see WafConfigs, which puts it back.
+   */
+  setConfig(path: string, content: Ruleset): ConfigResult {
+    let accepted: boolean;
+    try {
+      accepted = this.#ddwaf.createOrUpdateConfig(content, path);
+    } catch (cause) {
+      return { error: messageOf(cause), issues: [], loaded: 0 };
+    }
+    const diagnostics = this.#ddwaf.diagnostics;
+    const issues = collectIssues(diagnostics);
+    if (!accepted) return { error: datadogErrorOf(issues), issues, loaded: 0 };
+    this.generation += 1;
+    if (diagnostics.ruleset_version !== undefined) this.rulesetVersion = diagnostics.ruleset_version;
+    const { rules, custom_rules: customRules, processors } = diagnostics;
+    const loaded = countLoaded(rules) + countLoaded(customRules) + countLoaded(processors);
+    return { error: undefined, issues, loaded };
+  }
+
+  removeConfig(path: string): void {
+    this.#ddwaf.removeConfig(path);
+    this.generation += 1;
+  }
+
   createContext(timeoutUs: number): WafContext {
     return new WafContext(this.#ddwaf.createContext(), this.#ddwaf.knownAddresses, timeoutUs);
   }
@@ -92,6 +130,20 @@ export class Waf {
   dispose(): void {
     this.#ddwaf.dispose();
   }
+}
+
+/** What Datadog's own libraries say of a ruleset with nothing in it. */
+export const noValidRules = 'no valid rules or processors';
+
+function datadogErrorOf(issues: readonly RulesetIssue[]): string {
+  const parts: Record<string, { error?: string; errors?: Record<string, readonly string[]> }> = {};
+  for (const { part, reason, ids } of issues) {
+    parts[part] ??= {};
+    const entry = parts[part];
+    if (ids.length === 0) entry.error = reason;
+    else entry.errors = { ...entry.errors, [reason]: ids };
+  }
+  return issues.length === 0 ? noValidRules : JSON.stringify(parts);
 }
 
 /** The constructor only says "Invalid rules"; given to a WAF that stands already, the same ruleset gets diagnostics. */

@@ -66,3 +66,26 @@ describe('a response', () => {
     expect(argumentsOf({ status: binary('nonsense') }).responseHead().status).toBe(0);
   });
 });
+
+describe('the application', () => {
+  it.each<[string, Arguments, object | undefined]>([
+    ['nothing', {}, undefined],
+    ['null', { service: nothing, env: nothing, version: nothing, mode: nothing }, undefined],
+    ['empty texts', { service: string(''), mode: string('') }, undefined],
+    [
+      'all four',
+      { service: string('shop'), env: string('prod'), version: string('9'), mode: string('report') },
+      { service: 'shop', environment: 'prod', version: '9', reportOnly: true },
+    ],
+    [
+      'another mode',
+      { mode: string('block') },
+      { service: undefined, environment: undefined, version: undefined, reportOnly: false },
+    ],
+  ])('given as %s, is read from every message alike', (_what, args, expected) => {
+    const read = argumentsOf(args);
+    expect(read.requestHead().application).toEqual(expected);
+    expect(read.responseHead().application).toEqual(expected);
+    expect(read.bodyChunk().application).toEqual(expected);
+  });
+});

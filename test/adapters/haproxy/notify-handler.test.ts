@@ -361,8 +361,14 @@ describe('what goes wrong inside', () => {
     const tracer: Tracer = {
       begin(request, spanId) {
         begun += 1;
-        if (begun === 1) throw new Error('no span today');
-        return localTracer.begin(request, spanId);
+        const trace = localTracer.begin(request, spanId);
+        if (begun > 1) return trace;
+        return {
+          ...trace,
+          get spanId(): string {
+            throw new Error('no span today');
+          },
+        };
       },
     };
     const { notify, observer } = setUp({ tracer });
@@ -374,7 +380,17 @@ describe('what goes wrong inside', () => {
     expect(observer.told).toEqual([`failed ${messageNames.requestHeaders}: no span today`]);
   });
 
-  it('the answer costs the details, not the connection', async () => {
+  it('a tracer that fails costs the trace, not the inspection', async () => {
+    const tracer: Tracer = {
+      begin() {
+        throw new Error('no tracer today');
+      },
+    };
+    const { notify } = setUp({ tracer });
+    expect(await notify(requestHeadersMessage('/?q=attack-block'))).toMatchObject({ blocked: true });
+  });
+
+  it('trace headers that fail cost the trace headers, not the verdict', async () => {
     const tracer: Tracer = {
       begin: (request, spanId) => ({
         ...localTracer.begin(request, spanId),
@@ -384,8 +400,8 @@ describe('what goes wrong inside', () => {
       }),
     };
     const { notify, observer } = setUp({ tracer });
-    expect(await notify(requestHeadersMessage('/'))).toEqual({ request_body: false, response_body: false });
-    expect(observer.told).toEqual(['failed the answer: nothing to inject']);
+    expect(await notify(requestHeadersMessage('/?q=attack-block'))).toMatchObject({ blocked: true });
+    expect(observer.told).toEqual(['failed trace headers: nothing to inject']);
   });
 });
 

@@ -33,7 +33,8 @@ interface Case {
 
 function inputOf(example: Case): PlanInput {
   const request = requestHead('/', [['accept', example.accept ?? '*/*']]);
-  const transaction = new Transaction(request, localTracer.begin(request), {
+  const transaction = new Transaction(request, undefined, localTracer.begin(request), {
+    sampleSchema: () => false,
     bodyLimitBytes: 0,
     maxDecompressedBytes: 0,
     clientIpHeader: undefined,

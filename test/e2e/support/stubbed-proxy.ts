@@ -29,6 +29,15 @@ export function describeEachHaproxy(title: string, body: (binary: FoundHaproxy) 
   }
 }
 
+/** `describe` with one HAProxy, the newest there is: for long lists about what the daemon does. */
+export function describeOneHaproxy(title: string, body: (binary: FoundHaproxy) => void): void {
+  const found = inject('haproxyBinaries').findLast((binary) => binary.kind === 'found');
+  describe(`${title}, HAProxy ${found?.branch ?? 'missing'}`, () => {
+    if (found?.kind === 'found') body(found);
+    else it('is not tested here', (context) => context.skip('there is no HAProxy'));
+  });
+}
+
 /** All of it, with an agent that inspects nothing until a test gives it another `script`. */
 export async function startStubbedProxy(
   binary: FoundHaproxy,

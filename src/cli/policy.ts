@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { agentUrlOf } from '../datadog/agent-http.ts';
+import { type Capability, capabilityBits } from '../datadog/remote-config/capabilities.ts';
+import { RemoteConfigClient } from '../datadog/remote-config/client.ts';
+import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { WafConfigs } from '../engine/waf/waf-configs.ts';
+import type { Logger } from '../ops/log.ts';
+import type { FolderSource } from '../policy/folder-source.ts';
+import { packageVersion } from './package-info.ts';
+import { openPolicyFolder, startOrExplain } from './policy-folder.ts';
+import type { Config } from './settings.ts';
+
+/** Where rules come from while the daemon runs. */
+export interface Policy {
+  /** Of the Remote Config client, when there is one. */
+  readonly remoteConfigClientId: string | undefined;
+  stop(): void;
+}
+
+/**
+ * Starts the sources of rules: the folder first, so that it is in effect before the first request, then Remote Config.
+ * @throws StartError when the folder cannot be read.
+ */
+export function startPolicy(config: Config, engine: Engine, configs: WafConfigs, logger: Logger): Policy {
+  const activation = new Activation(config, engine, logger);
+  const folder = startFolder(config, configs, activation, logger);
+  const remote = startRemoteConfig(config, configs, activation, logger);
+  return {
+    remoteConfigClientId: remote?.clientId,
+    stop() {
+      folder?.stop();
+      remote?.stop();
+    },
+  };
+}
+
+/**
+ * Whether the engine is on: DD_APPSEC_ENABLED decides when it is set, else the folder, else Remote Config; when none
+ * says anything it is on.
+ */
+class Activation {
+  readonly #config: Config;
+  readonly #engine: Engine;
+  readonly #logger: Logger;
+  folder: boolean | undefined;
+  remote: boolean | undefined;
+
+  constructor(config: Config, engine: Engine, logger: Logger) {
+    this.#config = config;
+    this.#engine = engine;
+    this.#logger = logger;
+    this.decide();
+  }
+
+  decide(): void {
+    const enabled = this.#config.appSecEnabled ?? this.folder ?? this.remote ?? true;
+    if (enabled === this.#engine.enabled) return;
+    this.#engine.enabled = enabled;
+    this.#logger.warn({ enabled }, enabled ? 'inspection switched on' : 'inspection switched off');
+  }
+}
+
+function startFolder(
+  config: Config,
+  configs: WafConfigs,
+  activation: Activation,
+  logger: Logger,
+): FolderSource | undefined {
+  const source = openPolicyFolder(
+    config,
+    {
+      apply: (change) => configs.apply(change),
+      activate(enabled) {
+        activation.folder = enabled;
+        activation.decide();
+      },
+    },
+    {
+      applied: (file) => logger.info({ file }, 'policy file in effect'),
+      removed: (file) => logger.info({ file }, 'policy file gone'),
+      failed: (file, problem) =>
+        logger.error({ file }, `policy ${file}: ${problem}; the last good state stays`),
+    },
+  );
+  if (source !== undefined) startOrExplain(config, () => source.start());
+  return source;
+}
+
+function startRemoteConfig(
+  config: Config,
+  configs: WafConfigs,
+  activation: Activation,
+  logger: Logger,
+): RemoteConfigClient | undefined {
+  if (!config.remoteConfigEnabled || !config.tracingEnabled) return undefined;
+  const switchable = config.appSecEnabled === undefined;
+  const products = new RemoteProducts({
+    apply: (change) => configs.apply(change),
+    activate(enabled) {
+      activation.remote = enabled;
+      activation.decide();
+    },
+  });
+  const client = new RemoteConfigClient({
+    agentUrl: agentUrlOf(config),
+    pollIntervalMs: config.remoteConfigPollIntervalMs,
+    products: switchable ? [...wafProducts, featuresProduct] : wafProducts,
+    capabilities: capabilitiesOf(config),
+    runtimeId: randomUUID(),
+    tracerVersion: packageVersion,
+    service: config.service,
+    environment: config.environment,
+    version: config.version ?? packageVersion,
+    apply(update) {
+      const outcomes = products.apply(update);
+      for (const [path, { error }] of outcomes) {
+        if (error !== '')
+          logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
+      }
+      logger.info(
+        { added: update.added.map(({ path }) => path), removed: update.removed.map(({ path }) => path) },
+        'Remote Config applied',
+      );
+      return outcomes;
+    },
+    observer: {
+      // Whether the Agent itself can be reached is said elsewhere, once.
+      polled: (problem) =>
+        problem === undefined
+          ? logger.info('Remote Config reached')
+          : logger.debug({ problem }, 'Remote Config not reached'),
+      refused: (error) => logger.error(`Remote Config: ${error.message}; nothing of this answer is applied`),
+      ignored: (paths) =>
+        logger.warn({ paths }, 'Remote Config names configurations that are not understood'),
+    },
+  });
+  client.start();
+  return client;
+}
+
+/** With a ruleset of the operator's own, the console must not think that it can block with it. */
+const needBuiltInRules: ReadonlySet<Capability> = new Set([
+  'ipBlocking',
+  'requestBlocking',
+  'responseBlocking',
+  'userBlocking',
+  'customBlockingResponse',
+]);
+
+function capabilitiesOf(config: Config): Capability[] {
+  return (Object.keys(capabilityBits) as Capability[]).filter((capability) => {
+    if (capability === 'activation') return config.appSecEnabled === undefined;
+    return config.rulesPath === undefined || !needBuiltInRules.has(capability);
+  });
+}

@@ -1,0 +1,221 @@
+import type { Tracer as DatadogTracer, Span } from 'dd-trace';
+import type { Application, HeaderList, RequestHead } from '../engine/http.ts';
+import type { Tracer, TransactionTrace } from '../engine/trace.ts';
+import type { Transaction } from '../engine/transaction.ts';
+import { continuesAppSecTrace, keepAsHeartbeat, keepTraceForAppSec, traceIdOf } from './dd-trace-package.ts';
+import { type HttpTagSettings, requestTags, responseTags, type Tags } from './http-tags.ts';
+
+/** What spans tell about the WAF that made them. */
+export interface WafFacts {
+  readonly libraryVersion: string;
+  readonly rulesetVersion: string;
+  /** Counts changes of the rules; the first span after each one says more than the others. */
+  readonly generation: number;
+}
+
+export interface SpanSettings extends HttpTagSettings {
+  /** APM is on: every transaction becomes a trace. Off: those with a detection, and one a minute as a sign of life. */
+  readonly apmTracingEnabled: boolean;
+  waf(): WafFacts;
+  /** Of the Remote Config client, when there is one. */
+  remoteConfigClientId(): string | undefined;
+}
+
+const heartbeatIntervalMs = 60_000;
+
+/** Attributes of the response that are not the client's once it was blocked. */
+const responseSchemaPrefix = '_dd.appsec.s.res.';
+const schemaPrefix = '_dd.appsec.s.';
+
+/** Makes one service-entry span a transaction. */
+export class SpanTracer implements Tracer {
+  readonly #tracer: DatadogTracer;
+  readonly settings: SpanSettings;
+  #announcedGeneration = -1;
+  #nextHeartbeatMs = 0;
+
+  constructor(tracer: DatadogTracer, settings: SpanSettings) {
+    this.#tracer = tracer;
+    this.settings = settings;
+  }
+
+  begin(request: RequestHead | undefined, spanId?: string): TransactionTrace {
+    return new SpanTrace(this.#tracer, this, request, spanId);
+  }
+
+  /** True for the first span after a change of the rules. */
+  takeAnnouncement(): boolean {
+    const { generation } = this.settings.waf();
+    if (generation === this.#announcedGeneration) return false;
+    this.#announcedGeneration = generation;
+    return true;
+  }
+
+  /** True once a minute. */
+  takeHeartbeat(nowMs = performance.now()): boolean {
+    if (nowMs < this.#nextHeartbeatMs) return false;
+    this.#nextHeartbeatMs = nowMs + heartbeatIntervalMs;
+    return true;
+  }
+}
+
+/**
+ * One span. It is started with the transaction, for its identity; its tags are written at the end, and only when it is
+ * going to be sent: with APM off most are not, and a span that nobody finishes costs nothing more.
+ */
+class SpanTrace implements TransactionTrace {
+  readonly spanId: string;
+  readonly traceId: string;
+  readonly #tracer: DatadogTracer;
+  readonly #factory: SpanTracer;
+  readonly #span: Span;
+  #kept: boolean;
+
+  constructor(
+    tracer: DatadogTracer,
+    factory: SpanTracer,
+    request: RequestHead | undefined,
+    spanId: string | undefined,
+  ) {
+    this.#tracer = tracer;
+    this.#factory = factory;
+    const parent = request === undefined ? null : tracer.extract('http_headers', carrierOf(request.headers));
+    this.#span = tracer.startSpan('http.request', parent === null ? {} : { childOf: parent });
+    // A lost transaction keeps the identity that HAProxy knows it by.
+    this.spanId = spanId ?? this.#span.context().toSpanId();
+    this.traceId = traceIdOf(this.#span);
+    this.#kept = parent !== null && continuesAppSecTrace(this.#span);
+    if (factory.settings.apmTracingEnabled) this.#describeForSampling(request);
+  }
+
+  /** Sampling is decided when trace headers are written: its rules look at service, resource and tags. */
+  #describeForSampling(request: RequestHead | undefined): void {
+    const tags: Tags = {
+      'span.type': 'web',
+      'span.kind': 'server',
+      ...applicationTags(request?.application),
+    };
+    if (request !== undefined) Object.assign(tags, requestTags(request, this.#factory.settings));
+    this.#span.addTags(tags);
+  }
+
+  propagation(transaction: Transaction): HeaderList {
+    if (transaction.events.length > 0 || transaction.keep) this.#keep();
+    // With APM off the client's own headers pass untouched. dd-trace says so too, but for baggage, which it would write anew.
+    if (!this.#kept && !this.#factory.settings.apmTracingEnabled) return [];
+    const carrier: Record<string, unknown> = {};
+    this.#tracer.inject(this.#span, 'http_headers', carrier);
+    return Object.entries(carrier).map(([name, value]) => [name, String(value)] as const);
+  }
+
+  finish(transaction: Transaction): void {
+    const settings = this.#factory.settings;
+    const tags: Tags = {};
+    if (transaction.events.length > 0 || transaction.keep) this.#keep();
+    if (this.#factory.takeAnnouncement()) {
+      this.#keep();
+      tags['_dd.appsec.waf.version'] = settings.waf().libraryVersion;
+      const clientId = settings.remoteConfigClientId();
+      if (clientId !== undefined) tags['_dd.rc.client_id'] = clientId;
+    }
+    const schemas = Object.keys(transaction.attributes).some((name) => name.startsWith(schemaPrefix));
+    if (schemas && !settings.apmTracingEnabled) this.#keep();
+    if (!this.#kept && !settings.apmTracingEnabled) {
+      if (!this.#factory.takeHeartbeat()) return;
+      keepAsHeartbeat(this.#span);
+    }
+    Object.assign(
+      tags,
+      spanTags(transaction),
+      this.#httpTags(transaction),
+      appSecTags(transaction, settings),
+    );
+    // An origin that came with the request stays.
+    if (transaction.events.length > 0 && !this.#hasOrigin(transaction)) tags['_dd.origin'] = 'appsec';
+    this.#span.addTags(tags);
+    this.#span.finish();
+  }
+
+  #httpTags(transaction: Transaction): Tags {
+    const settings = this.#factory.settings;
+    const { request, response, verdict, clientIp } = transaction;
+    const blocked = verdict.kind === 'block' || verdict.kind === 'redirect';
+    // With APM on they are there since the beginning.
+    const tags = request === undefined || settings.apmTracingEnabled ? {} : requestTags(request, settings);
+    if (clientIp !== undefined) tags['http.client_ip'] = clientIp;
+    // What the client saw: ours when we blocked; nothing is known when no response came by.
+    const status = blocked ? verdict.status : response?.status;
+    return Object.assign(tags, responseTags(status, blocked ? [] : (response?.headers ?? []), settings));
+  }
+
+  #hasOrigin(transaction: Transaction): boolean {
+    return transaction.request?.headers.some(([name]) => name === 'x-datadog-origin') ?? false;
+  }
+
+  #keep(): void {
+    if (this.#kept) return;
+    this.#kept = true;
+    keepTraceForAppSec(this.#span);
+  }
+}
+
+function spanTags(transaction: Transaction): Tags {
+  const tags: Tags = {
+    'span.type': 'web',
+    'span.kind': 'server',
+    component: 'haproxy-spoa',
+    '_dd.measured': 1,
+    '_dd.runtime_family': 'nodejs',
+    ...applicationTags(transaction.application),
+  };
+  if (transaction.partial) tags['appsec_edge.partial'] = 'true';
+  if (transaction.endReason === 'expired' || transaction.endReason === 'evicted') {
+    tags['appsec_edge.incomplete'] = transaction.endReason;
+  }
+  return tags;
+}
+
+function applicationTags(application: Application | undefined): Tags {
+  const tags: Tags = {};
+  if (application?.service !== undefined) tags['service.name'] = application.service;
+  if (application?.environment !== undefined) tags['env'] = application.environment;
+  if (application?.version !== undefined) tags['version'] = application.version;
+  return tags;
+}
+
+function appSecTags(transaction: Transaction, settings: SpanSettings): Tags {
+  const blocked = transaction.verdict.kind === 'block' || transaction.verdict.kind === 'redirect';
+  const tags: Tags = {
+    '_dd.appsec.enabled': 1,
+    '_dd.appsec.event_rules.version': settings.waf().rulesetVersion,
+    '_dd.appsec.waf.duration_ext': transaction.wafDurationExtUs,
+    '_dd.appsec.rasp.duration_ext': 0,
+  };
+  if (transaction.wafDurationUs > 0) tags['_dd.appsec.waf.duration'] = transaction.wafDurationUs;
+  if (transaction.wafTimeouts > 0) tags['_dd.appsec.waf.timeouts'] = transaction.wafTimeouts;
+  if (transaction.wafErrorCode !== undefined) {
+    tags['_dd.appsec.waf.error'] = transaction.wafErrorCode;
+    tags['_dd.appsec.error.type'] = 'appsec::waf::exception';
+    tags['_dd.appsec.error.message'] = (transaction.wafErrorMessage ?? '').slice(0, 512);
+  }
+  for (const [name, size] of Object.entries(transaction.truncations))
+    tags[`_dd.appsec.truncated.${name}`] = size;
+  for (const [name, value] of Object.entries(transaction.attributes)) {
+    if (blocked && name.startsWith(responseSchemaPrefix)) continue;
+    tags[name] = typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value);
+  }
+  if (transaction.rateLimited) tags['_dd.appsec.rate_limited'] = 1;
+  if (transaction.events.length > 0) {
+    tags['appsec.event'] = 'true';
+    tags['_dd.appsec.json'] = JSON.stringify({ triggers: transaction.events });
+  }
+  if (blocked) tags['appsec.blocked'] = 'true';
+  return tags;
+}
+
+/** dd-trace reads one value a name; of repeated fields the first counts. */
+function carrierOf(headers: HeaderList): Record<string, string> {
+  const carrier: Record<string, string> = Object.create(null);
+  for (const [name, value] of headers) carrier[name] ??= value;
+  return carrier;
+}

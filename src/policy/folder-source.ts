@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import type { WafConfig, WafConfigChange, WafConfigOutcome, WafProduct } from '../engine/waf/waf-configs.ts';
+
+/*
+ * A folder of JSON files in the formats of Remote Config, for people who steer the agent without Datadog. What a file
+ * is follows from what it holds:
+ *
+ *   rules (with version)                     ASM_DD        a whole ruleset, in place of the built-in one
+ *   rules_data, exclusion_data               ASM_DATA      lists, with expiry
+ *   asm                                      ASM_FEATURES  the switch
+ *   anything else (rules_override, actions,
+ *   exclusions, custom_rules, …)             ASM
+ *
+ * The folder is watched and also looked through every few seconds, for file systems that do not tell of changes. A
+ * file that cannot be read or is refused leaves its last good content in effect.
+ */
+
+export interface FolderTarget {
+  apply(change: WafConfigChange): readonly WafConfigOutcome[];
+  /** The switch: undefined when no file says anything. */
+  activate(enabled: boolean | undefined): void;
+}
+
+export interface FolderObserver {
+  applied?(file: string): void;
+  removed?(file: string): void;
+  /** `file` is the path of the file, `problem` says what and where. */
+  failed?(file: string, problem: string): void;
+}
+
+const rescanMs = 5000;
+const settleMs = 100;
+
+interface KnownFile {
+  /** Digest of the bytes last looked at, good or bad. */
+  readonly digest: string;
+  /** What the file has in effect; undefined when it never was good. */
+  readonly effect: 'waf' | 'switch' | undefined;
+  readonly enabled: boolean | undefined;
+}
+
+export class FolderSource {
+  readonly #folder: string;
+  readonly #target: FolderTarget;
+  readonly #observer: FolderObserver;
+  readonly #known = new Map<string, KnownFile>();
+  #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #settle: NodeJS.Timeout | undefined;
+  #folderProblem = '';
+
+  constructor(folder: string, target: FolderTarget, observer: FolderObserver) {
+    this.#folder = folder;
+    this.#target = target;
+    this.#observer = observer;
+  }
+
+  /**
+   * Applies what is there, once.
+   * @throws when the folder cannot be read: a misspelt path must not mean "no rules".
+   */
+  load(): void {
+    readdirSync(this.#folder);
+    this.scan();
+  }
+
+  /** Applies what is there and goes on watching. Throws as `load` does. */
+  start(): void {
+    this.load();
+    this.#timer = setInterval(() => this.scan(), rescanMs);
+    this.#timer.unref();
+    this.#watch();
+  }
+
+  stop(): void {
+    this.#watcher?.close();
+    clearInterval(this.#timer);
+    clearTimeout(this.#settle);
+  }
+
+  /** Compares the folder with what is in effect and applies the difference, as one change. */
+  scan(): void {
+    let names: string[];
+    try {
+      names = readdirSync(this.#folder).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+      this.#folderProblem = '';
+    } catch (cause) {
+      this.#reportFolder(String(cause));
+      return;
+    }
+    const removed = [...this.#known.keys()].filter((name) => !names.includes(name));
+    const added: WafConfig[] = [];
+    const removedPaths: string[] = [];
+    for (const name of names.sort()) {
+      const before = this.#known.get(name)?.effect;
+      const config = this.#look(name);
+      if (config !== undefined) added.push(config);
+      // Rules that became the switch leave the WAF.
+      const after = this.#known.get(name)?.effect;
+      if (before === 'waf' && after === 'switch') removedPaths.push(configPath(name));
+    }
+    for (const name of removed) {
+      if (this.#known.get(name)?.effect === 'waf') removedPaths.push(configPath(name));
+      this.#known.delete(name);
+    }
+    if (removedPaths.length > 0 || added.length > 0) this.#apply({ removed: removedPaths, added });
+    this.#target.activate(this.#switch());
+    for (const name of removed) this.#observer.removed?.(join(this.#folder, name));
+  }
+
+  #apply(change: WafConfigChange): void {
+    const outcomes = new Map(this.#target.apply(change).map((outcome) => [outcome.path, outcome] as const));
+    for (const config of change.added) {
+      const name = nameOf(config.path);
+      const outcome = outcomes.get(config.path);
+      const known = this.#known.get(name);
+      if (outcome?.error === undefined) {
+        if (known !== undefined) this.#known.set(name, { ...known, effect: 'waf', enabled: undefined });
+        this.#observer.applied?.(join(this.#folder, name));
+      }
+      if (outcome?.error !== undefined) this.#observer.failed?.(join(this.#folder, name), outcome.error);
+      else if (outcome !== undefined && outcome.issues.length > 0) {
+        const issues = outcome.issues.map(
+          ({ part, reason, ids }) => `${part}: ${reason} (${ids.join(', ')})`,
+        );
+        this.#observer.failed?.(join(this.#folder, name), `in part: ${issues.join('; ')}`);
+      }
+    }
+  }
+
+  /** Reads one file; undefined when it is unchanged, unusable, or the switch. */
+  #look(name: string): WafConfig | undefined {
+    const file = join(this.#folder, name);
+    const known = this.#known.get(name);
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(file);
+    } catch (cause) {
+      if (known?.digest !== 'unreadable') this.#observer.failed?.(file, String(cause));
+      this.#known.set(name, { effect: known?.effect, enabled: known?.enabled, digest: 'unreadable' });
+      return undefined;
+    }
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    if (known?.digest === digest) return undefined;
+    this.#known.set(name, { effect: known?.effect, enabled: known?.enabled, digest });
+    let content: unknown;
+    try {
+      content = JSON.parse(bytes.toString('utf8'));
+    } catch (cause) {
+      this.#observer.failed?.(file, cause instanceof Error ? cause.message : String(cause));
+      return undefined;
+    }
+    if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+      this.#observer.failed?.(file, 'must be a JSON object');
+      return undefined;
+    }
+    if ('asm' in content) {
+      this.#takeSwitch(name, digest, content.asm);
+      return undefined;
+    }
+    const product = productOf(content);
+    return { path: configPath(name), product, content };
+  }
+
+  #takeSwitch(name: string, digest: string, asm: unknown): void {
+    const enabled = typeof asm === 'object' && asm !== null && 'enabled' in asm ? asm.enabled : undefined;
+    const file = join(this.#folder, name);
+    if (typeof enabled !== 'boolean') {
+      this.#observer.failed?.(file, '`asm.enabled` must be true or false');
+      return;
+    }
+    this.#known.set(name, { digest, effect: 'switch', enabled });
+    this.#observer.applied?.(file);
+  }
+
+  /** Off wins: a switch is thrown in need. */
+  #switch(): boolean | undefined {
+    const switches = [...this.#known.values()].flatMap(({ enabled }) => enabled ?? []);
+    return switches.length === 0 ? undefined : switches.every((enabled) => enabled);
+  }
+
+  #watch(): void {
+    try {
+      this.#watcher = watch(this.#folder, () => {
+        clearTimeout(this.#settle);
+        this.#settle = setTimeout(() => this.scan(), settleMs);
+      });
+      // The folder itself may go away; the rescan finds it again.
+      this.#watcher.on('error', (cause) => this.#reportFolder(String(cause)));
+      this.#watcher.unref();
+    } catch (cause) {
+      this.#reportFolder(`cannot be watched, changes are seen within ${rescanMs / 1000} s: ${cause}`);
+    }
+  }
+
+  #reportFolder(problem: string): void {
+    if (problem === this.#folderProblem) return;
+    this.#folderProblem = problem;
+    this.#observer.failed?.(this.#folder, problem);
+  }
+}
+
+/** Of the file and not of what it holds: a file that becomes something else, and is refused, stays what it was. */
+function configPath(name: string): string {
+  return `folder/${name}`;
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+function productOf(content: object): WafProduct {
+  if ('rules' in content) return 'ASM_DD';
+  if ('rules_data' in content || 'exclusion_data' in content) return 'ASM_DATA';
+  return 'ASM';
+}

@@ -1,0 +1,186 @@
+// What Remote Config and the folder can both do, in one table: files in, and what they change in HAProxy's answers
+// to real clients. Datadog's own ruleset runs, so that the ids are those an operator sees.
+import type { WafProduct } from '../../../src/engine/waf/waf-configs.ts';
+import { fetchOnce, type HttpResponse, header, type RequestParts } from './http-client.ts';
+
+export type PolicyProduct = WafProduct | 'ASM_FEATURES';
+
+export interface PolicyFile {
+  readonly product: PolicyProduct;
+  /** A string is sent as it is. */
+  readonly content: unknown;
+}
+
+export interface PolicyCheck {
+  readonly request: RequestParts;
+  /** Status without the files, and with them. */
+  readonly without: number;
+  readonly with: number;
+  /** With the files, of a redirect. */
+  readonly location?: string;
+}
+
+export interface PolicyCase {
+  readonly what: string;
+  readonly files: readonly PolicyFile[];
+  readonly checks: readonly PolicyCheck[];
+}
+
+export const blockedAddress = '198.51.100.7';
+export const from = (address: string): RequestParts => ({ headers: { 'x-forwarded-for': address } });
+const scanner = (userAgent: string, target = '/'): RequestParts => ({
+  ...{ target, headers: { 'user-agent': userAgent } },
+});
+/** ua0-600-55x reports the first one, ua0-600-56x blocks the second one. */
+export const reported = scanner('dd-test-scanner-log');
+export const blocked = scanner('dd-test-scanner-log-block');
+const json = (value: unknown): RequestParts => ({
+  ...{ method: 'POST', target: '/echo', body: JSON.stringify(value) },
+  headers: { 'content-type': 'application/json' },
+});
+
+export function asm(content: object): PolicyFile {
+  return { product: 'ASM', content };
+}
+
+export function override(ruleId: string, change: object): object {
+  return { rules_target: [{ rule_id: ruleId }], ...change };
+}
+
+/** @param expiration in seconds since 1970; undefined: never. */
+export function blockedIps(value: string, expiration?: number): PolicyFile {
+  const entry = expiration === undefined ? { value } : { value, expiration };
+  const list = { id: 'blocked_ips', type: 'ip_with_expiration', data: [entry] };
+  return { product: 'ASM_DATA', content: { rules_data: [list] } };
+}
+
+export function phraseRule(id: string, address: string, phrase: string): object {
+  return {
+    id,
+    name: id,
+    tags: { type: 'custom', category: 'attack_attempt' },
+    conditions: [{ operator: 'phrase_match', parameters: { inputs: [{ address }], list: [phrase] } }],
+    on_match: ['block'],
+  };
+}
+
+export function switchFile(enabled: boolean): PolicyFile {
+  return { product: 'ASM_FEATURES', content: { asm: { enabled } } };
+}
+
+const pathCondition = {
+  operator: 'match_regex',
+  parameters: { inputs: [{ address: 'server.request.uri.raw' }], regex: '^/free' },
+};
+
+export const policyCases: readonly PolicyCase[] = [
+  {
+    what: 'an address is blocked and unblocked',
+    files: [blockedIps(blockedAddress)],
+    checks: [
+      { request: from(blockedAddress), without: 200, with: 403 },
+      { request: from('198.51.100.8'), without: 200, with: 200 },
+    ],
+  },
+  {
+    what: 'a network is blocked and unblocked',
+    files: [blockedIps('2001:db8::/32')],
+    checks: [{ request: from('2001:db8:1::5'), without: 200, with: 403 }],
+  },
+  {
+    what: 'a list entry whose time is over blocks nobody',
+    files: [blockedIps(blockedAddress, 1_700_000_000)],
+    checks: [{ request: from(blockedAddress), without: 200, with: 200 }],
+  },
+  {
+    what: 'a rule is turned off',
+    files: [asm({ rules_override: [override('ua0-600-56x', { enabled: false })] })],
+    checks: [{ request: blocked, without: 403, with: 200 }],
+  },
+  {
+    what: 'a rule is set to block',
+    files: [asm({ rules_override: [override('ua0-600-55x', { on_match: ['block'] })] })],
+    checks: [{ request: reported, without: 200, with: 403 }],
+  },
+  {
+    what: 'a rule is set to an action with a status of its own',
+    files: [
+      asm({
+        rules_override: [override('ua0-600-55x', { on_match: ['teapot'] })],
+        actions: [{ id: 'teapot', type: 'block_request', parameters: { status_code: 418, type: 'json' } }],
+      }),
+    ],
+    checks: [{ request: reported, without: 200, with: 418 }],
+  },
+  {
+    what: 'a rule is set to redirect, by an action of another file',
+    files: [
+      asm({ rules_override: [override('ua0-600-55x', { on_match: ['away'] })] }),
+      asm({
+        actions: [
+          { id: 'away', type: 'redirect_request', parameters: { status_code: 303, location: '/away' } },
+        ],
+      }),
+    ],
+    checks: [{ request: reported, without: 200, with: 303, location: '/away' }],
+  },
+  {
+    what: 'requests are excluded from a rule',
+    files: [
+      asm({
+        exclusions: [{ id: 'free', conditions: [pathCondition], rules_target: [{ rule_id: 'ua0-600-56x' }] }],
+      }),
+    ],
+    checks: [
+      { request: scanner('dd-test-scanner-log-block', '/free/x'), without: 403, with: 200 },
+      { request: scanner('dd-test-scanner-log-block', '/other'), without: 403, with: 403 },
+    ],
+  },
+  {
+    what: 'a custom rule looks at a body',
+    files: [asm({ custom_rules: [phraseRule('my-body', 'server.request.body', 'attack-mine')] })],
+    checks: [
+      { request: json({ a: ['attack-mine'] }), without: 200, with: 403 },
+      { request: json({ a: ['harmless'] }), without: 200, with: 200 },
+    ],
+  },
+  {
+    what: 'a new ruleset takes the place of the built-in one, which comes back',
+    files: [
+      {
+        product: 'ASM_DD',
+        content: {
+          ...{ version: '2.2', metadata: { rules_version: '9.9.9' } },
+          rules: [phraseRule('new', 'server.request.query', 'attack-new')],
+        },
+      },
+    ],
+    checks: [
+      { request: blocked, without: 403, with: 200 },
+      { request: { target: '/?q=attack-new' }, without: 200, with: 403 },
+    ],
+  },
+  {
+    what: 'inspection is switched off and on',
+    files: [switchFile(false)],
+    checks: [{ request: blocked, without: 403, with: 200 }],
+  },
+];
+
+/** Statuses and targets of redirects that real clients get, as the table has them. */
+export async function answersTo(port: number, checks: readonly PolicyCheck[]): Promise<object[]> {
+  const answers: object[] = [];
+  for (const { request } of checks) answers.push(shown(await fetchOnce(port, request)));
+  return answers;
+}
+
+function shown(response: HttpResponse): object {
+  return { status: response.status, location: header(response, 'location') };
+}
+
+export function wanted(checks: readonly PolicyCheck[], when: 'with' | 'without'): object[] {
+  return checks.map((check) => ({
+    status: check[when],
+    location: when === 'with' ? check.location : undefined,
+  }));
+}

@@ -1,0 +1,75 @@
+// HAProxy, the daemon and a Datadog Agent: what of a request arrives in the Agent.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { FakeAgent, type ReceivedSpan } from '../../support/fake-agent.ts';
+import { withProcessors } from '../../support/processor-rules.ts';
+import { testRules } from './daemon.ts';
+import { type ProtectedPlan, type ProtectedProxy, startProtectedProxy } from './protected-proxy.ts';
+import type { FoundHaproxy } from './stubbed-proxy.ts';
+
+const spanTimeoutMs = 20_000;
+
+export interface TracedProxy extends ProtectedProxy {
+  readonly agent: FakeAgent;
+  /** The one span of a resource, which may still be on its way. */
+  span(resource: string): Promise<ReceivedSpan>;
+}
+
+export interface TracedPlan extends Omit<ProtectedPlan, 'daemon'> {
+  /** Of the daemon. */
+  readonly daemonEnv?: Record<string, string>;
+}
+
+/** One for all tests of the surrounding `describe`: the rules of the tests with the processors of Datadog's. */
+export function shareTracedProxy(binary: FoundHaproxy, plan: TracedPlan = {}): () => TracedProxy {
+  let proxy: TracedProxy | undefined;
+  let folder = '';
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'appsec-edge-rules-'));
+    const rules = join(folder, 'rules.json');
+    writeFileSync(rules, JSON.stringify(withProcessors(JSON.parse(readFileSync(testRules, 'utf8')))));
+    proxy = await startTracedProxy(binary, plan, rules);
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return () => {
+    if (proxy === undefined) throw new Error('asked for before the tests of this describe began');
+    return proxy;
+  };
+}
+
+async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: string): Promise<TracedProxy> {
+  const { daemonEnv, ...rest } = plan;
+  const agent = await FakeAgent.start();
+  const env = {
+    ...{ DD_TRACE_ENABLED: 'true', DD_AGENT_HOST: '127.0.0.1', DD_TRACE_AGENT_PORT: String(agent.port) },
+    ...{ DD_APPSEC_RULES: rules, DD_SERVICE: 'edge', DD_ENV: 'e2e', DD_VERSION: '7' },
+    ...{ DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false', DD_REMOTE_CONFIGURATION_ENABLED: 'false' },
+    ...daemonEnv,
+  };
+  const proxy = await startProtectedProxy(binary, { ...rest, daemon: { env } });
+  const span = async (resource: string): Promise<ReceivedSpan> => {
+    const deadline = Date.now() + spanTimeoutMs;
+    while (!agent.spans.some((other) => other.resource === resource) && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return agent.spanOf(resource);
+  };
+  const stop = async (): Promise<void> => {
+    await proxy.stop();
+    agent.stop();
+  };
+  return { ...proxy, agent, span, stop };
+}
+
+/** The ids of the rules in `_dd.appsec.json`. */
+export function ruleIdsOf(span: ReceivedSpan): string[] {
+  const { triggers } = JSON.parse(span.meta['_dd.appsec.json'] ?? '{"triggers":[]}') as {
+    triggers: { rule: { id: string } }[];
+  };
+  return triggers.map(({ rule }) => rule.id);
+}
