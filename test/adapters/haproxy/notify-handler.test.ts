@@ -405,6 +405,12 @@ describe('what goes wrong inside', () => {
   });
 });
 
+it('says partial, not pass, when the WAF had no time to look at everything', async () => {
+  const { notify } = setUp({ wafTimeoutUs: 1 });
+  const { verdict } = await notify(requestHeadersMessage(`/?q=${'a%20'.repeat(1000)}`));
+  expect(verdict).toBe('partial');
+});
+
 describe('trace headers', () => {
   const tracer: Tracer = {
     begin: (request, spanId) => ({
