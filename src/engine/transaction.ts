@@ -13,12 +13,12 @@ import type { WafContext, WafEvent, WafInput, WafResult } from './waf/waf-contex
  *
  * Every step but one may be missing: a door that sends only request headers is complete, and a response whose
  * request went elsewhere begins a transaction of its own. It ends exactly once: blocked, complete (the last message
- * that was asked for has been analysed), expired (its time to live), evicted (too many live ones) or drained (the
- * process stops). Ending disposes of the WAF context and finishes the trace.
+ * that was asked for has been analysed), expired (its time to live), evicted (too many live ones), skipped (its last
+ * message was let through unseen, for want of time) or drained (the process stops). Ending disposes of the WAF context and finishes the trace.
  */
 
 export type Phase = 'request-headers' | 'request-body' | 'response-headers' | 'response-body';
-export type EndReason = 'blocked' | 'complete' | 'expired' | 'evicted' | 'drained';
+export type EndReason = 'blocked' | 'complete' | 'expired' | 'evicted' | 'skipped' | 'drained';
 
 /** What one message led to. */
 export interface Analysis {
@@ -26,6 +26,8 @@ export interface Analysis {
   readonly verdict: Verdict;
   /** The engine will look at the body of this direction if it is sent. */
   readonly wantsBody: boolean;
+  /** The analysis is still to come: the verdict says nothing yet. */
+  readonly deferred?: boolean;
 }
 
 /** Told what happens to transactions. Must not throw. */
@@ -50,6 +52,8 @@ export interface TransactionSurroundings {
   sampleSchema(): boolean;
   readonly maxDecompressedBytes: number;
   readonly clientIpHeader: string | undefined;
+  /** Nothing is blocked, whatever the application says. */
+  readonly reportOnly: boolean;
   readonly observers: readonly TransactionObserver[];
   createContext(): WafContext;
   /** Whether one more event may be reported now. */
@@ -121,17 +125,24 @@ export class Transaction {
     return this.trace.spanId;
   }
 
+  /** Whether the engine will look at the body of the request, if it is not blocked before. */
+  get wantsRequestBody(): boolean {
+    if (this.request === undefined) return false;
+    const { headers, declaredBodySize, method } = this.request;
+    return wantsRequestBody(headers, declaredBodySize, this.#around.bodyLimitBytes, method);
+  }
+
+  /** As `wantsRequestBody`, for a response that has not been analysed yet. */
+  wantsResponseBody(response: ResponseHead): boolean {
+    const { headers, status } = response;
+    return wantsResponseBody(headers, status, this.#around.bodyLimitBytes, this.request?.method);
+  }
+
   analyseRequestHeaders(): Analysis {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
     const verdict = this.#run('request-headers', requestInput(request, this.clientIp));
-    const wantsBody = wantsRequestBody(
-      request.headers,
-      request.declaredBodySize,
-      this.#around.bodyLimitBytes,
-      request.method,
-    );
-    return this.#conclude(verdict, wantsBody);
+    return this.#conclude(verdict, this.wantsRequestBody);
   }
 
   analyseRequestBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
@@ -142,12 +153,7 @@ export class Transaction {
   analyseResponseHeaders(response: ResponseHead): Analysis {
     if (this.endReason !== undefined) return this.#nothingMore();
     this.response = response;
-    const wantsBody = wantsResponseBody(
-      response.headers,
-      response.status,
-      this.#around.bodyLimitBytes,
-      this.request?.method,
-    );
+    const wantsBody = this.wantsResponseBody(response);
     const input = responseInput(response);
     const verdict = this.#run('response-headers', wantsBody ? input : this.#lastInput(input));
     const analysis = this.#conclude(verdict, wantsBody);
@@ -296,7 +302,7 @@ export class Transaction {
 
   /** What the application allows of a verdict. */
   #permitted(verdict: Verdict): Verdict {
-    if (this.application?.reportOnly !== true) return verdict;
+    if (this.application?.reportOnly !== true && !this.#around.reportOnly) return verdict;
     if (verdict.kind !== 'block' && verdict.kind !== 'redirect') return verdict;
     this.wouldBlock = true;
     return { kind: 'report' };

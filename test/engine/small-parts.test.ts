@@ -7,17 +7,28 @@ import { requestHead } from '../support/test-engine.ts';
 
 describe('the limit on reports', () => {
   it('lets so many through at once and refills with time', () => {
-    const limiter = new RateLimiter(2, 1000, 0);
-    expect([0, 0, 0].map((nowMs) => limiter.take(nowMs))).toEqual([true, true, false]);
-    expect(limiter.take(499)).toBe(false);
-    expect(limiter.take(500)).toBe(true);
-    expect(limiter.take(500)).toBe(false);
+    const limiter = new RateLimiter(2, 1000);
+    const takeAt = (nowMs: number): boolean => limiter.take(BigInt(nowMs) * 1_000_000n);
+    expect([0, 0, 0].map(takeAt)).toEqual([true, true, false]);
+    expect(takeAt(499)).toBe(false);
+    expect(takeAt(500)).toBe(true);
+    expect(takeAt(500)).toBe(false);
   });
 
   it('never saves up more than a second', () => {
-    const limiter = new RateLimiter(3, 1000, 0);
-    const taken = Array.from({ length: 10 }, () => limiter.take(3_600_000)).filter(Boolean);
+    const limiter = new RateLimiter(3, 1000);
+    const taken = Array.from({ length: 10 }, () => limiter.take(3_600_000_000_000n)).filter(Boolean);
     expect(taken).toHaveLength(3);
+  });
+
+  it('is one limit for all threads that share its cell', () => {
+    const cell = new BigInt64Array(new SharedArrayBuffer(8));
+    const limiters = [1, 2, 3].map(() => new RateLimiter(2, 1000, cell));
+    expect(limiters.map((limiter) => limiter.take(0n))).toEqual([true, true, false]);
+  });
+
+  it('of 0 lets nothing through', () => {
+    expect(new RateLimiter(0, 1000).take(0n)).toBe(false);
   });
 });
 
