@@ -1,4 +1,4 @@
-import { clientIpOf, requestInput, responseInput } from './addresses.ts';
+import { clientIpOf, requestInput, responseInput, withListIndices } from './addresses.ts';
 import { wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
 import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
@@ -48,7 +48,7 @@ export interface TransactionObserver {
 /** What a transaction needs from the engine that began it. */
 export interface TransactionSurroundings {
   readonly bodyLimitBytes: number;
-  /** Whether the schema of this transaction is wanted (API Security); asked once, at its last run. */
+  /** Whether the schema of one more transaction is wanted (API Security); asked once, before its first run. */
   sampleSchema(): boolean;
   readonly maxDecompressedBytes: number;
   readonly clientIpHeader: string | undefined;
@@ -105,6 +105,7 @@ export class Transaction {
   readonly #around: TransactionSurroundings;
   #context: WafContext | undefined;
   #pendingBodies = 0;
+  #schemaWanted: boolean | undefined;
   #lastMessageSeen = false;
 
   constructor(
@@ -141,7 +142,7 @@ export class Transaction {
   analyseRequestHeaders(): Analysis {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
-    const verdict = this.#run('request-headers', requestInput(request, this.clientIp));
+    const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#wantsSchema()));
     return this.#conclude(verdict, this.wantsRequestBody);
   }
 
@@ -154,7 +155,7 @@ export class Transaction {
     if (this.endReason !== undefined) return this.#nothingMore();
     this.response = response;
     const wantsBody = this.wantsResponseBody(response);
-    const input = responseInput(response);
+    const input = responseInput(response, this.#wantsSchema());
     const verdict = this.#run('response-headers', wantsBody ? input : this.#lastInput(input));
     const analysis = this.#conclude(verdict, wantsBody);
     if (!analysis.wantsBody) this.#complete();
@@ -185,7 +186,7 @@ export class Transaction {
 
   /** No message was the last one: what came before still has its schema. */
   #describeUnfinished(): void {
-    const result = this.#around.sampleSchema() ? this.#context?.run(schemaRequest) : undefined;
+    const result = this.#wantsSchema() ? this.#context?.run(schemaRequest) : undefined;
     if (result !== undefined) this.#account(result);
   }
 
@@ -247,7 +248,12 @@ export class Transaction {
 
   /** With the last values of a transaction, libddwaf can be asked for the schema of all of them. */
   #lastInput(input: WafInput): WafInput {
-    return this.#around.sampleSchema() ? { ...input, ...schemaRequest } : input;
+    return this.#wantsSchema() ? { ...input, ...schemaRequest } : input;
+  }
+
+  #wantsSchema(): boolean {
+    this.#schemaWanted ??= this.#around.sampleSchema();
+    return this.#schemaWanted;
   }
 
   #run(phase: Phase, input: WafInput): Verdict {
@@ -259,7 +265,7 @@ export class Transaction {
       verdictOf(result.actions, result.events.length > 0, this.request?.headers ?? []),
     );
     for (const observer of this.#around.observers) observer.wafRan?.(this, phase, result);
-    if (result.events.length > 0) this.#remember(phase, result.events, verdict);
+    if (result.events.length > 0) this.#remember(phase, withListIndices(result.events), verdict);
     return verdict;
   }
 

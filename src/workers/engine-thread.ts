@@ -40,6 +40,7 @@ export class EngineThread {
   #pendingCost = 0;
   #usPerCost = firstUsPerCost;
   #gone = false;
+  #collecting = false;
   #cause: unknown;
   #progressSeen = 0;
   #progressAtMs = sharedNowMs();
@@ -103,6 +104,8 @@ export class EngineThread {
   /** @returns false, without effect, when the ring is full or the thread is gone. `answered` is called exactly once. */
   submit(job: Job, answered: (result: JobResult) => void): boolean {
     if (this.#gone) return false;
+    // The I/O thread is awake: answers need no bell.
+    if (this.#answers.usedBytes > 0) this.collect();
     const ticket = this.#nextTicket;
     if (!this.#jobs.write(ticket, JobTag.analyse, job.maxAnswerBytes, job.deadlineMs, job.payload))
       return false;
@@ -124,6 +127,9 @@ export class EngineThread {
 
   /** Hands out the answers that are there. */
   collect(): void {
+    // An answer may lead to a new job.
+    if (this.#collecting) return;
+    this.#collecting = true;
     do {
       while (this.#answers.next()) {
         const { ticket, tag, value, bytes } = this.#answers.record;
@@ -131,6 +137,7 @@ export class EngineThread {
         this.#answers.release();
       }
     } while (!this.#answers.sleep());
+    this.#collecting = false;
   }
 
   /** Ends the thread whatever it does. Resolves when it is gone. */

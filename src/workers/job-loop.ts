@@ -7,7 +7,7 @@ import { RingReader, RingWriter } from './ring.ts';
 const sliceMs = 5;
 
 /** While further jobs wait, answers wait so long for the bell: waking the I/O thread costs more than an answer. */
-const quietMs = 0.5;
+const quietMs = 1;
 
 /** Jobs above this take long enough that the answers before them are announced first. */
 const longJobBytes = 4096;

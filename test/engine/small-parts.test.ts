@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { clientIpOf, requestInput, responseInput } from '../../src/engine/addresses.ts';
+import { clientIpOf, requestInput, responseInput, withListIndices } from '../../src/engine/addresses.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { localTracer } from '../../src/engine/trace.ts';
-import { requestHead } from '../support/test-engine.ts';
+import { requestHead, testEngine } from '../support/test-engine.ts';
 
 describe('the limit on reports', () => {
   it('lets so many through at once and refills with time', () => {
@@ -59,7 +59,7 @@ describe('the values for the WAF', () => {
       ['x-a', '2'],
       ['cookie', 'c=3'],
     ]);
-    expect(requestInput(request, '192.0.2.1')).toEqual({
+    const lists = {
       'server.request.method': 'GET',
       'server.request.uri.raw': '/p%20q/?a=1&a=2',
       'server.request.headers.no_cookies': { host: ['shop.test'], 'x-a': ['1', '2'] },
@@ -67,6 +67,13 @@ describe('the values for the WAF', () => {
       'server.request.query': { a: ['1', '2'] },
       'server.request.path_params': { path: '/p q/' },
       'http.client_ip': '192.0.2.1',
+    };
+    expect(requestInput(request, '192.0.2.1', true)).toEqual(lists);
+    // A single value stands for an array of one.
+    expect(requestInput(request, '192.0.2.1')).toEqual({
+      ...lists,
+      'server.request.headers.no_cookies': { host: 'shop.test', 'x-a': ['1', '2'] },
+      'server.request.cookies': { c: '3' },
     });
   });
 
@@ -75,10 +82,33 @@ describe('the values for the WAF', () => {
       ['set-cookie', 'a=b'],
       ['server', 'x'],
     ] as const;
-    expect(responseInput({ status: 404, headers })).toEqual({
+    expect(responseInput({ status: 404, headers }, true)).toEqual({
       'server.response.status': '404',
       'server.response.headers.no_cookies': { server: ['x'] },
     });
+  });
+
+  it('lead to the same events whether a single value is an array or not', () => {
+    const headers = [['cookie', 'c=attack-report']] as const;
+    const [sampled, usual] = [true, false].map((wanted) => {
+      const { engine } = testEngine({ schemaSampler: { take: () => wanted } });
+      return engine.requestHeaders(requestHead('/?q=attack-report&a=1&a=attack-report', headers), 1000);
+    });
+    expect(usual?.transaction.events).toEqual(sampled?.transaction.events);
+    expect(usual?.transaction.events).not.toEqual([]);
+  });
+
+  it('have no index where a name matched and not its value', () => {
+    const match = (key: string, value: string) => ({
+      rule: { id: '1', name: '', tags: {} },
+      rule_matches: [
+        { operator: 'x', parameters: [{ address: 'server.request.query', key_path: [key], value }] },
+      ],
+    });
+    const paths = withListIndices([match('$where', '$where'), match('q', '$where')]).map(
+      ({ rule_matches: [first] }) => first?.parameters[0]?.key_path,
+    );
+    expect(paths).toEqual([['$where'], ['q', '0']]);
   });
 
   it("take the client's address from the header asked for", () => {
