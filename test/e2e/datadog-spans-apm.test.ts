@@ -1,34 +1,21 @@
-// Every tag of the spans that a Datadog customer gets with APM on, and of those that tell of trouble, through real
-// HAProxy: see whole-span.ts.
+// Every tag of the spans that a Datadog customer gets with APM on, through real HAProxy: see whole-span.ts.
 import { expect, it } from 'vitest';
-import { fetchOnce, Http1Connection, type RequestParts, requestBytes } from './support/http-client.ts';
-import { describeEachHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
-import { shareTracedProxy, type TracedProxy } from './support/traced-proxy.ts';
+import { fetchOnce, type RequestParts } from './support/http-client.ts';
+import { type ConfFile, uncomment } from './support/shipped-config.ts';
+import { describeEachHaproxy } from './support/stubbed-proxy.ts';
+import { shareProxyWithApm } from './support/traced-proxy.ts';
 import {
   browser,
-  keptByAppSec,
+  detected,
+  jsonBody,
   type Layer,
   page,
   readable,
   requestOf,
   responseOf,
+  sampledByDefault,
   wholeSpan,
 } from './support/whole-span.ts';
-
-/** Kept because nothing said otherwise, as dd-trace decides with APM on; `_dd.agent_psr` is its own rate. */
-const sampledByDefault: Layer = {
-  meta: { '_dd.p.dm': '-0' },
-  metrics: { _sampling_priority_v1: 1, '_dd.agent_psr': 1 },
-};
-
-function shareProxyWithApm(
-  binary: FoundHaproxy,
-  daemonEnv: Record<string, string> = {},
-  env: Record<string, string> = {},
-): () => TracedProxy {
-  const apm = { DD_APM_TRACING_ENABLED: 'true', DD_API_SECURITY_ENABLED: 'false' };
-  return shareTracedProxy(binary, { daemonEnv: { ...apm, ...daemonEnv }, env });
-}
 
 /** Each with a value of its own. */
 const collected = Object.fromEntries(
@@ -41,6 +28,9 @@ const collected = Object.fromEntries(
     ...['x-datadog-endpoint-scan', 'x-datadog-security-test', 'x-forwarded-for'],
   ].map((name) => [name, `value of ${name}`]),
 );
+
+/** With a header configured, no other tells the address. */
+const configuredIp: Layer = { meta: { 'http.client_ip': '127.0.0.1' } };
 
 describeEachHaproxy('whole spans, with APM on', (binary) => {
   const proxy = shareProxyWithApm(binary, {
@@ -73,6 +63,20 @@ describeEachHaproxy('whole spans, with APM on', (binary) => {
     );
   });
 
+  it('of a body of which HAProxy had room for a part', async () => {
+    const body = JSON.stringify({ filler: 'x'.repeat(500_000) });
+    await ask({
+      ...{ method: 'POST', target: '/large', headers: { ...browser, 'content-type': 'application/json' } },
+      body,
+    });
+    expect(readable(await proxy().span('POST /large'))).toEqual(
+      wholeSpan(
+        ...[sampledByDefault, requestOf('POST', '/large'), jsonBody(body.length), page, configuredIp],
+        { meta: { 'appsec_edge.partial': 'true' } },
+      ),
+    );
+  });
+
   it("of a client's trace, with every header that is collected", async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const trace = { traceparent, tracestate: 'dd=s:2;t.dm:-4', baggage: 'user.id=7,account.id=8,other=9' };
@@ -97,97 +101,47 @@ describeEachHaproxy('whole spans, with APM on', (binary) => {
   });
 });
 
-/** With a header configured, no other tells the address. */
-const configuredIp: Layer = { meta: { 'http.client_ip': '127.0.0.1' } };
-
-describeEachHaproxy('whole spans of a WAF that has no time', (binary) => {
-  const proxy = shareProxyWithApm(binary, { DD_APPSEC_WAF_TIMEOUT: '1us' });
-
-  it('of a transaction that nobody looked at', async () => {
-    await fetchOnce(proxy().httpPort, { target: '/hurried', headers: browser });
-    // How many fingerprints it came to is luck.
-    expect(withoutFingerprints(readable(await proxy().span('GET /hurried')))).toEqual(
-      withoutFingerprints(
-        wholeSpan(sampledByDefault, requestOf('GET', '/hurried'), page, {
-          meta: { 'appsec_edge.partial': 'true' },
-          metrics: { '_dd.appsec.waf.timeouts': 2 },
-        }),
-      ),
-    );
-  });
-});
-
-function withoutFingerprints(span: Record<string, unknown>): unknown {
-  const meta = Object.entries(span['meta'] as Record<string, unknown>);
-  return { ...span, meta: Object.fromEntries(meta.filter(([name]) => !name.startsWith('_dd.appsec.fp.'))) };
-}
-
-describeEachHaproxy('whole spans beyond the rate limit', (binary) => {
-  const proxy = shareProxyWithApm(binary, { DD_APPSEC_TRACE_RATE_LIMIT: '1' });
-
-  it('of a detection that is only counted', async () => {
-    const paths = ['/limit/0', '/limit/1', '/limit/2', '/limit/3', '/limit/4'];
-    const query = 'q=attack-report';
-    await Promise.all(
-      paths.map((path) => fetchOnce(proxy().httpPort, { target: `${path}?${query}`, headers: browser })),
-    );
-    const spans = await Promise.all(paths.map((path) => proxy().span(`GET ${path}`)));
-    const limited = spans.filter(({ metrics }) => '_dd.appsec.rate_limited' in metrics);
-    expect(limited.length).toBeGreaterThan(0);
-    // The WAF asks to keep what it detected, reported or not.
-    for (const span of limited) {
-      expect(readable(span)).toEqual(
-        wholeSpan(keptByAppSec, requestOf('GET', span.resource.slice('GET '.length), query), page, {
-          metrics: { '_dd.appsec.rate_limited': 1 },
-        }),
-      );
-    }
-  });
-});
-
-describeEachHaproxy('whole spans of transactions without an end', (binary) => {
-  const proxy = shareProxyWithApm(
-    binary,
-    { DD_HAPROXY_SPOA_MAX_TRANSACTIONS: '1', DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0' },
-    { DD_SPOA_TIMEOUT: '2s' },
+/** The examples of the shipped file, as an operator would take them over: `shop.example`, and its `/api/`. */
+const nameApplications = (file: ConfFile, text: string): string =>
+  ['dd_service) str(shop) ', 'dd_env)', 'dd_version)', 'dd_service) str(shop-api)', 'dd_mode)'].reduce(
+    (edited, start) => uncomment('frontend-config.cfg', `http-request set-var(txn.${start}`)(file, edited),
+    text,
   );
 
-  /** A request whose body lacks its last byte, once it reached the origin. */
-  const unfinished = async (method: string, target: string): Promise<Http1Connection> => {
-    const connection = new Http1Connection(proxy().httpPort);
-    const headers = { ...browser, 'content-length': '10', 'content-type': 'application/octet-stream' };
-    connection.write(requestBytes({ method, target, headers }));
-    connection.write('123456789');
-    await expect.poll(() => proxy().reached(target)).toBe(true);
-    return connection;
-  };
-  const incomplete = (method: string, reason: string): unknown =>
-    wholeSpan(sampledByDefault, requestOf(method, '/echo', `is=${reason}`), {
-      meta: {
-        'appsec_edge.incomplete': reason,
-        'http.request.headers.content-length': '10',
-        'http.request.headers.content-type': 'application/octet-stream',
-        '_dd.appsec.fp.http.header': 'hdr-0000000110-d26c0650-4-5ba7b85e',
-      },
-    });
+describeEachHaproxy('whole spans of applications', (binary) => {
+  const proxy = shareProxyWithApm(binary, {}, { edit: nameApplications });
 
-  it('of one whose client left', async () => {
-    const connection = await unfinished('POST', '/echo?is=expired');
-    connection.close();
-    expect(readable(await proxy().span('POST /echo'))).toEqual(incomplete('POST', 'expired'));
+  /** What their names change; dd-trace adds the service of the agent, and that ours was set by hand. */
+  const named = (host: string, service: string): Layer => ({
+    fields: { service },
+    meta: {
+      'http.host': host,
+      'http.request.headers.host': host,
+      '_dd.base_service': 'edge',
+      '_dd.svc_src': 'm',
+    },
   });
 
-  it('of one that had to make room, and of its response, which is all that is left', async () => {
-    const connection = await unfinished('PUT', '/echo?is=evicted');
-    await fetchOnce(proxy().httpPort, { target: '/next', headers: browser });
-    expect(readable(await proxy().span('PUT /echo'))).toEqual(incomplete('PUT', 'evicted'));
-    connection.write('0');
-    expect((await connection.response('PUT')).status).toBe(200);
-    connection.close();
-    expect(readable(await proxy().span('http.request'))).toEqual(
-      wholeSpan(sampledByDefault, responseOf(200, 'application/octet-stream', 10), {
-        fields: { resource: 'http.request' },
+  it('of one with a service, environment and version of its own', async () => {
+    const headers = { ...browser, host: 'shop.example' };
+    await fetchOnce(proxy().httpPort, { target: '/cart', headers });
+    expect(readable(await proxy().span('GET /cart'))).toEqual(
+      wholeSpan(sampledByDefault, requestOf('GET', '/cart'), page, named('shop.example', 'shop'), {
+        meta: { env: 'prod', version: '2026.1', 'http.url': 'http://shop.example/cart' },
       }),
+    );
+  });
+
+  it('of one that only reports what would be blocked', async () => {
+    await fetchOnce(proxy().httpPort, { target: '/api/cart?q=attack-block', headers: browser });
+    expect(readable(await proxy().span('GET /api/cart'))).toEqual(
+      wholeSpan(
+        ...[requestOf('GET', '/api/cart', 'q=attack-block'), page, named('site.example', 'shop-api')],
+        detected({
+          ...{ rule: 'req-block', name: 'request block', address: 'server.request.query' },
+          ...{ keyPath: ['q', '0'], value: 'attack-block', action: 'block' },
+        }),
+      ),
     );
   });
 });

@@ -44,6 +44,16 @@ export function shareTracedProxy(binary: FoundHaproxy, plan: TracedPlan = {}): (
   };
 }
 
+/** The same with APM on, and without the samples of API Security. */
+export function shareProxyWithApm(
+  binary: FoundHaproxy,
+  daemonEnv: Record<string, string> = {},
+  plan: TracedPlan = {},
+): () => TracedProxy {
+  const apm = { DD_APM_TRACING_ENABLED: 'true', DD_API_SECURITY_ENABLED: 'false' };
+  return shareTracedProxy(binary, { ...plan, daemonEnv: { ...apm, ...daemonEnv } });
+}
+
 async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: string): Promise<TracedProxy> {
   const { daemonEnv, ...rest } = plan;
   const agent = await FakeAgent.start();

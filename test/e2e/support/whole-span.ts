@@ -117,6 +117,12 @@ export const apmOff: Layer = { metrics: { '_dd.apm.enabled': 0 } };
 /** Sent for no other reason than to say that the service lives. */
 export const signOfLife: Layer = { metrics: { _sampling_priority_v1: 1 } };
 
+/** Kept because nothing said otherwise, as dd-trace decides with APM on; `_dd.agent_psr` is its own rate. */
+export const sampledByDefault: Layer = {
+  meta: { '_dd.p.dm': '-0' },
+  metrics: { _sampling_priority_v1: 1, '_dd.agent_psr': 1 },
+};
+
 export const keptByAppSec: Layer = {
   meta: { '_dd.p.dm': '-5', '_dd.p.ts': '02' },
   metrics: { _sampling_priority_v1: 2 },
