@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { agentUrlOf } from '../datadog/agent-http.ts';
 import { type Capability, capabilityBits } from '../datadog/remote-config/capabilities.ts';
-import { RemoteConfigClient } from '../datadog/remote-config/client.ts';
+import { type ApplyOutcome, ApplyState, RemoteConfigClient } from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { WafConfigs } from '../engine/waf/waf-configs.ts';
+import type { WafConfigOutcome, WafConfigs } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
 import type { FolderSource } from '../policy/folder-source.ts';
 import { packageVersion } from './package-info.ts';
@@ -24,8 +24,28 @@ export interface Policy {
  */
 export function startPolicy(config: Config, engine: Engine, configs: WafConfigs, logger: Logger): Policy {
   const activation = new Activation(config, engine, logger);
-  const folder = startFolder(config, configs, activation, logger);
-  const remote = startRemoteConfig(config, configs, activation, logger);
+  // What one source changes can free an id for the other, or take it: each is told of its own paths.
+  let remote: RemoteSource | undefined;
+  const folder = startFolder(
+    config,
+    (change) => {
+      const outcomes = configs.apply(change);
+      remote?.follow(outcomes);
+      return outcomes;
+    },
+    activation,
+    logger,
+  );
+  remote = startRemoteConfig(
+    config,
+    (change) => {
+      const outcomes = configs.apply(change);
+      folder?.follow(outcomes);
+      return outcomes;
+    },
+    activation,
+    logger,
+  );
   return {
     remoteConfigClientId: remote?.clientId,
     stop() {
@@ -33,6 +53,14 @@ export function startPolicy(config: Config, engine: Engine, configs: WafConfigs,
       remote?.stop();
     },
   };
+}
+
+type Apply = WafConfigs['apply'];
+
+interface RemoteSource {
+  readonly clientId: string;
+  follow(outcomes: readonly WafConfigOutcome[]): void;
+  stop(): void;
 }
 
 /**
@@ -63,14 +91,14 @@ class Activation {
 
 function startFolder(
   config: Config,
-  configs: WafConfigs,
+  apply: Apply,
   activation: Activation,
   logger: Logger,
 ): FolderSource | undefined {
   const source = openPolicyFolder(
     config,
     {
-      apply: (change) => configs.apply(change),
+      apply,
       activate(enabled) {
         activation.folder = enabled;
         activation.decide();
@@ -89,14 +117,14 @@ function startFolder(
 
 function startRemoteConfig(
   config: Config,
-  configs: WafConfigs,
+  apply: Apply,
   activation: Activation,
   logger: Logger,
-): RemoteConfigClient | undefined {
+): RemoteSource | undefined {
   if (!config.remoteConfigEnabled || !config.tracingEnabled) return undefined;
   const switchable = config.appSecEnabled === undefined;
   const products = new RemoteProducts({
-    apply: (change) => configs.apply(change),
+    apply,
     activate(enabled) {
       activation.remote = enabled;
       activation.decide();
@@ -114,10 +142,7 @@ function startRemoteConfig(
     version: config.version ?? packageVersion,
     apply(update) {
       const outcomes = products.apply(update);
-      for (const [path, { error }] of outcomes) {
-        if (error !== '')
-          logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
-      }
+      logRefusals(logger, outcomes);
       logger.info(
         { added: update.added.map(({ path }) => path), removed: update.removed.map(({ path }) => path) },
         'Remote Config applied',
@@ -136,7 +161,22 @@ function startRemoteConfig(
     },
   });
   client.start();
-  return client;
+  return {
+    clientId: client.clientId,
+    follow(outcomes) {
+      const corrected = client.correct(products.outcomesOf(outcomes));
+      logRefusals(logger, corrected);
+    },
+    stop: () => client.stop(),
+  };
+}
+
+function logRefusals(logger: Logger, outcomes: ReadonlyMap<string, ApplyOutcome>): void {
+  for (const [path, { state, error }] of outcomes) {
+    if (state === ApplyState.error)
+      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
+    else if (error !== '') logger.error({ path }, `Remote Config: ${error}`);
+  }
 }
 
 /** With a ruleset of the operator's own, the console must not think that it can block with it. */
