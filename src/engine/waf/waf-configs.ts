@@ -133,7 +133,8 @@ interface RuleShape {
  */
 export function protectRuleset(ruleset: Ruleset, level: ProtectLevel): Ruleset {
   if (level === 'off' || !('rules' in ruleset) || !Array.isArray(ruleset.rules)) return ruleset;
-  const rules = (ruleset.rules as readonly RuleShape[]).map((rule) => {
+  const rules = (ruleset.rules as readonly (RuleShape | null)[]).map((rule) => {
+    if (rule === null) return rule;
     const covered = level === 'all' || rule.tags?.['confidence'] === '1';
     return covered && (rule.on_match ?? []).length === 0 ? { ...rule, on_match: ['block'] } : rule;
   });

@@ -179,7 +179,7 @@ describe('after any changes', () => {
           expect(told).toEqual(fresh([...change.added].reverse()));
         });
       }),
-      { numRuns: 100 },
+      { numRuns: 250 },
     );
   });
 
@@ -198,7 +198,7 @@ describe('after any changes', () => {
           afterSteps([...begin, ...more], ([again]) => expect(again).toEqual(seen));
         });
       }),
-      { numRuns: 60 },
+      { numRuns: 120 },
     );
   });
 });

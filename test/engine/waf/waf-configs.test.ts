@@ -459,6 +459,15 @@ describe('protection', () => {
     expect(seen(waf, query('attack-sure')).actions).toEqual(['block_request']);
   });
 
+  it('is not upset by what is no rule', () => {
+    const { waf, configs } = start('all');
+    const rules = [null, 'rule', rule('sure', 'attack-sure')];
+    configs.apply(add(config('ASM_DD', { version: '2.2', rules })));
+    const [outcome] = configs.apply(add(config('ASM_DD', { version: '2.2', rules: [null] })));
+    expect(outcome?.error).toMatch(/rules/);
+    expect(seen(waf, query('attack-sure'))).toEqual({ rules: ['sure'], actions: ['block_request'] });
+  });
+
   it('covers no custom rule: those say themselves what they do', () => {
     const { waf, configs } = start('all');
     configs.apply(add(config('ASM', { custom_rules: [rule('custom', 'attack-custom')] })));
