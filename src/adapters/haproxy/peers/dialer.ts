@@ -74,14 +74,14 @@ export class PeerDialer {
     this.#link = new PeerLink(this.#address, this.#options, {
       opened: (link) => {
         this.#told = undefined;
-        this.#observer.linked?.(describePeerAddress(this.#address), link.instance ?? '');
         this.#handlers.opened(link);
+        this.#observer.linked?.(describePeerAddress(this.#address), link.instance ?? '');
       },
       ended: (link, why, detail) => {
         this.#link = undefined;
-        this.#tell(link.instance, why, detail);
         if (!this.#forgotten) this.#pause(why, link.instance !== undefined);
         this.#handlers.ended(link, why, detail);
+        this.#tell(link.instance, why, detail);
       },
     });
   }
