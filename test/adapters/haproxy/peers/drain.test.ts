@@ -63,6 +63,17 @@ describe('draining', () => {
     await drained;
   });
 
+  it('says goodbye to peers after HAProxy, whose last answer is still under way', async () => {
+    const { server, haproxy, peer } = await draining();
+    const gone: string[] = [];
+    const haproxyGone = haproxy.closed.then(() => gone.push('HAProxy'));
+    const peerGone = peer.until('unlinked').then(() => gone.push('peer'));
+    await haproxy.notify([]);
+    await server.drain(0, 60_000);
+    await Promise.all([haproxyGone, peerGone]);
+    expect(gone).toEqual(['HAProxy', 'peer']);
+  });
+
   it('does not wait for anything where only peers are left and nothing is awaited', async () => {
     const { server, haproxy, peer } = await draining();
     haproxy.reset();

@@ -80,6 +80,19 @@ describe('a peer that', () => {
     expect(performance.now() - startedAtMs).toBeLessThan(10_000);
   });
 
+  it('owes too many answers gets no more relays, and is given up once nobody waits for them', async () => {
+    const port = await rawPeer((socket) => socket.write(helloOf(B)));
+    const { network: a, told } = network(port, { timings: { silentMs: 60_000 } });
+    await told.until('linked');
+    const answers: Promise<unknown>[] = [];
+    for (let count = 0; count < 512; count += 1) answers.push(ask(a, B, MESSAGE, 100));
+    expect(a.pending).toBe(512);
+    answers.push(ask(a, B, MESSAGE, 100));
+    expect(a.pending).toBe(512);
+    expect(await told.until('unlinked')).toContain('silent');
+    expect(await Promise.all(answers)).toEqual(Array.from({ length: 513 }, () => undefined));
+  });
+
   it('is slow but not silent stays', async () => {
     const port = await rawPeer((socket) => {
       socket.write(helloOf(B));
