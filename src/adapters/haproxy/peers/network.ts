@@ -85,6 +85,7 @@ export class PeerNetwork {
     this.#running = false;
     clearTimeout(this.#resolveTimer);
     clearTimeout(this.#heardOfTimer);
+    this.#heardOfTimer = undefined;
     for (const dialer of this.#dialers.values()) dialer.stop();
     this.#dialers.clear();
   }
