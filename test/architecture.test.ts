@@ -9,11 +9,12 @@ const source = fileURLToPath(new URL('../src/', import.meta.url));
 const allowed: Readonly<Record<string, readonly string[]>> = {
   spop: [],
   engine: [],
-  'adapters/haproxy': ['spop', 'engine'],
+  workers: [],
+  'adapters/haproxy': ['spop', 'engine', 'workers'],
   datadog: ['engine'],
   policy: ['engine'],
   ops: ['engine'],
-  cli: ['spop', 'engine', 'adapters/haproxy', 'datadog', 'policy', 'ops'],
+  cli: ['spop', 'engine', 'adapters/haproxy', 'datadog', 'policy', 'ops', 'workers'],
 };
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) =>

@@ -1,10 +1,12 @@
 import { BlockPages } from '../engine/block-page.ts';
-import type { Engine } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
 import { headerValue } from '../engine/http.ts';
 import type { Analysis, Phase, TransactionObserver } from '../engine/transaction.ts';
 import type { Verdict } from '../engine/verdict.ts';
+import type { Waf } from '../engine/waf/waf.ts';
 import type { WafEvent } from '../engine/waf/waf-context.ts';
 import { declaredSize, type GivenRequest, type GivenResponse } from './inspect-message.ts';
+import type { Config } from './settings.ts';
 
 /** One place where a rule matched. Names as in Datadog's events; this is what `--json` prints. */
 export interface Match {
@@ -80,6 +82,19 @@ export class InspectObserver implements TransactionObserver {
     this.inspected.push(entry);
     return entry;
   }
+}
+
+/** An engine for one transaction. */
+export function createInspectEngine(config: Config, waf: Waf, observer: InspectObserver): Engine {
+  return new Engine({
+    waf,
+    wafTimeoutUs: config.wafTimeoutUs,
+    bodyLimitBytes: config.bodyLimitBytes,
+    maxDecompressedBytes: config.maxDecompressedBytes,
+    clientIpHeader: config.clientIpHeader,
+    maxLiveTransactions: 1,
+    observers: [observer],
+  });
 }
 
 /** Long enough for one transaction that nobody waits for. */

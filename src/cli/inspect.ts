@@ -5,8 +5,8 @@ import { type Command, Option } from 'commander';
 import { ConfigError, type SettingTexts } from './config.ts';
 import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './inspect-message.ts';
 import { forTerminal, printReport } from './inspect-print.ts';
-import { InspectObserver, type InspectReport, inspect } from './inspect-run.ts';
-import { createEngine, loadBlockPages, loadWaf, StartError } from './load-engine.ts';
+import { createInspectEngine, InspectObserver, type InspectReport, inspect } from './inspect-run.ts';
+import { loadBlockPages, loadWaf, StartError } from './load-engine.ts';
 import { applyPolicyFolder } from './policy-folder.ts';
 import { configFrom, withSettings } from './setting-flags.ts';
 import type { SettingName } from './settings.ts';
@@ -100,7 +100,7 @@ async function runInspect(url: string | undefined, flags: InspectFlags): Promise
   const observer = new InspectObserver();
   const { waf, configs } = loadWaf(config);
   const policy = applyPolicyFolder(config, configs);
-  const engine = createEngine(config, waf, { observers: [observer] });
+  const engine = createInspectEngine(config, waf, observer);
   const report = await inspect(engine, observer, request, response, pages);
   const notes = [...policy.notes];
   if (!(config.appSecEnabled ?? policy.enabled ?? true)) {

@@ -2,9 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
-import { Engine, type EngineOptions } from '../engine/engine.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
-import { RulesetError, Waf } from '../engine/waf/waf.ts';
+import { type Ruleset, RulesetError, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
 import type { Config } from './settings.ts';
 
@@ -13,15 +12,34 @@ export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
+/** What engines are made of, as plain data: an engine thread gets the same as the I/O thread has seen to be good. */
+export interface EngineFiles {
+  readonly rulesSource: string;
+  readonly ruleset: Ruleset;
+  readonly pages: BlockPageTemplates;
+  readonly servicePages: ReadonlyMap<string, BlockPageTemplates>;
+}
+
 /**
- * The WAF with the ruleset that the configuration asks for.
- * @throws RulesetError naming file and reason.
+ * Reads what the configuration names.
+ * @throws RulesetError or StartError naming setting, file and reason.
  */
+export function readEngineFiles(config: Config): EngineFiles {
+  const rulesSource = config.rulesPath ?? recommendedRulesPath();
+  return { rulesSource, ruleset: readRuleset(rulesSource), ...readPages(config) };
+}
+
+/** The WAF with the ruleset that the configuration asks for. Throws as `readEngineFiles` and `createWaf` do. */
 export function loadWaf(config: Config): LoadedWaf {
   const path = config.rulesPath ?? recommendedRulesPath();
+  return createWaf(config, { rulesSource: path, ruleset: readRuleset(path) });
+}
+
+/** @throws RulesetError when libddwaf takes none of it. */
+export function createWaf(config: Config, files: Pick<EngineFiles, 'rulesSource' | 'ruleset'>): LoadedWaf {
   const defaults = obfuscationDefaults();
-  const ruleset = protectRuleset(readRuleset(path), config.protect);
-  const waf = Waf.load(ruleset, path, {
+  const ruleset = protectRuleset(files.ruleset, config.protect);
+  const waf = Waf.load(ruleset, files.rulesSource, {
     obfuscatorKeyRegex: config.obfuscatorKeyRegex ?? defaults.keyRegex,
     obfuscatorValueRegex: config.obfuscatorValueRegex ?? defaults.valueRegex,
   });
@@ -40,11 +58,25 @@ export function loadQueryObfuscator(config: Config): QueryObfuscator {
 
 /** @throws StartError when a template cannot be read, or can never fit into a frame. */
 export function loadBlockPages(config: Config): BlockPages {
-  const templates: BlockPageTemplates = {
-    html: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML', config.blockedTemplateHtmlPath),
-    json: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON', config.blockedTemplateJsonPath),
+  return createBlockPages(config, readPages(config));
+}
+
+function readPages(config: Config): Pick<EngineFiles, 'pages' | 'servicePages'> {
+  return {
+    pages: {
+      html: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML', config.blockedTemplateHtmlPath),
+      json: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON', config.blockedTemplateJsonPath),
+    },
+    servicePages: readServicePages(config.blockPagesFolder),
   };
-  const pages = new BlockPages(templates, readServicePages(config.blockPagesFolder));
+}
+
+/** @throws StartError when a template can never fit into a frame. */
+export function createBlockPages(
+  config: Config,
+  files: Pick<EngineFiles, 'pages' | 'servicePages'>,
+): BlockPages {
+  const pages = new BlockPages(files.pages, files.servicePages);
   if (pages.largestPageBytes > config.maxFrameSizeBytes) {
     throw new StartError(
       `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ` +
@@ -52,24 +84,6 @@ export function loadBlockPages(config: Config): BlockPages {
     );
   }
   return pages;
-}
-
-export function createEngine(
-  config: Config,
-  waf: Waf,
-  more: Pick<EngineOptions, 'tracer' | 'observers' | 'failed'>,
-): Engine {
-  return new Engine({
-    waf,
-    wafTimeoutUs: config.wafTimeoutUs,
-    bodyLimitBytes: config.bodyLimitBytes,
-    maxDecompressedBytes: config.maxDecompressedBytes,
-    clientIpHeader: config.clientIpHeader,
-    maxLiveTransactions: config.maxLiveTransactions,
-    reportsPerSecond: config.reportsPerSecond,
-    schemasPerMinute: config.apiSecurityEnabled ? config.schemasPerMinute : 0,
-    ...more,
-  });
 }
 
 function readRuleset(path: string): object {

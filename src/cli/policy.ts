@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { agentUrlOf } from '../datadog/agent-http.ts';
 import { type Capability, capabilityBits } from '../datadog/remote-config/capabilities.ts';
-import { RemoteConfigClient } from '../datadog/remote-config/client.ts';
+import { drawClientId, RemoteConfigClient } from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
-import type { Engine } from '../engine/engine.ts';
-import type { WafConfigs } from '../engine/waf/waf-configs.ts';
+import type { WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
 import type { FolderSource } from '../policy/folder-source.ts';
 import { packageVersion } from './package-info.ts';
@@ -13,21 +12,32 @@ import type { Config } from './settings.ts';
 
 /** Where rules come from while the daemon runs. */
 export interface Policy {
-  /** Of the Remote Config client, when there is one. */
-  readonly remoteConfigClientId: string | undefined;
   stop(): void;
+}
+
+/** What rules act on: all engines. */
+export interface PolicyTarget {
+  enabled: boolean;
+  apply(change: WafConfigChange): WafConfigOutcome[];
 }
 
 /**
  * Starts the sources of rules: the folder first, so that it is in effect before the first request, then Remote Config.
  * @throws StartError when the folder cannot be read.
  */
-export function startPolicy(config: Config, engine: Engine, configs: WafConfigs, logger: Logger): Policy {
-  const activation = new Activation(config, engine, logger);
-  const folder = startFolder(config, configs, activation, logger);
-  const remote = startRemoteConfig(config, configs, activation, logger);
+export function startPolicy(
+  config: Config,
+  engines: PolicyTarget,
+  remoteConfigClientId: string | undefined,
+  logger: Logger,
+): Policy {
+  const activation = new Activation(config, engines, logger);
+  const folder = startFolder(config, engines, activation, logger);
+  const remote =
+    remoteConfigClientId === undefined
+      ? undefined
+      : startRemoteConfig(config, remoteConfigClientId, engines, activation, logger);
   return {
-    remoteConfigClientId: remote?.clientId,
     stop() {
       folder?.stop();
       remote?.stop();
@@ -41,36 +51,36 @@ export function startPolicy(config: Config, engine: Engine, configs: WafConfigs,
  */
 class Activation {
   readonly #config: Config;
-  readonly #engine: Engine;
+  readonly #engines: PolicyTarget;
   readonly #logger: Logger;
   folder: boolean | undefined;
   remote: boolean | undefined;
 
-  constructor(config: Config, engine: Engine, logger: Logger) {
+  constructor(config: Config, engines: PolicyTarget, logger: Logger) {
     this.#config = config;
-    this.#engine = engine;
+    this.#engines = engines;
     this.#logger = logger;
     this.decide();
   }
 
   decide(): void {
     const enabled = this.#config.appSecEnabled ?? this.folder ?? this.remote ?? true;
-    if (enabled === this.#engine.enabled) return;
-    this.#engine.enabled = enabled;
+    if (enabled === this.#engines.enabled) return;
+    this.#engines.enabled = enabled;
     this.#logger.warn({ enabled }, enabled ? 'inspection switched on' : 'inspection switched off');
   }
 }
 
 function startFolder(
   config: Config,
-  configs: WafConfigs,
+  engines: PolicyTarget,
   activation: Activation,
   logger: Logger,
 ): FolderSource | undefined {
   const source = openPolicyFolder(
     config,
     {
-      apply: (change) => configs.apply(change),
+      apply: (change) => engines.apply(change),
       activate(enabled) {
         activation.folder = enabled;
         activation.decide();
@@ -87,22 +97,28 @@ function startFolder(
   return source;
 }
 
+/** The identity of the Remote Config client; undefined when there is to be none. */
+export function drawRemoteConfigClientId(config: Config): string | undefined {
+  return config.remoteConfigEnabled && config.tracingEnabled ? drawClientId() : undefined;
+}
+
 function startRemoteConfig(
   config: Config,
-  configs: WafConfigs,
+  clientId: string,
+  engines: PolicyTarget,
   activation: Activation,
   logger: Logger,
-): RemoteConfigClient | undefined {
-  if (!config.remoteConfigEnabled || !config.tracingEnabled) return undefined;
+): RemoteConfigClient {
   const switchable = config.appSecEnabled === undefined;
   const products = new RemoteProducts({
-    apply: (change) => configs.apply(change),
+    apply: (change) => engines.apply(change),
     activate(enabled) {
       activation.remote = enabled;
       activation.decide();
     },
   });
   const client = new RemoteConfigClient({
+    clientId,
     agentUrl: agentUrlOf(config),
     pollIntervalMs: config.remoteConfigPollIntervalMs,
     products: switchable ? [...wafProducts, featuresProduct] : wafProducts,

@@ -40,6 +40,12 @@ export function integer(lowest: number, highest: number, unit = ''): Parser<numb
   };
 }
 
+/** A number of threads; `auto` leaves it to the machine. */
+export const threadCount: Parser<number | 'auto'> = {
+  allowed: 'auto or a whole number from 0 to 64',
+  parse: (value) => (value === 'auto' ? value : integer(0, 64).parse(value)),
+};
+
 export const port: Parser<number> = {
   ...integer(0, 65_535),
   allowed: 'a port from 0 to 65535 (0: any free one)',
@@ -136,16 +142,17 @@ export const secret: Parser<string> = {
   parse: (value) => (value.length >= 16 ? value : undefined),
 };
 
-/** Answers whether a status is in the list. */
-export const statusRanges: Parser<(status: number) => boolean> = {
+export type StatusRange = readonly [lowest: number, highest: number];
+
+export const statusRanges: Parser<readonly StatusRange[]> = {
   allowed: "statuses and ranges separated by commas, for instance '500-599,418'",
   parse(value) {
-    const ranges: (readonly [lowest: number, highest: number])[] = [];
+    const ranges: StatusRange[] = [];
     for (const part of value.split(',')) {
       const match = /^\s*(\d{3})(?:-(\d{3}))?\s*$/.exec(part);
       if (match === null) return undefined;
       ranges.push([Number(match[1]), Number(match[2] ?? match[1])]);
     }
-    return (status) => ranges.some(([lowest, highest]) => status >= lowest && status <= highest);
+    return ranges;
   },
 };

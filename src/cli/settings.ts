@@ -15,6 +15,7 @@ import {
   secret,
   statusRanges,
   text,
+  threadCount,
   wafTimeout,
 } from './setting-parsers.ts';
 
@@ -86,6 +87,26 @@ export const settings = {
     flag: 'healthcheck-port',
     group: 'HAProxy',
     description: 'Port of the HTTP server for /, /ready and /metrics.',
+  }),
+  processingTimeoutMs: withDefault(haproxyTime, '200ms', {
+    env: 'DD_HAPROXY_SPOA_PROCESSING_TIMEOUT',
+    flag: 'processing-timeout',
+    group: 'HAProxy',
+    description:
+      "HAProxy's `timeout processing`, when HAProxy does not say (argument `processing_timeout`). What cannot be analysed in time is let through at once.",
+  }),
+  observabilityMode: withDefault(boolean, 'false', {
+    env: 'DD_HAPROXY_SPOA_OBSERVABILITY_MODE',
+    flag: 'observability-mode',
+    group: 'HAProxy',
+    description: 'true: HAProxy is answered first and traffic is analysed afterwards. Nothing is blocked.',
+  }),
+  engineThreads: withDefault(threadCount, 'auto', {
+    env: 'DD_HAPROXY_SPOA_ENGINE_THREADS',
+    flag: 'engine-threads',
+    group: 'HAProxy',
+    description:
+      'Threads that analyse. auto: one for each processor that this process may use, 8 at most, none on a single one. 0: the thread that owns the connections does it.',
   }),
   transactionTimeoutMs: withDefault(haproxyTime, '1m', {
     env: 'DD_HAPROXY_SPOA_TRANSACTION_TIMEOUT',

@@ -1,4 +1,7 @@
+import type { SkipReason } from '../adapters/haproxy/contract.ts';
 import type { NotifyObserver } from '../adapters/haproxy/notify-handler.ts';
+import type { SkipObserver } from '../adapters/haproxy/notify-jobs.ts';
+import type { RouterObserver } from '../adapters/haproxy/notify-router.ts';
 import type { ServerObserver } from '../adapters/haproxy/server.ts';
 import { type Logger, throttled } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
@@ -31,14 +34,55 @@ export function serverObserver(logger: Logger, metrics: Metrics): ServerObserver
       logger.debug({ which }, 'connection timed out');
     },
     socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
-    frameFailed(cause) {
-      metrics.errors.inc({ kind: 'internal' });
-      logger.error(
-        { err: cause },
-        'a frame could not be analysed and was acknowledged without: please report this',
-      );
+    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
+  };
+}
+
+/** What was let through unseen, to metrics and log. */
+export function skipObserver(logger: Logger, metrics: Metrics): SkipObserver {
+  const reasons = new Set<SkipReason>();
+  const warn = throttled(repeatIntervalMs, (more) => {
+    logger.warn(
+      { reasons: [...reasons], more },
+      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+    );
+    reasons.clear();
+  });
+  return {
+    skipped(reason) {
+      metrics.skipped.inc({ reason });
+      reasons.add(reason);
+      warn();
+    },
+    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
+  };
+}
+
+/** Messages between agents, to metrics and log. */
+export function routerObserver(logger: Logger, metrics: Metrics): RouterObserver {
+  const { skipped } = skipObserver(logger, metrics);
+  const warnTooLarge = throttled(repeatIntervalMs, (more) =>
+    logger.warn(
+      { more },
+      'an answer of another agent does not fit into a frame of this connection: give all HAProxies the same tune.bufsize',
+    ),
+  );
+  return {
+    skipped,
+    relayed: (answered) => metrics.relayed.inc({ result: answered ? 'answered' : 'analysed-here' }),
+    relayedTooLarge() {
+      metrics.errors.inc({ kind: 'relayed-too-large' });
+      warnTooLarge();
     },
   };
+}
+
+function reportFailedFrame(logger: Logger, metrics: Metrics, cause: unknown): void {
+  metrics.errors.inc({ kind: 'internal' });
+  logger.error(
+    { err: cause },
+    'a frame could not be analysed and was acknowledged without: please report this',
+  );
 }
 
 /** Messages to metrics and log. */

@@ -1,85 +1,62 @@
 import type { Server } from 'node:http';
 import { messageNames } from '../adapters/haproxy/contract.ts';
-import { NotifyHandler } from '../adapters/haproxy/notify-handler.ts';
+import { drawInstance } from '../adapters/haproxy/identity.ts';
+import { NotifyRouter } from '../adapters/haproxy/notify-router.ts';
 import { SpopServer } from '../adapters/haproxy/server.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
-import { startDatadogTracing } from '../datadog/tracing.ts';
 import { Waf } from '../engine/waf/waf.ts';
 import { createHealthServer } from '../ops/health-server.ts';
-import { createLogger, type Logger } from '../ops/log.ts';
+import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
-import { securityLog } from '../ops/security-log.ts';
-import { createEngine, loadBlockPages, loadQueryObfuscator, loadWaf, StartError } from './load-engine.ts';
+import { type Engines, startEngines } from './engines.ts';
+import { createWaf, readEngineFiles, StartError } from './load-engine.ts';
 import { packageVersion } from './package-info.ts';
-import { type Policy, startPolicy } from './policy.ts';
+import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
 import type { Config } from './settings.ts';
-import { notifyObserver, serverObserver } from './spoa-observers.ts';
+import { routerObserver, serverObserver } from './spoa-observers.ts';
 
 /** Runs the SPOA until a signal ends the process. Rejects with an error for the operator when it cannot start. */
 export async function runSpoa(config: Config): Promise<void> {
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat });
+  const destination = standardOutput(config.logFormat);
+  const logger = createLogger(config.logLevel, destination);
   const metrics = new Metrics(Object.values(messageNames));
-  const version = config.version ?? packageVersion;
+  const instance = drawInstance();
+  const remoteConfigClientId = drawRemoteConfigClientId(config);
 
-  const pages = loadBlockPages(config);
-  const { waf, configs } = loadWaf(config);
-  logRuleset(logger, waf, config);
-  const queryObfuscator = loadQueryObfuscator(config);
-  let policy: Policy | undefined;
-  const tracing = config.tracingEnabled
-    ? await startDatadogTracing(
-        { ...config, version },
-        {
-          queryObfuscator,
-          queryDisabled: config.queryStringDisabled,
-          queryAllowlist: config.queryStringAllowlist,
-          isErrorStatus: config.errorStatuses,
-          clientIpHeader: config.clientIpHeader,
-          waf: () => ({
-            libraryVersion: Waf.libraryVersion,
-            rulesetVersion: waf.rulesetVersion,
-            generation: waf.generation,
-          }),
-          remoteConfigClientId: () => policy?.remoteConfigClientId,
-        },
-      )
-    : undefined;
-  const engine = createEngine(config, waf, {
-    ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
-    observers: [metrics.observer(), securityLog(logger, queryObfuscator)],
-    failed(cause) {
-      metrics.errors.inc({ kind: 'internal' });
-      logger.error({ err: cause }, 'a transaction could not be reported: please report this');
-    },
+  const files = readEngineFiles(config);
+  const loaded = createWaf(config, files);
+  logRuleset(logger, loaded.waf, config);
+  const engines = await startEngines({
+    ...{ config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId },
   });
-  metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engine.liveTransactions);
-
-  const handler = new NotifyHandler(
-    engine,
-    pages,
-    notifyObserver(logger, metrics),
-    config.transactionTimeoutMs,
+  const router = new NotifyRouter(
+    engines.jobs,
+    { instance, processingTimeoutMs: config.processingTimeoutMs },
+    routerObserver(logger, metrics),
   );
-  const server = new SpopServer(config, handler, serverObserver(logger, metrics));
-  metrics.gauge('spop_connections', 'Open SPOP connections.', () => server.connections);
+  const server = new SpopServer(config, router, serverObserver(logger, metrics));
+  addGauges(metrics, engines, server);
 
   let ready = false;
-  const health = createHealthServer(version, {
+  const health = createHealthServer(config.version ?? packageVersion, {
     ready: () => ready,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
-      body: await metrics.registry.metrics(),
+      body: await engines.metricsText(),
     }),
   });
-  policy = startPolicy(config, engine, configs, logger);
+  const policy = startPolicy(config, engines, remoteConfigClientId, logger);
   await listenHealth(health, config);
   const listening = await listenSpop(server, config);
   ready = true;
   logger.info(
-    { version: packageVersion, listening, health: config.healthcheckPort },
+    {
+      ...{ version: packageVersion, listening, health: config.healthcheckPort },
+      ...{ engineThreads: engines.threads, instance },
+    },
     `listening on ${listening}`,
   );
-  const stopWatching = tracing === undefined ? () => undefined : watchAgent(config, logger);
+  const stopWatching = config.tracingEnabled ? watchAgent(config, logger) : () => undefined;
 
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
@@ -90,16 +67,13 @@ export async function runSpoa(config: Config): Promise<void> {
     stopping = true;
     ready = false;
     stopWatching();
-    policy?.stop();
+    policy.stop();
     logger.info({ signal, connections: server.connections }, 'draining');
     const deadline = setTimeout(() => process.exit(0), config.shutdownTimeoutMs);
     deadline.unref();
     server
       .drain(config.shutdownGraceMs, config.shutdownTimeoutMs - flushReserveMs)
-      .then(async () => {
-        engine.drain();
-        await tracing?.flush();
-      })
+      .then(() => engines.drain())
       .catch((cause: unknown) => logger.error({ err: cause }, 'draining failed'))
       .finally(() => {
         logger.info('stopped');
@@ -108,6 +82,12 @@ export async function runSpoa(config: Config): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+function addGauges(metrics: Metrics, engines: Engines, server: SpopServer): void {
+  metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engines.liveTransactions);
+  metrics.gauge('spop_connections', 'Open SPOP connections.', () => server.connections);
+  metrics.gauge('spop_frames_in_flight', 'NOTIFY frames that wait for their ACK.', () => server.inFlight);
 }
 
 /** Of the time to stop, kept for sending the last spans. */

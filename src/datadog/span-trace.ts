@@ -1,6 +1,7 @@
 import type { Tracer as DatadogTracer, Span } from 'dd-trace';
 import type { Application, HeaderList, RequestHead } from '../engine/http.ts';
-import type { Tracer, TransactionTrace } from '../engine/trace.ts';
+import { type Limiter, RateLimiter } from '../engine/rate-limiter.ts';
+import type { LostTrace, Tracer, TransactionTrace } from '../engine/trace.ts';
 import type { Transaction } from '../engine/transaction.ts';
 import { continuesAppSecTrace, keepAsHeartbeat, keepTraceForAppSec, traceIdOf } from './dd-trace-package.ts';
 import { type HttpTagSettings, requestTags, responseTags, type Tags } from './http-tags.ts';
@@ -19,9 +20,13 @@ export interface SpanSettings extends HttpTagSettings {
   waf(): WafFacts;
   /** Of the Remote Config client, when there is one. */
   remoteConfigClientId(): string | undefined;
+  /** For the sign of life; absent: one of its own. Threads share one. */
+  readonly heartbeat?: Limiter;
+  /** One word that holds the newest generation that a span has told of, plus one; absent: one of its own. */
+  readonly announced?: Int32Array<ArrayBufferLike>;
 }
 
-const heartbeatIntervalMs = 60_000;
+export const heartbeatIntervalMs = 60_000;
 
 /** Attributes of the response that are not the client's once it was blocked. */
 const responseSchemaPrefix = '_dd.appsec.s.res.';
@@ -31,31 +36,30 @@ const schemaPrefix = '_dd.appsec.s.';
 export class SpanTracer implements Tracer {
   readonly #tracer: DatadogTracer;
   readonly settings: SpanSettings;
-  #announcedGeneration = -1;
-  #nextHeartbeatMs = 0;
+  readonly #heartbeat: Limiter;
+  readonly #announced: Int32Array<ArrayBufferLike>;
 
   constructor(tracer: DatadogTracer, settings: SpanSettings) {
     this.#tracer = tracer;
     this.settings = settings;
+    this.#heartbeat = settings.heartbeat ?? new RateLimiter(1, heartbeatIntervalMs);
+    this.#announced = settings.announced ?? new Int32Array(1);
   }
 
-  begin(request: RequestHead | undefined, spanId?: string): TransactionTrace {
-    return new SpanTrace(this.#tracer, this, request, spanId);
+  begin(request: RequestHead | undefined, lost?: LostTrace): TransactionTrace {
+    return new SpanTrace(this.#tracer, this, request, lost);
   }
 
   /** True for the first span after a change of the rules. */
   takeAnnouncement(): boolean {
-    const { generation } = this.settings.waf();
-    if (generation === this.#announcedGeneration) return false;
-    this.#announcedGeneration = generation;
-    return true;
+    const mark = this.settings.waf().generation + 1;
+    const announced = Atomics.load(this.#announced, 0);
+    return announced < mark && Atomics.compareExchange(this.#announced, 0, announced, mark) === announced;
   }
 
   /** True once a minute. */
-  takeHeartbeat(nowMs = performance.now()): boolean {
-    if (nowMs < this.#nextHeartbeatMs) return false;
-    this.#nextHeartbeatMs = nowMs + heartbeatIntervalMs;
-    return true;
+  takeHeartbeat(): boolean {
+    return this.#heartbeat.take();
   }
 }
 
@@ -75,14 +79,15 @@ class SpanTrace implements TransactionTrace {
     tracer: DatadogTracer,
     factory: SpanTracer,
     request: RequestHead | undefined,
-    spanId: string | undefined,
+    lost: LostTrace | undefined,
   ) {
     this.#tracer = tracer;
     this.#factory = factory;
-    const parent = request === undefined ? null : tracer.extract('http_headers', carrierOf(request.headers));
+    const carrier = request === undefined ? carrierOfLost(lost) : carrierOf(request.headers);
+    const parent = carrier === undefined ? null : tracer.extract('http_headers', carrier);
     this.#span = tracer.startSpan('http.request', parent === null ? {} : { childOf: parent });
     // A lost transaction keeps the identity that HAProxy knows it by.
-    this.spanId = spanId ?? this.#span.context().toSpanId();
+    this.spanId = lost?.spanId ?? this.#span.context().toSpanId();
     this.traceId = traceIdOf(this.#span);
     this.#kept = parent !== null && continuesAppSecTrace(this.#span);
     if (factory.settings.apmTracingEnabled) this.#describeForSampling(request);
@@ -218,4 +223,16 @@ function carrierOf(headers: HeaderList): Record<string, string> {
   const carrier: Record<string, string> = Object.create(null);
   for (const [name, value] of headers) carrier[name] ??= value;
   return carrier;
+}
+
+/** The trace of a transaction that is not here, in both styles: which of them dd-trace reads is a setting of its own. */
+function carrierOfLost(lost: LostTrace | undefined): Record<string, string> | undefined {
+  if (lost?.traceId === undefined) return undefined;
+  const [high, low] = [lost.traceId.slice(0, 16), lost.traceId.slice(16)];
+  return {
+    'x-datadog-trace-id': BigInt(`0x${low}`).toString(),
+    'x-datadog-parent-id': lost.spanId,
+    'x-datadog-tags': `_dd.p.tid=${high}`,
+    traceparent: `00-${lost.traceId}-${BigInt(lost.spanId).toString(16).padStart(16, '0')}-01`,
+  };
 }

@@ -2,30 +2,38 @@ import { resolveClientIp } from './client-ip.ts';
 import { parseCookies } from './cookies.ts';
 import type { HeaderList, RequestHead, ResponseHead } from './http.ts';
 import { headerValues } from './http.ts';
-import { decodePercent, parseQuery } from './query.ts';
-import type { WafInput } from './waf/waf-context.ts';
+import { decodePercent, type Parameters, parseQuery } from './query.ts';
+import type { WafEvent, WafInput } from './waf/waf-context.ts';
 
 /*
  * HTTP values to WAF addresses. Names are libddwaf's; the shapes (arrays of values by lower-case name, the status as
  * text) are those that Datadog's rules are written for.
+ *
+ * A name with one value has the value itself in place of an array of one: rules see no difference, and half of the
+ * binding's work is saved. What differs is put right where it shows: schemas are taken of arrays (`asLists`), and
+ * events name the place in the array (see withListIndices).
  */
 
-export function requestInput(request: RequestHead, clientIp: string | undefined): WafInput {
+/** @param asLists every name has an array of values, for the schema. */
+export function requestInput(request: RequestHead, clientIp: string | undefined, asLists = false): WafInput {
+  const cookies = parseCookies(headerValues(request.headers, 'cookie'));
+  const query = parseQuery(request.target);
   return {
     'server.request.method': request.method,
     'server.request.uri.raw': request.target,
-    'server.request.headers.no_cookies': fieldsByName(request.headers, 'cookie'),
-    'server.request.cookies': parseCookies(headerValues(request.headers, 'cookie')),
-    'server.request.query': parseQuery(request.target),
+    'server.request.headers.no_cookies': fieldsByName(request.headers, 'cookie', asLists),
+    'server.request.cookies': asLists ? cookies : compacted(cookies),
+    'server.request.query': asLists ? query : compacted(query),
     'server.request.path_params': pathParameters(request.target),
     'http.client_ip': clientIp,
   };
 }
 
-export function responseInput(response: ResponseHead): WafInput {
+/** As `requestInput`. */
+export function responseInput(response: ResponseHead, asLists = false): WafInput {
   return {
     'server.response.status': String(response.status),
-    'server.response.headers.no_cookies': fieldsByName(response.headers, 'set-cookie'),
+    'server.response.headers.no_cookies': fieldsByName(response.headers, 'set-cookie', asLists),
   };
 }
 
@@ -50,14 +58,53 @@ function pathParameters(target: string): { readonly path: string } | undefined {
   return plainPath.test(path) ? undefined : { path: decodePercent(path) };
 }
 
+type Values = string | string[];
+
 /** A record without a prototype: `__proto__` is a legal field name and must not disappear. */
-function fieldsByName(headers: HeaderList, excluded: string): Record<string, string[]> {
-  const fields: Record<string, string[]> = Object.create(null);
+function fieldsByName(headers: HeaderList, excluded: string, asLists: boolean): Record<string, Values> {
+  const fields: Record<string, Values> = Object.create(null);
   for (const [name, value] of headers) {
     if (name === excluded) continue;
     const values = fields[name];
-    if (values === undefined) fields[name] = [value];
+    if (values === undefined) fields[name] = asLists ? [value] : value;
+    else if (typeof values === 'string') fields[name] = [values, value];
     else values.push(value);
   }
   return fields;
+}
+
+function compacted(parameters: Parameters): Record<string, Values> {
+  const values: Record<string, Values> = parameters;
+  for (const name in parameters) {
+    const [first, ...more] = parameters[name] ?? [];
+    if (first !== undefined && more.length === 0) values[name] = first;
+  }
+  return values;
+}
+
+const listAddresses: ReadonlySet<string> = new Set([
+  'server.request.headers.no_cookies',
+  'server.request.cookies',
+  'server.request.query',
+  'server.response.headers.no_cookies',
+]);
+
+/**
+ * The same events, as they are when every name has an array of values: a match in the only value of a name lies at its
+ * index 0. A match in the name itself (its text is the value that was looked at) has no index.
+ */
+export function withListIndices(events: readonly WafEvent[]): readonly WafEvent[] {
+  return events.map((event) => ({
+    ...event,
+    rule_matches: event.rule_matches.map((match) => ({
+      ...match,
+      parameters: match.parameters.map((parameter) => {
+        const { address, key_path: path, value } = parameter;
+        const [name] = path ?? [];
+        const inOnlyValue =
+          path?.length === 1 && name !== value && address !== undefined && listAddresses.has(address);
+        return inOnlyValue ? { ...parameter, key_path: [...path, '0'] } : parameter;
+      }),
+    })),
+  }));
 }

@@ -1,6 +1,6 @@
 import type { Application, BodyChunk, RequestHead, ResponseHead } from './http.ts';
-import { RateLimiter } from './rate-limiter.ts';
-import { localTracer, type Tracer, type TransactionTrace } from './trace.ts';
+import type { Limiter } from './rate-limiter.ts';
+import { type LostTrace, localTracer, type Tracer, type TransactionTrace } from './trace.ts';
 import {
   type Analysis,
   Transaction,
@@ -22,15 +22,23 @@ export interface EngineOptions {
   readonly clientIpHeader: string | undefined;
   /** Live transactions kept; beyond it the oldest is ended. */
   readonly maxLiveTransactions: number;
-  /** API Security: transactions per minute whose schema is extracted; 0: none. */
-  readonly schemasPerMinute?: number;
-  /** Detections reported per second. */
-  readonly reportsPerSecond: number;
+  /** Whose schema is extracted (API Security); absent: nobody's. */
+  readonly schemaSampler?: Limiter;
+  /** Which detections are reported; absent: all. */
+  readonly reportLimiter?: Limiter;
+  /** Detections are reported and nothing is blocked. */
+  readonly reportOnly?: boolean;
   readonly tracer?: Tracer;
   readonly observers?: readonly TransactionObserver[];
   /** Told of a mistake of ours at the ending of a transaction, which goes on ending. */
   readonly failed?: (cause: unknown) => void;
 }
+
+/** What a door asks for verdicts: the engine, or ObservingEngine in its place. */
+export type Analyst = Pick<
+  Engine,
+  'knows' | 'skipped' | 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody'
+> & { readonly enabled: boolean; workOnBacklog(): boolean };
 
 /**
  * A body that was asked for may be uploaded slowly, and must not be inspected without its headers because they were
@@ -49,16 +57,16 @@ export class Engine {
     this.#options = options;
     this.#tracer = options.tracer ?? localTracer;
     this.#store = new TransactionStore(options.maxLiveTransactions);
-    const limiter = new RateLimiter(options.reportsPerSecond, 1000);
-    const schemaSampler = new RateLimiter(options.schemasPerMinute ?? 0, 60_000);
+    const { reportLimiter, schemaSampler } = options;
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes,
-      sampleSchema: () => schemaSampler.take(),
+      reportOnly: options.reportOnly ?? false,
+      sampleSchema: () => schemaSampler?.take() ?? false,
       maxDecompressedBytes: options.maxDecompressedBytes,
       clientIpHeader: options.clientIpHeader,
       observers: options.observers ?? [],
       createContext: () => this.#options.waf.createContext(this.#options.wafTimeoutUs),
-      allowReport: () => limiter.take(),
+      allowReport: () => reportLimiter?.take() ?? true,
       released: (transaction) => this.#store.remove(transaction),
       failed: (_transaction, cause) => options.failed?.(cause),
     };
@@ -78,24 +86,58 @@ export class Engine {
 
   /** @param timeToLiveMs how long to wait for the last message of this transaction. */
   requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
-    const transaction = this.#begin(request, request.application, undefined, timeToLiveMs);
-    const analysis = transaction.analyseRequestHeaders();
-    if (analysis.wantsBody) this.#store.renew(transaction, Math.max(timeToLiveMs, uploadPatienceMs));
-    return analysis;
+    return this.beginRequest(request, timeToLiveMs).analyseRequestHeaders();
   }
 
-  requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number): Analysis | Promise<Analysis> {
-    const transaction = this.#findOrAdopt(id, timeToLiveMs, chunk.application);
+  /** As `requestHeaders`, without the analysis: it is the caller's to ask the transaction for it. */
+  beginRequest(request: RequestHead, timeToLiveMs: number): Transaction {
+    const transaction = this.#begin(request, request.application, undefined, timeToLiveMs);
+    if (transaction.wantsRequestBody) {
+      this.#store.renew(transaction, Math.max(timeToLiveMs, uploadPatienceMs));
+    }
+    return transaction;
+  }
+
+  requestBody(
+    id: string | undefined,
+    chunk: BodyChunk,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Analysis | Promise<Analysis> {
+    const transaction = this.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
     this.#store.renew(transaction, timeToLiveMs);
     return transaction.analyseRequestBody(chunk);
   }
 
-  responseHeaders(id: string | undefined, response: ResponseHead, timeToLiveMs: number): Analysis {
-    return this.#findOrAdopt(id, timeToLiveMs, response.application).analyseResponseHeaders(response);
+  responseHeaders(
+    id: string | undefined,
+    response: ResponseHead,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Analysis {
+    const transaction = this.findOrAdopt(id, timeToLiveMs, response.application, traceId);
+    return transaction.analyseResponseHeaders(response);
   }
 
-  responseBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number): Analysis | Promise<Analysis> {
-    return this.#findOrAdopt(id, timeToLiveMs, chunk.application).analyseResponseBody(chunk);
+  responseBody(
+    id: string | undefined,
+    chunk: BodyChunk,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Analysis | Promise<Analysis> {
+    const transaction = this.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
+    return transaction.analyseResponseBody(chunk);
+  }
+
+  /**
+   * A message of this transaction was let through unseen.
+   * @param last no further message can follow: the transaction ends.
+   */
+  skipped(id: string, last: boolean): void {
+    const transaction = this.#store.find(id);
+    if (transaction === undefined) return;
+    transaction.partial = true;
+    if (last) transaction.end('skipped');
   }
 
   /** Ends everything that still waits for a message. */
@@ -103,29 +145,39 @@ export class Engine {
     for (const transaction of this.#store.all()) transaction.end('drained');
   }
 
+  /** Nothing is put off here: see ObservingEngine. */
+  workOnBacklog(): boolean {
+    return false;
+  }
+
   /** A message whose transaction is not (or no longer) here is analysed against what it carries itself. */
-  #findOrAdopt(id: string | undefined, timeToLiveMs: number, application?: Application): Transaction {
-    const known = id === undefined ? undefined : this.#store.find(id);
-    return known ?? this.#begin(undefined, application, id, timeToLiveMs);
+  findOrAdopt(
+    id: string | undefined,
+    timeToLiveMs: number,
+    application?: Application,
+    traceId?: string,
+  ): Transaction {
+    if (id === undefined) return this.#begin(undefined, application, undefined, timeToLiveMs);
+    return this.#store.find(id) ?? this.#begin(undefined, application, { spanId: id, traceId }, timeToLiveMs);
   }
 
   /** Whatever headers a client sends, tracing must not keep the WAF from seeing them. */
-  #beginTrace(request: RequestHead | undefined, id: string | undefined): TransactionTrace {
+  #beginTrace(request: RequestHead | undefined, lost: LostTrace | undefined): TransactionTrace {
     try {
-      return this.#tracer.begin(request, id);
+      return this.#tracer.begin(request, lost);
     } catch (cause) {
       this.#options.failed?.(cause);
-      return localTracer.begin(request, id);
+      return localTracer.begin(request, lost);
     }
   }
 
   #begin(
     request: RequestHead | undefined,
     application: Application | undefined,
-    id: string | undefined,
+    lost: LostTrace | undefined,
     timeToLiveMs: number,
   ): Transaction {
-    const trace = this.#beginTrace(request, id);
+    const trace = this.#beginTrace(request, lost);
     const transaction = new Transaction(request, application, trace, this.#surroundings);
     this.#store.add(transaction, timeToLiveMs);
     return transaction;

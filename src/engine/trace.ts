@@ -14,22 +14,29 @@ export interface TransactionTrace {
   finish(transaction: Transaction): void;
 }
 
+/** What a later message knows of a transaction that is gone, or was begun elsewhere. */
+export interface LostTrace {
+  readonly spanId: string;
+  /** 32 hexadecimal digits. */
+  readonly traceId: string | undefined;
+}
+
 export interface Tracer {
   /**
    * @param request absent when only a response reached us.
-   * @param spanId the identity that the lost transaction had, when the message still names it.
+   * @param lost the identity of the transaction that is not here, when the message still names it.
    */
-  begin(request: RequestHead | undefined, spanId?: string): TransactionTrace;
+  begin(request: RequestHead | undefined, lost?: LostTrace): TransactionTrace;
 }
 
 /** Random identities and nothing else: for use without a Datadog Agent. */
 export const localTracer: Tracer = {
-  begin(_request, spanId) {
+  begin(_request, lost) {
     const random = randomBytes(24);
     return {
       // One bit less than 64: some tracers read identities as signed.
-      spanId: spanId ?? ((random.readBigUInt64BE(0) >> 1n) | 1n).toString(),
-      traceId: random.toString('hex', 8),
+      spanId: lost?.spanId ?? ((random.readBigUInt64BE(0) >> 1n) | 1n).toString(),
+      traceId: lost?.traceId ?? random.toString('hex', 8),
       propagation: () => [],
       finish: () => undefined,
     };

@@ -1,4 +1,4 @@
-import { clientIpOf, requestInput, responseInput } from './addresses.ts';
+import { clientIpOf, requestInput, responseInput, withListIndices } from './addresses.ts';
 import { wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
 import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
@@ -13,12 +13,12 @@ import type { WafContext, WafEvent, WafInput, WafResult } from './waf/waf-contex
  *
  * Every step but one may be missing: a door that sends only request headers is complete, and a response whose
  * request went elsewhere begins a transaction of its own. It ends exactly once: blocked, complete (the last message
- * that was asked for has been analysed), expired (its time to live), evicted (too many live ones) or drained (the
- * process stops). Ending disposes of the WAF context and finishes the trace.
+ * that was asked for has been analysed), expired (its time to live), evicted (too many live ones), skipped (its last
+ * message was let through unseen, for want of time) or drained (the process stops). Ending disposes of the WAF context and finishes the trace.
  */
 
 export type Phase = 'request-headers' | 'request-body' | 'response-headers' | 'response-body';
-export type EndReason = 'blocked' | 'complete' | 'expired' | 'evicted' | 'drained';
+export type EndReason = 'blocked' | 'complete' | 'expired' | 'evicted' | 'skipped' | 'drained';
 
 /** What one message led to. */
 export interface Analysis {
@@ -26,6 +26,8 @@ export interface Analysis {
   readonly verdict: Verdict;
   /** The engine will look at the body of this direction if it is sent. */
   readonly wantsBody: boolean;
+  /** The analysis is still to come: the verdict says nothing yet. */
+  readonly deferred?: boolean;
 }
 
 /** Told what happens to transactions. Must not throw. */
@@ -46,10 +48,12 @@ export interface TransactionObserver {
 /** What a transaction needs from the engine that began it. */
 export interface TransactionSurroundings {
   readonly bodyLimitBytes: number;
-  /** Whether the schema of this transaction is wanted (API Security); asked once, at its last run. */
+  /** Whether the schema of one more transaction is wanted (API Security); asked once, before its first run. */
   sampleSchema(): boolean;
   readonly maxDecompressedBytes: number;
   readonly clientIpHeader: string | undefined;
+  /** Nothing is blocked, whatever the application says. */
+  readonly reportOnly: boolean;
   readonly observers: readonly TransactionObserver[];
   createContext(): WafContext;
   /** Whether one more event may be reported now. */
@@ -101,6 +105,7 @@ export class Transaction {
   readonly #around: TransactionSurroundings;
   #context: WafContext | undefined;
   #pendingBodies = 0;
+  #schemaWanted: boolean | undefined;
   #lastMessageSeen = false;
 
   constructor(
@@ -121,17 +126,24 @@ export class Transaction {
     return this.trace.spanId;
   }
 
+  /** Whether the engine will look at the body of the request, if it is not blocked before. */
+  get wantsRequestBody(): boolean {
+    if (this.request === undefined) return false;
+    const { headers, declaredBodySize, method } = this.request;
+    return wantsRequestBody(headers, declaredBodySize, this.#around.bodyLimitBytes, method);
+  }
+
+  /** As `wantsRequestBody`, for a response that has not been analysed yet. */
+  wantsResponseBody(response: ResponseHead): boolean {
+    const { headers, status } = response;
+    return wantsResponseBody(headers, status, this.#around.bodyLimitBytes, this.request?.method);
+  }
+
   analyseRequestHeaders(): Analysis {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
-    const verdict = this.#run('request-headers', requestInput(request, this.clientIp));
-    const wantsBody = wantsRequestBody(
-      request.headers,
-      request.declaredBodySize,
-      this.#around.bodyLimitBytes,
-      request.method,
-    );
-    return this.#conclude(verdict, wantsBody);
+    const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#wantsSchema()));
+    return this.#conclude(verdict, this.wantsRequestBody);
   }
 
   analyseRequestBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
@@ -142,13 +154,8 @@ export class Transaction {
   analyseResponseHeaders(response: ResponseHead): Analysis {
     if (this.endReason !== undefined) return this.#nothingMore();
     this.response = response;
-    const wantsBody = wantsResponseBody(
-      response.headers,
-      response.status,
-      this.#around.bodyLimitBytes,
-      this.request?.method,
-    );
-    const input = responseInput(response);
+    const wantsBody = this.wantsResponseBody(response);
+    const input = responseInput(response, this.#wantsSchema());
     const verdict = this.#run('response-headers', wantsBody ? input : this.#lastInput(input));
     const analysis = this.#conclude(verdict, wantsBody);
     if (!analysis.wantsBody) this.#complete();
@@ -179,7 +186,7 @@ export class Transaction {
 
   /** No message was the last one: what came before still has its schema. */
   #describeUnfinished(): void {
-    const result = this.#around.sampleSchema() ? this.#context?.run(schemaRequest) : undefined;
+    const result = this.#wantsSchema() ? this.#context?.run(schemaRequest) : undefined;
     if (result !== undefined) this.#account(result);
   }
 
@@ -241,7 +248,12 @@ export class Transaction {
 
   /** With the last values of a transaction, libddwaf can be asked for the schema of all of them. */
   #lastInput(input: WafInput): WafInput {
-    return this.#around.sampleSchema() ? { ...input, ...schemaRequest } : input;
+    return this.#wantsSchema() ? { ...input, ...schemaRequest } : input;
+  }
+
+  #wantsSchema(): boolean {
+    this.#schemaWanted ??= this.#around.sampleSchema();
+    return this.#schemaWanted;
   }
 
   #run(phase: Phase, input: WafInput): Verdict {
@@ -253,7 +265,7 @@ export class Transaction {
       verdictOf(result.actions, result.events.length > 0, this.request?.headers ?? []),
     );
     for (const observer of this.#around.observers) observer.wafRan?.(this, phase, result);
-    if (result.events.length > 0) this.#remember(phase, result.events, verdict);
+    if (result.events.length > 0) this.#remember(phase, withListIndices(result.events), verdict);
     return verdict;
   }
 
@@ -296,7 +308,7 @@ export class Transaction {
 
   /** What the application allows of a verdict. */
   #permitted(verdict: Verdict): Verdict {
-    if (this.application?.reportOnly !== true) return verdict;
+    if (this.application?.reportOnly !== true && !this.#around.reportOnly) return verdict;
     if (verdict.kind !== 'block' && verdict.kind !== 'redirect') return verdict;
     this.wouldBlock = true;
     return { kind: 'report' };

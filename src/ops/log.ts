@@ -1,25 +1,28 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 export type { Logger } from 'pino';
 
-export interface LogSettings {
-  readonly level: string;
-  readonly format: 'auto' | 'json' | 'pretty';
+/** Where lines go, one JSON object each. */
+export interface LogDestination {
+  write(line: string): void;
 }
 
-/** Logs to standard output: one JSON object a line, or lines for people when that is a terminal. */
-export function createLogger(settings: LogSettings): Logger {
-  const forPeople = settings.format === 'pretty' || (settings.format === 'auto' && process.stdout.isTTY);
-  const destination: DestinationStream | undefined = forPeople
+/** Standard output: one JSON object a line, or lines for people when that is a terminal. */
+export function standardOutput(format: 'auto' | 'json' | 'pretty'): LogDestination {
+  const forPeople = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
+  return forPeople
     ? pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
-    : undefined;
+    : pino.destination({ fd: 1, sync: true });
+}
+
+export function createLogger(level: string, destination: LogDestination): Logger {
   const options = {
-    level: settings.level,
+    level,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino(options, destination);
 }
 
 /** Lets one message through each `intervalMs`; says how many it held back. */

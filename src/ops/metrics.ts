@@ -42,6 +42,18 @@ export class Metrics {
   readonly partialBodies = this.#counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
     'phase',
   ]);
+  readonly skipped = this.#counter('skipped_total', 'Messages let through without analysis, by reason.', [
+    'reason',
+  ]);
+  readonly relayed = this.#counter(
+    'relayed_total',
+    'Messages whose transaction lives in another agent, by result.',
+    ['result'],
+  );
+  readonly engineThreadsLost = this.#counter(
+    'engine_threads_lost_total',
+    'Engine threads that ended and were replaced.',
+  );
   readonly wafTimeouts = this.#counter('waf_timeouts_total', 'WAF runs that ran out of time.');
   readonly wafSeconds = new Histogram({
     name: `${prefix}waf_seconds`,
@@ -54,9 +66,10 @@ export class Metrics {
   readonly #knownMessages: ReadonlySet<string>;
   readonly #services = new Set<string>();
 
-  constructor(knownMessages: readonly string[]) {
+  /** @param ofProcess metrics of Node and the process are added, which only one thread needs to say. */
+  constructor(knownMessages: readonly string[], { ofProcess } = { ofProcess: true }) {
     this.#knownMessages = new Set(knownMessages);
-    collectDefaultMetrics({ register: this.registry });
+    if (ofProcess) collectDefaultMetrics({ register: this.registry });
   }
 
   /** Names come from the peer: unknown ones share one label, so that nobody can fill the memory with them. */

@@ -67,6 +67,9 @@ describe('haproxyconf', () => {
       '    use-backend waf',
       `    args "timeout=str(${variable('DD_SPOA_TIMEOUT', '5m')})"`,
       `    args "processing_timeout=str(${variable('DD_SPOA_PROCESSING_TIMEOUT', '90ms')})"`,
+      `    args "processing_timeout=str(${variable('DD_SPOA_PROCESSING_TIMEOUT', '90ms')})"`,
+      `    args "processing_timeout=str(${variable('DD_SPOA_PROCESSING_TIMEOUT', '90ms')})"`,
+      `    args "processing_timeout=str(${variable('DD_SPOA_PROCESSING_TIMEOUT', '90ms')})"`,
     ]);
   });
 });

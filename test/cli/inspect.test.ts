@@ -8,8 +8,12 @@ import {
   requestFromUrl,
 } from '../../src/cli/inspect-message.ts';
 import { printReport } from '../../src/cli/inspect-print.ts';
-import { InspectObserver, type InspectReport, inspect } from '../../src/cli/inspect-run.ts';
-import { createEngine } from '../../src/cli/load-engine.ts';
+import {
+  createInspectEngine,
+  InspectObserver,
+  type InspectReport,
+  inspect,
+} from '../../src/cli/inspect-run.ts';
 import { Waf } from '../../src/engine/waf/waf.ts';
 
 const peerAddress = '203.0.113.9';
@@ -159,7 +163,7 @@ describe('inspect', () => {
   function report(request: GivenRequest, response?: string, bodyLimit = '10000000'): Promise<InspectReport> {
     const observer = new InspectObserver();
     const config = readConfig({ bodyLimitBytes: bodyLimit, wafTimeoutUs: '2s' }, {});
-    const engine = createEngine(config, waf, { observers: [observer] });
+    const engine = createInspectEngine(config, waf, observer);
     const given = response === undefined ? undefined : parseRawResponse(Buffer.from(response), 'response');
     return inspect(engine, observer, request, given);
   }

@@ -4,6 +4,7 @@ import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/trac
 import type { Engine } from '../../src/engine/engine.ts';
 import type { HeaderList } from '../../src/engine/http.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
+import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import type { Transaction } from '../../src/engine/transaction.ts';
 import { Waf } from '../../src/engine/waf/waf.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
@@ -39,7 +40,11 @@ beforeAll(async () => {
   );
   waf = Waf.load(withProcessors(readFixtureRules()), 'fixture');
   quiet = testEngine({ waf, tracer: tracing.tracer }).engine;
-  sampling = testEngine({ waf, tracer: tracing.tracer, schemasPerMinute: 60_000 }).engine;
+  sampling = testEngine({
+    waf,
+    tracer: tracing.tracer,
+    schemaSampler: new RateLimiter(60_000, 60_000),
+  }).engine;
   // The first span after the start, and the one that is a sign of life.
   begin(quiet, '/first').end('complete');
   begin(quiet, '/heartbeat').end('complete');

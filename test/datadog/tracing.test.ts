@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/tracing.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
+import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { spanSettings } from '../support/span-settings.ts';
 import { loadTestWaf, requestHead } from '../support/test-engine.ts';
@@ -35,7 +36,7 @@ beforeAll(async () => {
     maxDecompressedBytes: 0,
     clientIpHeader: undefined,
     maxLiveTransactions: 100,
-    reportsPerSecond: 1000,
+    reportLimiter: new RateLimiter(1000, 1000),
     tracer: tracing.tracer,
   });
 });
@@ -166,7 +167,7 @@ describe('with APM off', () => {
       maxDecompressedBytes: 0,
       clientIpHeader: undefined,
       maxLiveTransactions: 100,
-      reportsPerSecond: 1,
+      reportLimiter: new RateLimiter(1, 1000),
       tracer: tracing.tracer,
     });
     for (const target of ['/first?q=attack-block', '/second?q=attack-block']) {

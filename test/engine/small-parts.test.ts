@@ -1,23 +1,34 @@
 import { describe, expect, it } from 'vitest';
-import { clientIpOf, requestInput, responseInput } from '../../src/engine/addresses.ts';
+import { clientIpOf, requestInput, responseInput, withListIndices } from '../../src/engine/addresses.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { localTracer } from '../../src/engine/trace.ts';
-import { requestHead } from '../support/test-engine.ts';
+import { requestHead, testEngine } from '../support/test-engine.ts';
 
 describe('the limit on reports', () => {
   it('lets so many through at once and refills with time', () => {
-    const limiter = new RateLimiter(2, 1000, 0);
-    expect([0, 0, 0].map((nowMs) => limiter.take(nowMs))).toEqual([true, true, false]);
-    expect(limiter.take(499)).toBe(false);
-    expect(limiter.take(500)).toBe(true);
-    expect(limiter.take(500)).toBe(false);
+    const limiter = new RateLimiter(2, 1000);
+    const takeAt = (nowMs: number): boolean => limiter.take(BigInt(nowMs) * 1_000_000n);
+    expect([0, 0, 0].map(takeAt)).toEqual([true, true, false]);
+    expect(takeAt(499)).toBe(false);
+    expect(takeAt(500)).toBe(true);
+    expect(takeAt(500)).toBe(false);
   });
 
   it('never saves up more than a second', () => {
-    const limiter = new RateLimiter(3, 1000, 0);
-    const taken = Array.from({ length: 10 }, () => limiter.take(3_600_000)).filter(Boolean);
+    const limiter = new RateLimiter(3, 1000);
+    const taken = Array.from({ length: 10 }, () => limiter.take(3_600_000_000_000n)).filter(Boolean);
     expect(taken).toHaveLength(3);
+  });
+
+  it('is one limit for all threads that share its cell', () => {
+    const cell = new BigInt64Array(new SharedArrayBuffer(8));
+    const limiters = [1, 2, 3].map(() => new RateLimiter(2, 1000, cell));
+    expect(limiters.map((limiter) => limiter.take(0n))).toEqual([true, true, false]);
+  });
+
+  it('of 0 lets nothing through', () => {
+    expect(new RateLimiter(0, 1000).take(0n)).toBe(false);
   });
 });
 
@@ -48,7 +59,7 @@ describe('the values for the WAF', () => {
       ['x-a', '2'],
       ['cookie', 'c=3'],
     ]);
-    expect(requestInput(request, '192.0.2.1')).toEqual({
+    const lists = {
       'server.request.method': 'GET',
       'server.request.uri.raw': '/p%20q/?a=1&a=2',
       'server.request.headers.no_cookies': { host: ['shop.test'], 'x-a': ['1', '2'] },
@@ -56,6 +67,13 @@ describe('the values for the WAF', () => {
       'server.request.query': { a: ['1', '2'] },
       'server.request.path_params': { path: '/p q/' },
       'http.client_ip': '192.0.2.1',
+    };
+    expect(requestInput(request, '192.0.2.1', true)).toEqual(lists);
+    // A single value stands for an array of one.
+    expect(requestInput(request, '192.0.2.1')).toEqual({
+      ...lists,
+      'server.request.headers.no_cookies': { host: 'shop.test', 'x-a': ['1', '2'] },
+      'server.request.cookies': { c: '3' },
     });
   });
 
@@ -64,10 +82,33 @@ describe('the values for the WAF', () => {
       ['set-cookie', 'a=b'],
       ['server', 'x'],
     ] as const;
-    expect(responseInput({ status: 404, headers })).toEqual({
+    expect(responseInput({ status: 404, headers }, true)).toEqual({
       'server.response.status': '404',
       'server.response.headers.no_cookies': { server: ['x'] },
     });
+  });
+
+  it('lead to the same events whether a single value is an array or not', () => {
+    const headers = [['cookie', 'c=attack-report']] as const;
+    const [sampled, usual] = [true, false].map((wanted) => {
+      const { engine } = testEngine({ schemaSampler: { take: () => wanted } });
+      return engine.requestHeaders(requestHead('/?q=attack-report&a=1&a=attack-report', headers), 1000);
+    });
+    expect(usual?.transaction.events).toEqual(sampled?.transaction.events);
+    expect(usual?.transaction.events).not.toEqual([]);
+  });
+
+  it('have no index where a name matched and not its value', () => {
+    const match = (key: string, value: string) => ({
+      rule: { id: '1', name: '', tags: {} },
+      rule_matches: [
+        { operator: 'x', parameters: [{ address: 'server.request.query', key_path: [key], value }] },
+      ],
+    });
+    const paths = withListIndices([match('$where', '$where'), match('q', '$where')]).map(
+      ({ rule_matches: [first] }) => first?.parameters[0]?.key_path,
+    );
+    expect(paths).toEqual([['$where'], ['q', '0']]);
   });
 
   it("take the client's address from the header asked for", () => {

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { HeaderList } from '../../src/engine/http.ts';
+import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { localTracer, type Tracer } from '../../src/engine/trace.ts';
 import { Waf } from '../../src/engine/waf/waf.ts';
 import type { WafContext } from '../../src/engine/waf/waf-context.ts';
@@ -246,7 +247,7 @@ describe('many transactions', () => {
 
 describe('a limit on reports', () => {
   it('denies the report, counts it and marks the transaction', () => {
-    const { engine, recorder } = testEngine({ reportsPerSecond: 1 });
+    const { engine, recorder } = testEngine({ reportLimiter: new RateLimiter(1, 1000) });
     const attack = requestHead('/?q=attack-report');
     const first = engine.requestHeaders(attack, ttlMs).transaction;
     const second = engine.requestHeaders(attack, ttlMs).transaction;
@@ -257,7 +258,7 @@ describe('a limit on reports', () => {
   });
 
   it('never keeps an attack from being blocked', () => {
-    const { engine } = testEngine({ reportsPerSecond: 1 });
+    const { engine } = testEngine({ reportLimiter: new RateLimiter(1, 1000) });
     const verdicts = [1, 2, 3].map(
       () => engine.requestHeaders(requestHead('/?q=attack-block'), ttlMs).verdict.kind,
     );

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { Metrics } from '../../src/ops/metrics.ts';
 import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts';
 
@@ -27,7 +28,7 @@ describe('docs/metrics.md', () => {
 describe('metrics', () => {
   async function textAfter(work: (given: ReturnType<typeof testEngine>) => unknown): Promise<string> {
     const metrics = new Metrics(['known-msg']);
-    await work(testEngine({ observers: [metrics.observer()], reportsPerSecond: 1 }));
+    await work(testEngine({ observers: [metrics.observer()], reportLimiter: new RateLimiter(1, 1000) }));
     return metrics.registry.metrics();
   }
 

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { obfuscationDefaults } from '../../src/datadog/dd-trace-package.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
+import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { throttled } from '../../src/ops/log.ts';
 import { securityLog } from '../../src/ops/security-log.ts';
 import { loadTestWaf, requestHead, testEngine } from '../support/test-engine.ts';
@@ -14,7 +15,7 @@ function setUp(reportsPerSecond = 1000) {
   const { engine } = testEngine({
     waf: loadTestWaf({ obfuscatorKeyRegex: keyRegex, obfuscatorValueRegex: valueRegex }),
     observers: [securityLog(logger, new QueryObfuscator(queryStringRegex))],
-    reportsPerSecond,
+    reportLimiter: new RateLimiter(reportsPerSecond, 1000),
   });
   return { engine, lines };
 }

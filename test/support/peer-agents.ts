@@ -53,7 +53,11 @@ export function observerOf(told: Told): PeerObserver {
   };
 }
 
-export type Answer = (payload: Buffer, maxActionsBytes: number) => Action[] | Promise<Action[]>;
+export type Answer = (
+  payload: Buffer,
+  maxActionsBytes: number,
+  relayed: boolean,
+) => Action[] | Promise<Action[]>;
 
 /** Says who answered, and what it was asked. */
 export function echo(instance: string): Answer {
@@ -100,7 +104,13 @@ export async function startServer(
       idleTimeoutMs: 60_000,
       ...(options.withoutPeers === true ? {} : { answerPeer: peerAnswerer(instance, options.secret) }),
     },
-    { handle: options.answer ?? echo(instance) },
+    {
+      answer: ({ payload, maxActionsBytes, relayed }, done) => {
+        void Promise.resolve((options.answer ?? echo(instance))(payload, maxActionsBytes, relayed)).then(
+          done,
+        );
+      },
+    },
     observer,
   );
   const where = await server.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });

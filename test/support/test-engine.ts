@@ -59,7 +59,6 @@ export function testEngine(changes: Partial<EngineOptions> = {}): { engine: Engi
     maxDecompressedBytes: 1_000_000,
     clientIpHeader: undefined,
     maxLiveTransactions: 1000,
-    reportsPerSecond: 1_000_000,
     observers: [recorder],
     ...changes,
   });

@@ -8,6 +8,7 @@ import {
   StatusCode,
 } from '../../spop/index.ts';
 import type { ServerObserver } from './server.ts';
+import { turnStartedAtMs } from './turn.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
@@ -18,9 +19,25 @@ export interface ConnectionOptions {
   readonly answerPeer?: AgentConnectionOptions['answerPeer'];
 }
 
-/** What answers a NOTIFY; see NotifyHandler. When it fails, `failedAnswer` stands in. */
+/** A NOTIFY that wants its answer. */
+export interface Notify {
+  /** A view of what was read: to be used or copied before `answer` returns. */
+  readonly payload: Buffer;
+  /** Room for the encoded actions in the ACK. */
+  readonly maxActionsBytes: number;
+  /** It was there by then, if not before; on `performance.now()`'s clock, in milliseconds. */
+  readonly receivedAtMs: number;
+  /** It came from another agent, which must not get it back. */
+  readonly relayed: boolean;
+}
+
+/** Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. */
+export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError;
+
+/** What answers a NOTIFY; see NotifyRouter. When it throws, `failedAnswer` stands in; SpopError ends the connection. */
 export interface NotifyAnswerer {
-  handle(payload: Buffer, maxActionsBytes: number): Action[] | Promise<Action[]>;
+  /** @param done to be called exactly once, now or later. Bytes are copied before it returns. */
+  answer(notify: Notify, done: (answer: NotifyAnswer) => void): void;
 }
 
 type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
@@ -46,6 +63,8 @@ export class Connection {
   readonly #helloTimer: NodeJS.Timeout;
   /** Events of the last read that wait their turn. */
   readonly #queue: AgentEvent[] = [];
+  /** When the events of the queue were read. */
+  #receivedAtMs = 0;
   #analysing = 0;
   #workScheduled = false;
   #lastAckAtMs = 0;
@@ -120,6 +139,7 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     this.#contained(() => {
+      this.#receivedAtMs = turnStartedAtMs();
       for (const event of this.#agent.receive(chunk)) this.#queue.push(event);
       this.#work();
     });
@@ -185,36 +205,49 @@ export class Connection {
 
   #notify(event: NotifyEvent): void {
     const maxActionsBytes = this.#agent.maxActionsSize(event.streamId, event.frameId);
+    const notify = {
+      payload: event.payload,
+      maxActionsBytes,
+      receivedAtMs: this.#receivedAtMs,
+      relayed: this.peer !== undefined,
+    };
+    let answered = false;
+    let later = false;
     try {
-      const actions = this.#answerer.handle(event.payload, maxActionsBytes);
-      if (actions instanceof Promise) {
-        this.#analysing += 1;
-        actions.then(
-          (late) => this.#ackLater(event, late),
-          (cause: unknown) => {
-            this.#observer.frameFailed?.(cause);
-            this.#ackLater(event, this.#failedAnswer());
-          },
-        );
-      } else {
-        this.#ack(event, actions);
-      }
+      this.#answerer.answer(notify, (answer) => {
+        if (answered) return;
+        answered = true;
+        if (later) this.#analysing -= 1;
+        this.#settle(event, answer);
+        if (later) this.#workSoon();
+      });
     } catch (cause) {
-      if (cause instanceof SpopError) {
-        // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
-        if (this.#agent.closed) return;
-        this.#observer.protocolError?.(cause);
-        this.#agent.fail(cause);
+      if (answered) {
+        this.#observer.frameFailed?.(cause);
         return;
       }
-      this.#observer.frameFailed?.(cause);
-      this.#ack(event, this.#failedAnswer());
+      answered = true;
+      if (cause instanceof SpopError) this.#settle(event, cause);
+      else {
+        this.#observer.frameFailed?.(cause);
+        this.#settle(event, this.#failedAnswer());
+      }
     }
+    if (answered) return;
+    later = true;
+    this.#analysing += 1;
   }
 
-  #ack(event: NotifyEvent, actions: Action[]): void {
+  #settle(event: NotifyEvent, answer: NotifyAnswer): void {
+    if (answer instanceof SpopError) {
+      // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
+      if (this.#agent.closed) return;
+      this.#observer.protocolError?.(answer);
+      this.#agent.fail(answer);
+      return;
+    }
     try {
-      this.#agent.ack(event.streamId, event.frameId, actions);
+      this.#agent.ack(event.streamId, event.frameId, answer);
     } catch (cause) {
       // What was planned cannot be encoded after all: HAProxy must not wait for our mistake.
       this.#observer.frameFailed?.(cause);
@@ -232,9 +265,8 @@ export class Connection {
     }
   }
 
-  #ackLater(event: NotifyEvent, actions: Action[]): void {
-    this.#analysing -= 1;
-    this.#ack(event, actions);
+  /** Answers that come one after the other leave in one write. */
+  #workSoon(): void {
     if (this.#workScheduled) return;
     this.#workScheduled = true;
     setImmediate(() => {

@@ -4,7 +4,7 @@
  */
 
 /** The version that haproxyconf/ sends in the argument `conf_version`. */
-export const configurationVersion = '1.1.0';
+export const configurationVersion = '1.2.0';
 
 export const messageNames = {
   requestHeaders: 'http-request-headers-msg',
@@ -25,6 +25,8 @@ export const argumentNames = {
   https: 'https',
   /** Time to live of the transaction, as HAProxy writes durations. */
   timeout: 'timeout',
+  /** How long HAProxy waits for an answer, as it writes durations. */
+  processingTimeout: 'processing_timeout',
   body: 'body',
   spanId: 'span_id',
   status: 'status',
@@ -41,7 +43,7 @@ export const argumentNames = {
 
 /** Variables that the agent sets: scope `txn`, and HAProxy puts the prefix `dd.` before them. */
 export const variableNames = {
-  /** Identity of the transaction, to be handed back with every later message. */
+  /** Identity of the transaction, to be handed back with every later message: see identity.ts. */
   spanId: 'span_id',
   /** Send the request body; in Datadog's configuration also: send the response body. */
   requestBody: 'request_body',
@@ -55,9 +57,12 @@ export const variableNames = {
   body: 'body',
   /**
    * `pass`, `report`, `block` or `redirect`; `partial`: nothing found, but not everything was looked at (a body beyond
-   * HAProxy's buffer, the WAF's time-out); `error`: a mistake of ours, nothing was looked at.
+   * HAProxy's buffer, the WAF's time-out); `skipped`: nothing was looked at, for want of time; `error`: a mistake of
+   * ours, nothing was looked at.
    */
   verdict: 'verdict',
+  /** Why the verdict is `skipped`: see SkipReason. */
+  skippedReason: 'skipped_reason',
   /** Ids of the rules that matched so far, separated by commas. */
   ruleIds: 'rule_ids',
   /** For a person or a log: the trace in Datadog's console. */
@@ -65,3 +70,10 @@ export const variableNames = {
   /** A prefix: `x-datadog-trace-id` travels as `tracing_x_datadog_trace_id`. */
   tracingPrefix: 'tracing_',
 } as const;
+
+/**
+ * Why a message was acknowledged without analysis. `overload`: it would have waited too long, or did; `no-engine`: no
+ * engine thread was there; `engine-lost`: the engine thread died with it.
+ */
+export const skipReasons = ['overload', 'no-engine', 'engine-lost'] as const;
+export type SkipReason = (typeof skipReasons)[number];

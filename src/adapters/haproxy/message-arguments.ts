@@ -3,8 +3,7 @@ import { type SpoeMessage, type SpopError, type TypedData, typedText } from '../
 import { argumentNames } from './contract.ts';
 import { parseHaproxyTime } from './haproxy-time.ts';
 import { decodeHdrsBin } from './hdrs-bin.ts';
-
-const maxUint64 = 2n ** 64n - 1n;
+import { type Identity, parseIdentity } from './identity.ts';
 
 /** The arguments of one message by name. Missing, null and mistyped ones are all absent: none is required. */
 export class MessageArguments {
@@ -82,10 +81,10 @@ export class MessageArguments {
     };
   }
 
-  /** Identities are unsigned 64-bit integers in decimal; anything else is not one of ours. */
-  spanId(): string | undefined {
-    const id = this.text(argumentNames.spanId);
-    return id !== undefined && /^[1-9]\d{0,19}$/.test(id) && BigInt(id) <= maxUint64 ? id : undefined;
+  /** Undefined when there is none, or when it is none of ours. */
+  identity(): Identity | undefined {
+    const text = this.text(argumentNames.spanId);
+    return text === undefined ? undefined : parseIdentity(text);
   }
 
   timeToLiveMs(): number | undefined {

@@ -1,9 +1,16 @@
 import type { BlockPages } from '../../engine/block-page.ts';
-import type { Engine } from '../../engine/engine.ts';
+import type { Analyst } from '../../engine/engine.ts';
 import type { HeaderList } from '../../engine/http.ts';
 import type { Analysis } from '../../engine/transaction.ts';
 import { type Action, decodeMessages, type SpoeMessage } from '../../spop/index.ts';
-import { argumentNames, configurationVersion, messageNames, variableNames } from './contract.ts';
+import {
+  argumentNames,
+  configurationVersion,
+  messageNames,
+  type SkipReason,
+  variableNames,
+} from './contract.ts';
+import { formatIdentity, type Identity, type Owner, parseIdentity } from './identity.ts';
 import { MessageArguments } from './message-arguments.ts';
 import { boolean, planActions, text } from './set-var.ts';
 
@@ -29,6 +36,7 @@ interface Progress {
   failed: boolean;
   analysis: Analysis | undefined;
   bodyOf: 'request' | 'response' | undefined;
+  /** HAProxy has no identity of this transaction yet, or one that names another owner. */
   announcesIdentity: boolean;
   /** The request is on its way to the origin and can take trace headers along. */
   propagates: boolean;
@@ -43,17 +51,26 @@ const maxMismatches = 16;
  * messages throws (SpopError), for then the connection itself is out of step.
  */
 export class NotifyHandler {
-  readonly #engine: Engine;
+  readonly #engine: Analyst;
   readonly #pages: BlockPages;
   readonly #observer: NotifyObserver;
   readonly #defaultTimeToLiveMs: number;
+  readonly #owner: Owner | undefined;
   readonly #mismatches = new Set<string>();
 
-  constructor(engine: Engine, pages: BlockPages, observer: NotifyObserver, defaultTimeToLiveMs: number) {
+  /** @param owner goes into identities; without one they are span ids alone. */
+  constructor(
+    engine: Analyst,
+    pages: BlockPages,
+    observer: NotifyObserver,
+    defaultTimeToLiveMs: number,
+    owner?: Owner,
+  ) {
     this.#engine = engine;
     this.#pages = pages;
     this.#observer = observer;
     this.#defaultTimeToLiveMs = defaultTimeToLiveMs;
+    this.#owner = owner;
   }
 
   /**
@@ -73,6 +90,22 @@ export class NotifyHandler {
     return pending === undefined
       ? this.#answer(progress, maxActionsBytes)
       : pending.then(() => this.#answer(progress, maxActionsBytes));
+  }
+
+  /**
+   * A message was answered without analysis.
+   * @param identityText as the message had it.
+   */
+  skipped(messageName: string, identityText: string): void {
+    const identity = parseIdentity(identityText);
+    if (identity === undefined) return;
+    const last = messageName === messageNames.responseHeaders || messageName === messageNames.responseBody;
+    this.#engine.skipped(identity.spanId, last);
+  }
+
+  /** Analyses a message that was answered before. False when there is none. */
+  workOnBacklog(): boolean {
+    return this.#engine.workOnBacklog();
   }
 
   /** Returns a promise as soon as one message needs time, undefined when none did. */
@@ -111,10 +144,8 @@ export class NotifyHandler {
   #analyse(message: SpoeMessage, progress: Progress): Analysis | Promise<Analysis> | undefined {
     this.#observer.message(message.name);
     const args = new MessageArguments(message);
-    // Messages of one NOTIFY belong together, although the second cannot know the identity yet.
-    const id = args.spanId() ?? progress.analysis?.transaction.id;
     const timeToLiveMs = args.timeToLiveMs() ?? this.#defaultTimeToLiveMs;
-    const analysis = this.#dispatch(message.name, args, id, timeToLiveMs, progress);
+    const analysis = this.#dispatch(message.name, args, timeToLiveMs, progress);
     for (const problem of args.problems) this.#observer.malformed(message.name, problem);
     return analysis;
   }
@@ -122,11 +153,14 @@ export class NotifyHandler {
   #dispatch(
     name: string,
     args: MessageArguments,
-    id: string | undefined,
     timeToLiveMs: number,
     progress: Progress,
   ): Analysis | Promise<Analysis> | undefined {
-    if (!this.#engine.enabled && (id === undefined || !this.#engine.knows(id))) return undefined;
+    const identity = args.identity();
+    // Messages of one NOTIFY belong together, although the second cannot know the identity yet.
+    const id = identity?.spanId ?? progress.analysis?.transaction.id;
+    const known = id !== undefined && this.#engine.knows(id);
+    if (!this.#engine.enabled && !known) return undefined;
     switch (name) {
       case messageNames.requestHeaders:
         this.#checkConfiguration(args);
@@ -136,20 +170,25 @@ export class NotifyHandler {
         return this.#engine.requestHeaders(args.requestHead(), timeToLiveMs);
       case messageNames.requestBody:
         progress.bodyOf = undefined;
-        progress.announcesIdentity ||= id === undefined;
-        return this.#engine.requestBody(id, args.bodyChunk(), timeToLiveMs);
+        progress.announcesIdentity ||= this.#mustAnnounce(identity, known);
+        return this.#engine.requestBody(id, args.bodyChunk(), timeToLiveMs, identity?.traceId);
       case messageNames.responseHeaders:
         progress.bodyOf = 'response';
-        progress.announcesIdentity ||= id === undefined;
-        return this.#engine.responseHeaders(id, args.responseHead(), timeToLiveMs);
+        progress.announcesIdentity ||= this.#mustAnnounce(identity, known);
+        return this.#engine.responseHeaders(id, args.responseHead(), timeToLiveMs, identity?.traceId);
       case messageNames.responseBody:
         progress.bodyOf = undefined;
-        progress.announcesIdentity ||= id === undefined;
-        return this.#engine.responseBody(id, args.bodyChunk(), timeToLiveMs);
+        progress.announcesIdentity ||= this.#mustAnnounce(identity, known);
+        return this.#engine.responseBody(id, args.bodyChunk(), timeToLiveMs, identity?.traceId);
       default:
         this.#observer.unknownMessage(name);
         return undefined;
     }
+  }
+
+  /** A transaction that was adopted lives here from now on: what follows must not go to its former owner. */
+  #mustAnnounce(identity: Identity | undefined, known: boolean): boolean {
+    return identity === undefined || (!known && this.#owner !== undefined);
   }
 
   #checkConfiguration(args: MessageArguments): void {
@@ -170,6 +209,11 @@ export class NotifyHandler {
     }
   }
 
+  #identityOf({ transaction }: Analysis): string {
+    if (this.#owner === undefined) return transaction.id;
+    return formatIdentity(transaction.id, transaction.trace.traceId, this.#owner);
+  }
+
   /** A verdict must not be lost over headers for the origin. */
   #propagation({ transaction }: Analysis): HeaderList {
     try {
@@ -185,7 +229,12 @@ export class NotifyHandler {
     if (analysis === undefined) return progress.failed ? failedActions() : neutralActions();
     const propagation = propagates ? this.#propagation(analysis) : [];
     const plan = planActions(
-      { analysis, bodyOf, announcesIdentity, propagation },
+      {
+        analysis,
+        bodyOf,
+        identity: announcesIdentity ? this.#identityOf(analysis) : undefined,
+        propagation,
+      },
       this.#pages,
       maxActionsBytes,
     );
@@ -193,6 +242,15 @@ export class NotifyHandler {
     if (plan.dropped.length > 0) this.#observer.variablesDropped(plan.dropped);
     return plan.actions;
   }
+}
+
+/** For a NOTIFY that was not analysed. The traffic goes on, and a log can tell why. */
+export function skippedActions(reason: SkipReason): Action[] {
+  return [
+    ...neutralActions(),
+    text(variableNames.verdict, 'skipped'),
+    text(variableNames.skippedReason, reason),
+  ];
 }
 
 function isBlocked({ analysis }: Progress): boolean {

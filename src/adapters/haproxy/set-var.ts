@@ -37,8 +37,8 @@ export interface PlanInput {
   readonly analysis: Analysis;
   /** Which direction `analysis.wantsBody` is about; undefined when no body can follow. */
   readonly bodyOf: 'request' | 'response' | undefined;
-  /** First answer of a transaction: its identity goes along. */
-  readonly announcesIdentity: boolean;
+  /** First answer of a transaction: its identity goes along, and its trace. */
+  readonly identity: string | undefined;
   readonly propagation: HeaderList;
 }
 
@@ -48,8 +48,8 @@ export function planActions(input: PlanInput, pages: BlockPages, maxActionsBytes
   const plan = new FittingPlan(maxActionsBytes);
   if (verdict.kind === 'block' || verdict.kind === 'redirect') return planBlock(input, verdict, pages, plan);
   for (const action of bodyRequests(input)) plan.add(action);
-  if (input.announcesIdentity) {
-    plan.add(text(variableNames.spanId, input.analysis.transaction.id));
+  if (input.identity !== undefined) {
+    plan.add(text(variableNames.spanId, input.identity));
     for (const [name, value] of input.propagation) plan.add(text(tracingVariable(name), value));
   }
   planNarrative(input, verdict.kind, plan);
@@ -74,7 +74,7 @@ function planBlock(
   plan.add(binary(variableNames.body, page.body));
   plan.remainingBytes += bodiesBytes;
   for (const action of bodies) plan.add(action);
-  if (input.announcesIdentity) plan.add(text(variableNames.spanId, input.analysis.transaction.id));
+  if (input.identity !== undefined) plan.add(text(variableNames.spanId, input.identity));
   planNarrative(input, sent.kind, plan);
   return plan.done(page.substituted || sent !== verdict);
 }
@@ -110,13 +110,17 @@ function bodyRequests({ analysis: { wantsBody }, bodyOf }: PlanInput): readonly 
 
 function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPlan): void {
   const { transaction } = input.analysis;
+  if (input.analysis.deferred === true) {
+    if (input.identity !== undefined) plan.add(text(variableNames.traceId, transaction.trace.traceId));
+    return;
+  }
   plan.add(text(variableNames.verdict, sent === 'pass' && transaction.partial ? 'partial' : sent));
   if (transaction.ruleIds.length > 0) {
     const overhead = encodedActionSize(text(variableNames.ruleIds, '')) + 1;
     const room = Math.min(maxRuleIdsBytes, plan.remainingBytes - overhead);
     plan.add(text(variableNames.ruleIds, joinedWithin(transaction.ruleIds, room)));
   }
-  if (input.announcesIdentity) plan.add(text(variableNames.traceId, transaction.trace.traceId));
+  if (input.identity !== undefined) plan.add(text(variableNames.traceId, transaction.trace.traceId));
 }
 
 /** Collects actions as long as they fit. */

@@ -20,6 +20,8 @@ export interface RemoteConfigUpdate {
 }
 
 export interface RemoteConfigOptions {
+  /** See `drawClientId`; spans name it. */
+  readonly clientId: string;
   readonly agentUrl: string;
   /** Time between polls; 0: as soon as the last one is answered. */
   readonly pollIntervalMs: number;
@@ -56,12 +58,15 @@ const defaultTimeoutMs = 10_000;
 const retryMs = 100;
 const clientIdCharacters = 21;
 
+export function drawClientId(): string {
+  return randomBytes(16).toString('base64url').slice(0, clientIdCharacters);
+}
+
 /**
  * Polls the Agent for what Datadog's console says. Survives an Agent that is absent, slow, wrong or restarted: what
  * was applied stays in effect until an answer says otherwise.
  */
 export class RemoteConfigClient {
-  readonly clientId = randomBytes(16).toString('base64url').slice(0, clientIdCharacters);
   readonly #options: RemoteConfigOptions;
   readonly #products: ReadonlySet<string>;
   readonly #applied = new Map<string, AppliedFile>();
@@ -71,6 +76,10 @@ export class RemoteConfigClient {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #problem: string | undefined;
+
+  get clientId(): string {
+    return this.#options.clientId;
+  }
 
   constructor(options: RemoteConfigOptions) {
     this.#options = options;
@@ -152,7 +161,7 @@ export class RemoteConfigClient {
     const applied = [...this.#applied.values()];
     return {
       client: {
-        id: this.clientId,
+        id: this.#options.clientId,
         products: options.products,
         is_tracer: true,
         client_tracer: {

@@ -73,6 +73,11 @@ export class WafConfigs {
     return outcomes;
   }
 
+  /** The active configurations, in the order in which a new one must apply them to be in the same state. */
+  snapshot(): WafConfig[] {
+    return [...this.#active.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
   #add(config: WafConfig): WafConfigOutcome {
     const { path } = config;
     const content =

@@ -34,7 +34,7 @@ describe('the identity of a transaction', () => {
     ['12a', undefined],
     ['', undefined],
   ])('%j is read as %j', (text, expected) => {
-    expect(argumentsOf({ span_id: string(text) }).spanId()).toBe(expected);
+    expect(argumentsOf({ span_id: string(text) }).identity()?.spanId).toBe(expected);
   });
 });
 

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { NotifyAnswerer } from '../../../src/adapters/haproxy/connection.ts';
+import type { Notify, NotifyAnswer, NotifyAnswerer } from '../../../src/adapters/haproxy/connection.ts';
 import {
   type ServerObserver,
   SpopServer,
@@ -35,6 +35,19 @@ const defaults: SpopServerOptions = {
 };
 
 const answer = (): Action[] => [text('answer', 'yes')];
+
+type Answering = (notify: Notify) => NotifyAnswer | Promise<NotifyAnswer>;
+
+/** An answerer that answers with what a function returns, now or later. */
+function answering(answerTo: Answering): NotifyAnswerer {
+  return {
+    answer(notify, done) {
+      const given = answerTo(notify);
+      if (given instanceof Promise) void given.then(done);
+      else done(given);
+    },
+  };
+}
 
 const cleanUp: (() => void)[] = [];
 afterEach(() => {
@@ -71,10 +84,7 @@ class ToldServer implements ServerObserver {
   }
 }
 
-async function start(
-  changes: Partial<SpopServerOptions> = {},
-  answerer: NotifyAnswerer = { handle: answer },
-) {
+async function start(changes: Partial<SpopServerOptions> = {}, answerer: NotifyAnswerer = answering(answer)) {
   const observer = new ToldServer();
   const server = new SpopServer({ ...defaults, ...changes }, answerer, observer);
   const where = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -106,7 +116,7 @@ function chunksOf(client: SpopClient): Buffer[] {
 function heldAnswerer() {
   const held: (() => void)[] = [];
   const answerer: NotifyAnswerer = {
-    handle: () => new Promise<Action[]>((resolve) => held.push(() => resolve(answer()))),
+    answer: (_notify, done) => void held.push(() => done(answer())),
   };
   return { answerer, held };
 }
@@ -343,7 +353,7 @@ describe('one bad connection', () => {
 
   it('is told once, whatever else came in the same read', async () => {
     const answerer: NotifyAnswerer = {
-      handle() {
+      answer() {
         throw new SpopError('SPOP_OUT_OF_BYTES', 'no list of messages');
       },
     };
@@ -359,14 +369,13 @@ describe('one bad connection', () => {
 });
 
 describe('a mistake of ours inside a frame', () => {
-  const mistakes: [string, NotifyAnswerer['handle']][] = [
+  const mistakes: [string, Answering][] = [
     [
       'thrown',
       () => {
         throw new Error('ours');
       },
     ],
-    ['rejected', () => Promise.reject(new Error('ours'))],
     ['of no actions', () => []],
     ['of no actions, later', () => Promise.resolve([])],
     ['of an answer too large', () => [text('answer', 'x'.repeat(20_000))]],
@@ -376,12 +385,10 @@ describe('a mistake of ours inside a frame', () => {
     '(%s) is acknowledged without analysis, and the connection goes on',
     async (_what, mistake) => {
       let asked = 0;
-      const answerer: NotifyAnswerer = {
-        handle(payload, maxActionsBytes) {
-          asked += 1;
-          return asked === 1 ? mistake(payload, maxActionsBytes) : answer();
-        },
-      };
+      const answerer = answering((notify) => {
+        asked += 1;
+        return asked === 1 ? mistake(notify) : answer();
+      });
       const { port, observer } = await start({}, answerer);
       const client = await opened(port);
       const first = await client.notify([]);
@@ -423,12 +430,10 @@ describe('a peer that sends without end', () => {
 
   it('and does not read our answers costs bounded memory, and the others are served', async () => {
     let answered = 0;
-    const answerer: NotifyAnswerer = {
-      handle() {
-        answered += 1;
-        return [text('answer', 'x'.repeat(15_000))];
-      },
-    };
+    const answerer = answering(() => {
+      answered += 1;
+      return [text('answer', 'x'.repeat(15_000))];
+    });
     const { port, observer } = await start({ idleTimeoutMs: 500 }, answerer);
     const deaf = await rawConnection(port);
     deaf.write(encodeHaproxyHello(TYPICAL_HELLO));
@@ -443,7 +448,10 @@ describe('a peer that sends without end', () => {
   });
 
   it('gets every answer, in few writes, once it reads', async () => {
-    const { port } = await start({}, { handle: () => [text('answer', 'x'.repeat(1000))] });
+    const { port } = await start(
+      {},
+      answering(() => [text('answer', 'x'.repeat(1000))]),
+    );
     const client = await opened(port);
     client.socket.pause();
     client.write(Buffer.concat(Array.from({ length: 3000 }, (_, index) => encodeNotify(index, 1, []))));
@@ -455,15 +463,13 @@ describe('a peer that sends without end', () => {
   it('is analysed no more than the limit at a time when its frames come in one read', async () => {
     let analysing = 0;
     let most = 0;
-    const answerer: NotifyAnswerer = {
-      async handle() {
-        analysing += 1;
-        most = Math.max(most, analysing);
-        await new Promise((resolve) => setImmediate(resolve));
-        analysing -= 1;
-        return answer();
-      },
-    };
+    const answerer = answering(async () => {
+      analysing += 1;
+      most = Math.max(most, analysing);
+      await new Promise((resolve) => setImmediate(resolve));
+      analysing -= 1;
+      return answer();
+    });
     const { port } = await start({ maxFramesInFlight: 4 }, answerer);
     const client = await opened(port);
     client.write(Buffer.concat(Array.from({ length: 100 }, (_, index) => encodeNotify(index, 1, []))));
@@ -487,7 +493,7 @@ function rawConnection(port: number): Promise<Socket> {
 
 describe('where it listens', () => {
   async function listening(address: Parameters<SpopServer['listen']>[0]) {
-    const server = new SpopServer(defaults, { handle: answer });
+    const server = new SpopServer(defaults, answering(answer));
     cleanUp.push(() => server.close());
     return server.listen(address);
   }
@@ -512,7 +518,7 @@ describe('where it listens', () => {
 
   it('may be a unix socket, which goes away with the server', async () => {
     const path = socketPath();
-    const server = new SpopServer(defaults, { handle: answer });
+    const server = new SpopServer(defaults, answering(answer));
     expect(await server.listen({ socketPath: path })).toBe(path);
     const client = await SpopClient.connect({ path });
     await client.hello();

@@ -35,6 +35,7 @@ function inputOf(example: Case): PlanInput {
   const request = requestHead('/', [['accept', example.accept ?? '*/*']]);
   const transaction = new Transaction(request, undefined, localTracer.begin(request), {
     sampleSchema: () => false,
+    reportOnly: false,
     bodyLimitBytes: 0,
     maxDecompressedBytes: 0,
     clientIpHeader: undefined,
@@ -50,7 +51,7 @@ function inputOf(example: Case): PlanInput {
   return {
     analysis: { transaction, verdict: example.verdict, wantsBody: example.wantsBody ?? false },
     bodyOf: example.bodyOf,
-    announcesIdentity: example.announcesIdentity ?? false,
+    identity: example.announcesIdentity === true ? transaction.id : undefined,
     propagation: example.propagation ?? [],
   };
 }

@@ -3,6 +3,7 @@ import {
   type ApplyOutcome,
   ApplyState,
   acknowledged,
+  drawClientId,
   RemoteConfigClient,
   type RemoteConfigOptions,
   type RemoteConfigUpdate,
@@ -27,6 +28,7 @@ interface Told {
 function newClient(changes: Partial<RemoteConfigOptions> = {}): Told & { client: RemoteConfigClient } {
   const told: Told = { updates: [], problems: [], refusals: [], ignored: [] };
   const client = new RemoteConfigClient({
+    clientId: drawClientId(),
     agentUrl: `http://127.0.0.1:${agent.port}`,
     pollIntervalMs: 1,
     products: ['ASM', 'ASM_DATA'],

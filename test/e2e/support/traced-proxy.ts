@@ -6,8 +6,10 @@ import { afterAll, beforeAll } from 'vitest';
 import { FakeAgent, type ReceivedSpan } from '../../support/fake-agent.ts';
 import { withProcessors } from '../../support/processor-rules.ts';
 import { testRules } from './daemon.ts';
+import { fetchOnce } from './http-client.ts';
 import { type ProtectedPlan, type ProtectedProxy, startProtectedProxy } from './protected-proxy.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
+import { browser } from './whole-span.ts';
 
 const spanTimeoutMs = 20_000;
 
@@ -42,12 +44,26 @@ export function shareTracedProxy(binary: FoundHaproxy, plan: TracedPlan = {}): (
   };
 }
 
+/** The same with APM on, and without the samples of API Security. */
+export function shareProxyWithApm(
+  binary: FoundHaproxy,
+  daemonEnv: Record<string, string> = {},
+  plan: TracedPlan = {},
+): () => TracedProxy {
+  const apm = { DD_APM_TRACING_ENABLED: 'true', DD_API_SECURITY_ENABLED: 'false' };
+  return shareTracedProxy(binary, { ...plan, daemonEnv: { ...apm, ...daemonEnv } });
+}
+
 async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: string): Promise<TracedProxy> {
   const { daemonEnv, ...rest } = plan;
   const agent = await FakeAgent.start();
   const env = {
     ...{ DD_TRACE_ENABLED: 'true', DD_AGENT_HOST: '127.0.0.1', DD_TRACE_AGENT_PORT: String(agent.port) },
     ...{ DD_APPSEC_RULES: rules, DD_SERVICE: 'edge', DD_ENV: 'e2e', DD_VERSION: '7' },
+    // dd-trace sends every two seconds otherwise: the tests ask for spans one by one.
+    DD_TRACE_FLUSH_INTERVAL: '50',
+    // Tags of the checkout that the tests happen to run in.
+    DD_TRACE_GIT_METADATA_ENABLED: 'false',
     ...{ DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false', DD_REMOTE_CONFIGURATION_ENABLED: 'false' },
     ...daemonEnv,
   };
@@ -63,7 +79,19 @@ async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: s
     await proxy.stop();
     agent.stop();
   };
+  await settle(proxy.httpPort, span);
   return { ...proxy, agent, span, stop };
+}
+
+/**
+ * The first span after a start tells more than the others, and with APM off the next one is the sign of life of its
+ * minute. Both are made here, so that a test sees what its own traffic leaves; `GET /first` and `GET /heartbeat`.
+ */
+async function settle(httpPort: number, span: TracedProxy['span']): Promise<void> {
+  for (const target of ['/first', '/heartbeat']) {
+    await fetchOnce(httpPort, { target, headers: browser });
+    await span(`GET ${target}`);
+  }
 }
 
 /** The ids of the rules in `_dd.appsec.json`. */

@@ -113,7 +113,7 @@ export class PeerLink {
    * @returns false, with `done` not called and nothing sent, if the link cannot take it now
    */
   relay(payload: Uint8Array, maxActionsBytes: number, timeoutMs: number, done: RelayDone): boolean {
-    if (this.#ended || this.#instance === undefined || this.#isBusy()) return false;
+    if (this.#ended || this.#instance === undefined || timeoutMs <= 0 || this.#isBusy()) return false;
     const streamId = this.#connection.notify(payload, Math.max(1, maxActionsBytes));
     if (streamId === undefined) return false;
     const sentAtMs = performance.now();

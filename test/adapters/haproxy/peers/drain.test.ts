@@ -43,12 +43,12 @@ describe('draining', () => {
 
   it('keeps peers while a connection of HAProxy is busy', async () => {
     let release: (() => void) | undefined;
-    const { server, haproxy, network, peer } = await draining((payload, room) =>
+    const { server, haproxy, network, peer } = await draining((payload, room, relayed) =>
       release === undefined
         ? new Promise<Action[]>((resolve) => {
-            release = () => resolve(echo(B)(payload, room));
+            release = () => resolve(echo(B)(payload, room, relayed));
           })
-        : echo(B)(payload, room),
+        : echo(B)(payload, room, relayed),
     );
     const busy = haproxy.notify([]);
     while (release === undefined) await new Promise((resolve) => setImmediate(resolve));

@@ -48,7 +48,7 @@ function held(): { answer: Answer; release: () => void; asked: () => number } {
   return {
     answer: () => new Promise((resolve) => waiting.push(resolve)),
     release: () => {
-      for (const resolve of waiting.splice(0)) resolve(echo(B)(MESSAGE, 0) as Action[]);
+      for (const resolve of waiting.splice(0)) resolve(echo(B)(MESSAGE, 0, true) as Action[]);
     },
     asked: () => waiting.length,
   };
@@ -91,11 +91,11 @@ describe('a relay', () => {
 
   it('tells the peer how much HAProxy can take, and drops what is more', async () => {
     const room: number[] = [];
-    const tooMuch = encodeActions(echo(B)(MESSAGE, 0) as Action[]).length;
+    const tooMuch = encodeActions(echo(B)(MESSAGE, 0, true) as Action[]).length;
     const b = await server(B, {
-      answer: (payload, maxActionsBytes) => {
+      answer: (payload, maxActionsBytes, relayed) => {
         room.push(maxActionsBytes);
-        return echo(B)(payload, maxActionsBytes);
+        return echo(B)(payload, maxActionsBytes, relayed);
       },
     });
     const { network: a, told } = network(A, [b]);
@@ -103,6 +103,20 @@ describe('a relay', () => {
     expect(await ask(a, B, MESSAGE, 10_000, 4000)).toEqual({ by: B, asked: 'm' });
     expect(await ask(a, B, MESSAGE, 10_000, tooMuch - 1)).toBeUndefined();
     expect(room).toEqual([4000, 231]);
+  });
+
+  it('for which no time is left is not sent', async () => {
+    let asked = 0;
+    const answer: Answer = (payload, room, relayed) => {
+      asked += 1;
+      return echo(B)(payload, room, relayed);
+    };
+    const { network: a, told } = network(A, [await server(B, { answer })]);
+    await told.until('linked');
+    expect(await ask(a, B, MESSAGE, 0)).toBeUndefined();
+    expect(await ask(a, B, MESSAGE, -1)).toBeUndefined();
+    await ask(a, B, MESSAGE);
+    expect(asked).toBe(1);
   });
 
   it('too large for the peer is not sent', async () => {
@@ -168,8 +182,24 @@ describe('a peer', () => {
     const haproxy = await SpopClient.connect({ port: b.port });
     cleanUp.push(() => haproxy.socket.destroy());
     await haproxy.hello();
-    await b.told.until('hello');
     expect(b.told.lines).toContain('hello');
+  });
+
+  it('answers what is relayed knowing that it is, so that it never goes further', async () => {
+    const seen: boolean[] = [];
+    const answer: Answer = (payload, room, relayed) => {
+      seen.push(relayed);
+      return echo(B)(payload, room, relayed);
+    };
+    const b = await server(B, { answer });
+    const { network: a, told } = network(A, [b]);
+    await told.until('linked');
+    await ask(a, B, MESSAGE);
+    const haproxy = await SpopClient.connect({ port: b.port });
+    cleanUp.push(() => haproxy.socket.destroy());
+    await haproxy.hello();
+    await haproxy.notify([]);
+    expect(seen).toEqual([true, false]);
   });
 
   it('that is ourselves is dropped without a word, and not dialled again', async () => {

@@ -1,0 +1,169 @@
+import { encodeActions, SPOP_ERRORS, SpopError, type SpopErrorCode } from '../../spop/index.ts';
+import { sharedNowMs } from '../../workers/channel.ts';
+import type { JobResult, JobTaker } from '../../workers/jobs.ts';
+import type { Notify, NotifyAnswer, NotifyAnswerer } from './connection.ts';
+import type { SkipReason } from './contract.ts';
+import { type Identity, type Owner, parseIdentity } from './identity.ts';
+import { failedActions, skippedActions } from './notify-handler.ts';
+import { encodeSkipped } from './notify-jobs.ts';
+import { type NotifyRoute, routeOf } from './notify-route.ts';
+
+/*
+ * Which engine gets a NOTIFY, and whether one gets it at all. A new transaction goes where there is least to do; a later
+ * message to the owner that its identity names: a thread of this agent, another agent, or, when the owner is gone,
+ * whoever is free. What would wait longer than HAProxy can afford is answered at once, without analysis.
+ */
+
+/** The way to other agents; see PeerNetwork. */
+export interface PeerRelay {
+  /** Whether an agent of this instance can be reached. */
+  knows(instance: string): boolean;
+  /** `done` is called exactly once, with the encoded actions of the ACK, or undefined when the peer failed. */
+  relay(
+    instance: string,
+    payload: Buffer,
+    timeoutMs: number,
+    done: (actions: Buffer | undefined) => void,
+  ): void;
+  /** An instance that is not known was named. */
+  heardOf(instance: string): void;
+}
+
+export interface NotifyRouterOptions {
+  /** Of this agent. */
+  readonly instance: string;
+  /** HAProxy's processing time-out, for messages that do not say it. */
+  readonly processingTimeoutMs: number;
+  readonly peers?: PeerRelay | undefined;
+}
+
+/** Told what the router decides. Must not throw. */
+export interface RouterObserver {
+  skipped(reason: SkipReason): void;
+  /** The owner was another agent. `answered` is false when the message had to be analysed here. */
+  relayed(answered: boolean): void;
+  /** An ACK from another agent did not fit into a frame of this connection and was cut. */
+  relayedTooLarge(): void;
+}
+
+/**
+ * Shares of HAProxy's processing time-out, of which a part goes to the way there and back and to the analysis itself: a
+ * message that waited so long is not begun; an owner is given up on; and is analysed here after that.
+ */
+const waitShare = 0.4;
+const relayShare = 0.6;
+const lastShare = 0.8;
+
+const answers = {
+  overload: encodeActions(skippedActions('overload')),
+  'no-engine': encodeActions(skippedActions('no-engine')),
+  'engine-lost': encodeActions(skippedActions('engine-lost')),
+} as const satisfies Record<SkipReason, Buffer>;
+
+export class NotifyRouter implements NotifyAnswerer {
+  readonly #engines: JobTaker;
+  readonly #options: NotifyRouterOptions;
+  readonly #observer: RouterObserver;
+
+  constructor(engines: JobTaker, options: NotifyRouterOptions, observer: RouterObserver) {
+    this.#engines = engines;
+    this.#options = options;
+    this.#observer = observer;
+  }
+
+  answer(notify: Notify, done: (answer: NotifyAnswer) => void): void {
+    const route = routeOf(notify.payload);
+    const identity = route.identity === undefined ? undefined : parseIdentity(route.identity);
+    const owner = identity?.owner;
+    const { peers, instance } = this.#options;
+    if (owner === undefined || owner.instance === instance || peers === undefined || notify.relayed) {
+      this.#analyse(notify, route, identity, this.#deadlineOf(notify, route, waitShare), done);
+    } else if (!peers.knows(owner.instance)) {
+      peers.heardOf(owner.instance);
+      this.#analyse(notify, route, identity, this.#deadlineOf(notify, route, waitShare), done);
+    } else {
+      this.#relay(peers, notify, route, owner, done);
+    }
+  }
+
+  #relay(
+    peers: PeerRelay,
+    notify: Notify,
+    route: NotifyRoute,
+    owner: Owner,
+    done: (answer: NotifyAnswer) => void,
+  ): void {
+    // A copy: the payload is a view of what was read, and may be needed again when the owner fails.
+    const payload = Buffer.from(notify.payload);
+    const timeoutMs = this.#deadlineOf(notify, route, relayShare) - sharedNowMs();
+    peers.relay(owner.instance, payload, timeoutMs, (actions) => {
+      this.#observer.relayed(actions !== undefined);
+      if (actions === undefined) {
+        const late = this.#deadlineOf(notify, route, lastShare);
+        this.#analyse({ ...notify, payload }, route, undefined, late, done);
+      } else if (actions.length > notify.maxActionsBytes || actions.length === 0) {
+        this.#observer.relayedTooLarge();
+        done(failedActions());
+      } else done(actions);
+    });
+  }
+
+  #analyse(
+    notify: Notify,
+    route: NotifyRoute,
+    identity: Identity | undefined,
+    deadlineMs: number,
+    done: (answer: NotifyAnswer) => void,
+  ): void {
+    const thread = this.#threadOf(identity?.owner);
+    if (thread === undefined) {
+      this.#skip('no-engine', done);
+      return;
+    }
+    const job = {
+      payload: notify.payload,
+      maxAnswerBytes: notify.maxActionsBytes,
+      deadlineMs,
+      cost: route.cost,
+    };
+    const inTime = sharedNowMs() + this.#engines.expectedWaitMs(thread) <= deadlineMs;
+    if (inTime && this.#engines.submit(thread, job, (result) => this.#conclude(result, done))) return;
+    if (route.identity !== undefined)
+      this.#engines.skipped(thread, encodeSkipped(route.messageName, route.identity));
+    this.#skip('overload', done);
+  }
+
+  /** The owner, if it is one of ours and there; else whoever is free. */
+  #threadOf(owner: Owner | undefined): number | undefined {
+    if (owner?.instance === this.#options.instance && this.#engines.isReady(owner.thread))
+      return owner.thread;
+    return this.#engines.leastBusy();
+  }
+
+  #conclude(result: JobResult, done: (answer: NotifyAnswer) => void): void {
+    if (result.kind === 'done') done(result.bytes);
+    else if (result.kind === 'refused') done(spopErrorOf(result.error.code, result.error.message));
+    else this.#skip('engine-lost', done);
+  }
+
+  #skip(reason: SkipReason, done: (answer: NotifyAnswer) => void): void {
+    this.#observer.skipped(reason);
+    done(answers[reason]);
+  }
+
+  /** On the clock of the threads. */
+  #deadlineOf(notify: Notify, route: NotifyRoute, share: number): number {
+    const timeoutMs = route.processingTimeoutMs ?? this.#options.processingTimeoutMs;
+    return notify.receivedAtMs + clockOffsetMs + timeoutMs * share;
+  }
+}
+
+const clockOffsetMs = sharedNowMs() - performance.now();
+
+function spopErrorOf(code: string, message: string): SpopError {
+  return new SpopError(isSpopErrorCode(code) ? code : 'SPOP_OUT_OF_BYTES', message);
+}
+
+function isSpopErrorCode(code: string): code is SpopErrorCode {
+  return Object.hasOwn(SPOP_ERRORS, code);
+}

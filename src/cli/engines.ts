@@ -1,0 +1,180 @@
+import { availableParallelism } from 'node:os';
+import { AggregatorRegistry } from 'prom-client';
+import type { Engine } from '../engine/engine.ts';
+import type { WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
+import type { LogDestination, Logger } from '../ops/log.ts';
+import type { Metrics } from '../ops/metrics.ts';
+import { EngineThreads } from '../workers/engine-threads.ts';
+import { InlineEngine } from '../workers/inline-engine.ts';
+import type { JobTaker } from '../workers/jobs.ts';
+import { createEngineHost, type EngineHost } from './engine-host.ts';
+import { createBlockPages, type EngineFiles, type LoadedWaf, StartError } from './load-engine.ts';
+import type { Config } from './settings.ts';
+import { createSharedLimits } from './shared-limits.ts';
+import type { EngineThreadData, FromThread, ToThread } from './thread-messages.ts';
+import { ThreadMetrics } from './thread-metrics.ts';
+
+export interface EnginesOptions {
+  readonly config: Config;
+  readonly files: EngineFiles;
+  /** Of the I/O thread: says what is wrong with a change of the rules, and with 0 threads it analyses. */
+  readonly loaded: LoadedWaf;
+  readonly instance: string;
+  readonly logger: Logger;
+  readonly destination: LogDestination;
+  readonly metrics: Metrics;
+  readonly remoteConfigClientId: string | undefined;
+}
+
+/** All engines of this process, wherever they run. */
+export interface Engines {
+  readonly jobs: JobTaker;
+  readonly threads: number;
+  readonly liveTransactions: number;
+  /** Off: every message is let through unseen. */
+  enabled: boolean;
+  /** Takes a change of the rules into effect, in every engine. */
+  apply(change: WafConfigChange): WafConfigOutcome[];
+  /** What /metrics shows. */
+  metricsText(): Promise<string>;
+  /** Ends what is under way and sends the last spans. */
+  drain(): Promise<void>;
+}
+
+/** More than this, the one I/O thread could hardly feed. */
+const mostThreads = 8;
+
+/** @throws StartError or RulesetError. */
+export async function startEngines(options: EnginesOptions): Promise<Engines> {
+  const { engineThreads } = options.config;
+  const count = engineThreads === 'auto' ? threadsFor(availableParallelism()) : engineThreads;
+  return count === 0 ? await startInline(options) : await startThreads(options, count);
+}
+
+/** @param processors that the process may use; Node counts the limits of its control group. */
+export function threadsFor(processors: number): number {
+  return processors < 2 ? 0 : Math.min(processors, mostThreads);
+}
+
+async function startInline(options: EnginesOptions): Promise<Engines> {
+  const { config, files, loaded, instance, metrics } = options;
+  const host: EngineHost = await createEngineHost({
+    ...options,
+    waf: loaded.waf,
+    pages: createBlockPages(config, files),
+    owner: { instance, thread: 0 },
+    maxLiveTransactions: config.maxLiveTransactions,
+    limits: createSharedLimits(),
+  });
+  const { engine }: { engine: Engine } = host;
+  return {
+    jobs: new InlineEngine(host.jobs),
+    threads: 0,
+    get liveTransactions() {
+      return engine.liveTransactions;
+    },
+    get enabled() {
+      return engine.enabled;
+    },
+    set enabled(value) {
+      engine.enabled = value;
+    },
+    apply: (change) => loaded.configs.apply(change),
+    metricsText: () => metrics.registry.metrics(),
+    drain: () => host.drain(),
+  };
+}
+
+async function startThreads(options: EnginesOptions, count: number): Promise<Engines> {
+  const { config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId } = options;
+  // Refused here, once, and not by every thread.
+  createBlockPages(config, files);
+  const limits = createSharedLimits();
+  const collected = new ThreadMetrics(count, (index, request) => tell(index, { kind: 'metrics', request }));
+  const drained = Array.from({ length: count }, () => Promise.withResolvers<void>());
+  let enabled = true;
+  const threads = new EngineThreads(
+    {
+      count,
+      entry: entryFile(),
+      maxJobBytes: config.maxFrameSizeBytes,
+      dataOf: (): EngineThreadData => ({
+        config,
+        instance,
+        ...files,
+        configs: loaded.configs.snapshot(),
+        enabled,
+        maxLiveTransactions: Math.ceil(config.maxLiveTransactions / count),
+        limits,
+        remoteConfigClientId,
+      }),
+      environmentOf,
+    },
+    {
+      message(index, message) {
+        const said = message as FromThread;
+        if (said.kind === 'log') destination.write(said.line);
+        else if (said.kind === 'metrics') collected.answered(index, said.request, said.metrics);
+        else drained[index]?.resolve();
+      },
+      lost(index, { jobs, transactions, cause }) {
+        metrics.engineThreadsLost.inc();
+        metrics.transactions.inc({ reason: 'lost' }, transactions);
+        collected.retire(index);
+        logger.error(
+          { thread: index, messages: jobs, transactions, err: cause },
+          'an engine thread ended: its messages are let through, it is replaced',
+        );
+      },
+      replaced: (index) => logger.warn({ thread: index }, 'engine thread replaced'),
+    },
+  );
+  const tell = (index: number, message: ToThread): void => threads.post(index, message);
+  const tellAll = (message: ToThread): void => threads.broadcast(message);
+  try {
+    await threads.start();
+  } catch (cause) {
+    throw new StartError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+  return {
+    jobs: threads,
+    threads: count,
+    get liveTransactions() {
+      return threads.liveTransactions;
+    },
+    get enabled() {
+      return enabled;
+    },
+    set enabled(value) {
+      enabled = value;
+      tellAll({ kind: 'enabled', value });
+    },
+    apply(change) {
+      const outcomes = loaded.configs.apply(change);
+      tellAll({ kind: 'policy', change });
+      return outcomes;
+    },
+    async metricsText() {
+      const snapshots = await collected.collect(threads);
+      const own = await metrics.registry.getMetricsAsJSON();
+      return await AggregatorRegistry.aggregate([own, ...snapshots]).metrics();
+    },
+    async drain() {
+      tellAll({ kind: 'drain' });
+      const ready = drained.filter((_, index) => threads.isReady(index));
+      await Promise.all(ready.map(({ promise }) => promise));
+      await threads.stop();
+    },
+  };
+}
+
+/** Beside this file, compiled or not. */
+function entryFile(): URL {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new URL(`./engine-thread-main.${extension}`, import.meta.url);
+}
+
+/** What dd-trace tells Datadog about the process as a whole needs to be told by one thread only. */
+function environmentOf(index: number): NodeJS.ProcessEnv {
+  return index === 0 ? { ...process.env } : { ...process.env, DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false' };
+}

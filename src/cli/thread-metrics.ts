@@ -1,0 +1,52 @@
+import type { MetricsSnapshot } from './thread-messages.ts';
+
+/** A thread that is busy for so long is shown as it was when last asked. */
+const patienceMs = 500;
+
+/** The metrics of the engine threads, asked for when somebody looks. Those of threads that are gone stay counted. */
+export class ThreadMetrics {
+  readonly #last: (MetricsSnapshot | undefined)[];
+  readonly #retired: MetricsSnapshot[] = [];
+  readonly #ask: (index: number, request: number) => void;
+  readonly #waiting = new Map<number, { missing: number; readonly done: () => void }>();
+  #nextRequest = 1;
+
+  constructor(threads: number, ask: (index: number, request: number) => void) {
+    this.#last = Array.from({ length: threads });
+    this.#ask = ask;
+  }
+
+  /** The newest of every thread that answers in time, else its last. */
+  async collect(threads: { isReady(index: number): boolean }): Promise<MetricsSnapshot[]> {
+    const asked = [...this.#last.keys()].filter((index) => threads.isReady(index));
+    const request = this.#nextRequest;
+    this.#nextRequest += 1;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, patienceMs);
+      const done = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#waiting.set(request, { missing: asked.length, done });
+      if (asked.length === 0) done();
+      for (const index of asked) this.#ask(index, request);
+    });
+    this.#waiting.delete(request);
+    return [...this.#retired, ...this.#last.filter((snapshot) => snapshot !== undefined)];
+  }
+
+  answered(index: number, request: number, snapshot: MetricsSnapshot): void {
+    this.#last[index] = snapshot;
+    const waiting = this.#waiting.get(request);
+    if (waiting === undefined) return;
+    waiting.missing -= 1;
+    if (waiting.missing === 0) waiting.done();
+  }
+
+  /** Counters must not go back when a thread is replaced. */
+  retire(index: number): void {
+    const snapshot = this.#last[index];
+    if (snapshot !== undefined) this.#retired.push(snapshot);
+    this.#last[index] = undefined;
+  }
+}

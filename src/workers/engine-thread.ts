@@ -1,0 +1,185 @@
+import { Worker } from 'node:worker_threads';
+import { AnswerTag, type Channel, createChannel, JobTag, sharedNowMs, stateWords } from './channel.ts';
+import { type Job, type JobResult, RefusedJob } from './jobs.ts';
+import { RingReader, RingWriter } from './ring.ts';
+
+interface PendingJob {
+  readonly cost: number;
+  readonly submittedAtMs: number;
+  readonly answered: (result: JobResult) => void;
+}
+
+/** What a thread is started with, besides what its entry file wants to know. */
+export interface ThreadData<T> {
+  readonly index: number;
+  readonly channel: Channel;
+  readonly data: T;
+}
+
+export interface EngineThreadEvents {
+  /** Anything that the thread says but bells. */
+  message(message: unknown): void;
+  /** Gone, with its transactions; every pending job has been told. */
+  gone(lost: { readonly jobs: number; readonly transactions: number; readonly cause: unknown }): void;
+}
+
+/** Weight of the newest observation in the running average of time per cost. */
+const newestShare = 0.02;
+const firstUsPerCost = 1;
+
+/** The I/O thread's hold on one engine thread, from its start to its end. */
+export class EngineThread {
+  readonly #worker: Worker;
+  readonly #jobs: RingWriter;
+  readonly #answers: RingReader;
+  readonly #state: Int32Array;
+  readonly #events: EngineThreadEvents;
+  /** By ticket. */
+  readonly #pending = new Map<number, PendingJob>();
+  #nextTicket = 1;
+  #pendingCost = 0;
+  #usPerCost = firstUsPerCost;
+  #gone = false;
+  #collecting = false;
+  #cause: unknown;
+  #progressSeen = 0;
+  #progressAtMs = sharedNowMs();
+
+  constructor(
+    entry: URL,
+    threadData: Omit<ThreadData<unknown>, 'channel'>,
+    maxJobBytes: number,
+    environment: NodeJS.ProcessEnv,
+    events: EngineThreadEvents,
+  ) {
+    const channel = createChannel(maxJobBytes);
+    this.#jobs = new RingWriter(channel.jobs);
+    this.#answers = new RingReader(channel.answers);
+    this.#state = new Int32Array(channel.state);
+    this.#events = events;
+    this.#answers.sleep();
+    this.#worker = new Worker(entry, {
+      workerData: { ...threadData, channel } satisfies ThreadData<unknown>,
+      env: environment,
+      name: `engine-${threadData.index}`,
+    });
+    this.#worker.on('message', (message: unknown) => {
+      if (message === 0) this.collect();
+      else events.message(message);
+    });
+    this.#worker.on('error', (cause: unknown) => {
+      this.#cause = cause;
+    });
+    this.#worker.on('exit', (code) => this.#lost(this.#cause ?? new Error(`exit code ${code}`)));
+  }
+
+  get alive(): boolean {
+    return !this.#gone;
+  }
+
+  /** Time until a job that came now would be begun, as far as one can know, in milliseconds. */
+  get expectedWaitMs(): number {
+    return (this.#pendingCost * this.#usPerCost) / 1000;
+  }
+
+  get pendingJobs(): number {
+    return this.#pending.size;
+  }
+
+  get liveTransactions(): number {
+    return this.#gone ? 0 : Atomics.load(this.#state, stateWords.live);
+  }
+
+  /** How long jobs have waited without one being taken, in milliseconds; 0 when none waits. */
+  stuckForMs(): number {
+    const progress = Atomics.load(this.#state, stateWords.progress);
+    const nowMs = sharedNowMs();
+    if (progress !== this.#progressSeen || this.#pending.size === 0) {
+      this.#progressSeen = progress;
+      this.#progressAtMs = nowMs;
+    }
+    return nowMs - this.#progressAtMs;
+  }
+
+  /** @returns false, without effect, when the ring is full or the thread is gone. `answered` is called exactly once. */
+  submit(job: Job, answered: (result: JobResult) => void): boolean {
+    if (this.#gone) return false;
+    // The I/O thread is awake: answers need no bell.
+    if (this.#answers.usedBytes > 0) this.collect();
+    const ticket = this.#nextTicket;
+    if (!this.#jobs.write(ticket, JobTag.analyse, job.maxAnswerBytes, job.deadlineMs, job.payload))
+      return false;
+    this.#nextTicket = ticket >= 0x7fff_ffff ? 1 : ticket + 1;
+    this.#pending.set(ticket, { cost: job.cost, submittedAtMs: sharedNowMs(), answered });
+    this.#pendingCost += job.cost;
+    this.#ring();
+    return true;
+  }
+
+  /** Tells of a message that was answered without the thread. May get lost when the ring is full. */
+  skipped(payload: Uint8Array): void {
+    if (!this.#gone && this.#jobs.write(0, JobTag.skipped, 0, 0, payload)) this.#ring();
+  }
+
+  post(message: unknown): void {
+    if (!this.#gone) this.#worker.postMessage(message);
+  }
+
+  /** Hands out the answers that are there. */
+  collect(): void {
+    // An answer may lead to a new job.
+    if (this.#collecting) return;
+    this.#collecting = true;
+    do {
+      while (this.#answers.next()) {
+        const { ticket, tag, value, bytes } = this.#answers.record;
+        this.#settle(ticket, value, resultOf(tag, bytes));
+        this.#answers.release();
+      }
+    } while (!this.#answers.sleep());
+    this.#collecting = false;
+  }
+
+  /** Ends the thread whatever it does. Resolves when it is gone. */
+  async terminate(cause: unknown): Promise<void> {
+    this.#cause ??= cause;
+    await this.#worker.terminate();
+  }
+
+  #ring(): void {
+    if (this.#jobs.mustRing()) this.#worker.postMessage(0);
+  }
+
+  #settle(ticket: number, elapsedUs: number, result: JobResult): void {
+    const job = this.#pending.get(ticket);
+    if (job === undefined) return;
+    this.#pending.delete(ticket);
+    this.#pendingCost -= job.cost;
+    if (result.kind === 'done' && job.cost > 0) {
+      this.#usPerCost += (elapsedUs / job.cost - this.#usPerCost) * newestShare;
+    }
+    job.answered(result);
+  }
+
+  #lost(cause: unknown): void {
+    const transactions = this.liveTransactions;
+    this.#gone = true;
+    // What it had finished is still in the ring.
+    while (this.#answers.next()) {
+      const { ticket, tag, value, bytes } = this.#answers.record;
+      this.#settle(ticket, value, resultOf(tag, bytes));
+      this.#answers.release();
+    }
+    const jobs = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#pendingCost = 0;
+    for (const job of jobs) job.answered({ kind: 'lost' });
+    this.#events.gone({ jobs: jobs.length, transactions, cause });
+  }
+}
+
+function resultOf(tag: number, bytes: Buffer): JobResult {
+  if (tag === AnswerTag.done) return { kind: 'done', bytes };
+  const [code = '', ...message] = bytes.toString().split('\n');
+  return { kind: 'refused', error: new RefusedJob(code, message.join('\n')) };
+}

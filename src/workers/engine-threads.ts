@@ -1,0 +1,208 @@
+import { EngineThread } from './engine-thread.ts';
+import type { Job, JobResult, JobTaker } from './jobs.ts';
+
+export interface EngineThreadsOptions {
+  readonly count: number;
+  /** The file that a thread runs. */
+  readonly entry: URL;
+  /** What the thread of this number starts with; asked anew for each replacement. */
+  readonly dataOf: (index: number) => unknown;
+  readonly environmentOf: (index: number) => NodeJS.ProcessEnv;
+  /** Largest payload and largest answer, in bytes. */
+  readonly maxJobBytes: number;
+}
+
+/** Told what happens to the threads. Must not throw. */
+export interface EngineThreadsObserver {
+  message(index: number, message: unknown): void;
+  lost(
+    index: number,
+    loss: { readonly jobs: number; readonly transactions: number; readonly cause: unknown },
+  ): void;
+  replaced(index: number): void;
+}
+
+/** Why the threads could not be started. */
+export class EngineThreadError extends Error {
+  override readonly name = 'EngineThreadError';
+}
+
+/** A thread says so once it can take jobs. */
+export const readyMessage = { kind: 'ready' } as const;
+
+const superviseMs = 500;
+/** A thread that has jobs and takes none for so long is taken for stuck. The WAF's own limit is far below. */
+const stuckMs = 5000;
+const firstPauseMs = 50;
+const longestPauseMs = 5000;
+/** A thread that lived so long did not die of its start. */
+const healthyMs = 10_000;
+
+interface Seat {
+  thread: EngineThread;
+  ready: boolean;
+  startedAtMs: number;
+  pauseMs: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** All engine threads: gives jobs to them, keeps their number. */
+export class EngineThreads implements JobTaker {
+  readonly #options: EngineThreadsOptions;
+  readonly #observer: EngineThreadsObserver;
+  readonly #seats: Seat[] = [];
+  #stopping = false;
+  #supervisor: NodeJS.Timeout | undefined;
+  #nextSeat = 0;
+
+  constructor(options: EngineThreadsOptions, observer: EngineThreadsObserver) {
+    this.#options = options;
+    this.#observer = observer;
+  }
+
+  /**
+   * Resolves when all of them are ready.
+   * @throws EngineThreadError when one ends before that.
+   */
+  async start(): Promise<void> {
+    await Promise.all(
+      Array.from({ length: this.#options.count }, (_, index) => {
+        const { promise, resolve, reject } = Promise.withResolvers<void>();
+        this.#seats[index] = this.#occupy(index, firstPauseMs, resolve, reject);
+        return promise;
+      }),
+    );
+    this.#supervisor = setInterval(() => this.#supervise(), superviseMs);
+    this.#supervisor.unref();
+  }
+
+  get count(): number {
+    return this.#options.count;
+  }
+
+  get readyThreads(): number {
+    return this.#seats.filter((seat) => seat.ready).length;
+  }
+
+  get liveTransactions(): number {
+    return this.#seats.reduce((sum, { thread }) => sum + thread.liveTransactions, 0);
+  }
+
+  get pendingJobs(): number {
+    return this.#seats.reduce((sum, { thread }) => sum + thread.pendingJobs, 0);
+  }
+
+  /** The thread with the least to do; undefined when none is ready. Equal ones take turns. */
+  leastBusy(): number | undefined {
+    let best: number | undefined;
+    let bestWaitMs = Number.POSITIVE_INFINITY;
+    for (let step = 0; step < this.#seats.length; step += 1) {
+      const index = (this.#nextSeat + step) % this.#seats.length;
+      const seat = this.#seats[index];
+      if (seat?.ready !== true) continue;
+      const waitMs = seat.thread.expectedWaitMs;
+      if (waitMs >= bestWaitMs) continue;
+      best = index;
+      bestWaitMs = waitMs;
+    }
+    if (best !== undefined) this.#nextSeat = (best + 1) % this.#seats.length;
+    return best;
+  }
+
+  /** Whether the thread of this number takes jobs. */
+  isReady(index: number): boolean {
+    return this.#seats[index]?.ready === true;
+  }
+
+  expectedWaitMs(index: number): number {
+    return this.#seats[index]?.thread.expectedWaitMs ?? 0;
+  }
+
+  /** @returns false, without effect, when the thread takes no more. Otherwise `answered` is called exactly once. */
+  submit(index: number, job: Job, answered: (result: JobResult) => void): boolean {
+    const seat = this.#seats[index];
+    return seat?.ready === true && seat.thread.submit(job, answered);
+  }
+
+  /** Tells a thread of a message that was answered without it. */
+  skipped(index: number, payload: Buffer): void {
+    this.#seats[index]?.thread.skipped(payload);
+  }
+
+  post(index: number, message: unknown): void {
+    this.#seats[index]?.thread.post(message);
+  }
+
+  /** To every thread, those that start included. */
+  broadcast(message: unknown): void {
+    for (const { thread } of this.#seats) thread.post(message);
+  }
+
+  /** Ends all threads; nothing is replaced any more. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#supervisor);
+    for (const seat of this.#seats) clearTimeout(seat.timer);
+    await Promise.all(this.#seats.map(({ thread }) => thread.terminate('stopping')));
+  }
+
+  #occupy(index: number, pauseMs: number, ready: () => void, failed: (cause: Error) => void): Seat {
+    const { entry, dataOf, environmentOf, maxJobBytes } = this.#options;
+    const thread = new EngineThread(
+      entry,
+      { index, data: dataOf(index) },
+      maxJobBytes,
+      environmentOf(index),
+      {
+        message: (message) => {
+          if (isReadyMessage(message)) {
+            seat.ready = true;
+            ready();
+          } else this.#observer.message(index, message);
+        },
+        gone: (loss) => {
+          seat.ready = false;
+          failed(
+            new EngineThreadError(`engine thread ${index}: ${reasonOf(loss.cause)}`, { cause: loss.cause }),
+          );
+          if (this.#stopping) return;
+          this.#observer.lost(index, loss);
+          this.#replaceLater(index, seat);
+        },
+      },
+    );
+    const seat: Seat = { thread, ready: false, startedAtMs: performance.now(), pauseMs, timer: undefined };
+    return seat;
+  }
+
+  #replaceLater(index: number, former: Seat): void {
+    const healthy = performance.now() - former.startedAtMs >= healthyMs;
+    const pauseMs = healthy ? firstPauseMs : former.pauseMs;
+    former.timer = setTimeout(() => {
+      if (this.#stopping) return;
+      this.#seats[index] = this.#occupy(
+        index,
+        Math.min(pauseMs * 2, longestPauseMs),
+        () => this.#observer.replaced(index),
+        () => undefined,
+      );
+    }, pauseMs);
+  }
+
+  #supervise(): void {
+    for (const { thread, ready } of this.#seats) {
+      if (ready && thread.stuckForMs() >= stuckMs)
+        void thread.terminate(new EngineThreadError(`took no job for ${stuckMs / 1000} s`));
+    }
+  }
+}
+
+function isReadyMessage(message: unknown): boolean {
+  return (
+    typeof message === 'object' && message !== null && 'kind' in message && message.kind === readyMessage.kind
+  );
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

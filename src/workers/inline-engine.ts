@@ -1,0 +1,49 @@
+import { type Job, type JobHandler, type JobResult, type JobTaker, RefusedJob } from './jobs.ts';
+
+/** The engine in the I/O thread itself, for small machines: nothing crosses threads, and a body holds up everything. */
+export class InlineEngine implements JobTaker {
+  readonly #handler: JobHandler;
+  #backlogScheduled = false;
+
+  constructor(handler: JobHandler) {
+    this.#handler = handler;
+  }
+
+  leastBusy(): number {
+    return 0;
+  }
+
+  isReady(index: number): boolean {
+    return index === 0;
+  }
+
+  /** What waits, waits in the sockets, where it cannot be seen: the deadline of a job is what counts. */
+  expectedWaitMs(): number {
+    return 0;
+  }
+
+  submit(_index: number, job: Job, answered: (result: JobResult) => void): boolean {
+    try {
+      this.#handler.handle(job, (bytes) => answered({ kind: 'done', bytes }));
+    } catch (cause) {
+      if (!(cause instanceof RefusedJob)) throw cause;
+      answered({ kind: 'refused', error: cause });
+    }
+    this.#workOnBacklogSoon();
+    return true;
+  }
+
+  skipped(_index: number, payload: Buffer): void {
+    this.#handler.skipped(payload);
+  }
+
+  /** One piece a turn of the event loop: frames that came meanwhile are answered first. */
+  #workOnBacklogSoon(): void {
+    if (this.#backlogScheduled) return;
+    this.#backlogScheduled = true;
+    setImmediate(() => {
+      this.#backlogScheduled = false;
+      if (this.#handler.workOnBacklog()) this.#workOnBacklogSoon();
+    });
+  }
+}

@@ -1,0 +1,143 @@
+import type { MessagePort } from 'node:worker_threads';
+import { AnswerTag, type Channel, JobTag, stateWords } from './channel.ts';
+import { type JobHandler, RefusedJob } from './jobs.ts';
+import { RingReader, RingWriter } from './ring.ts';
+
+/** After so long the event loop has its turn: timers, the port, the tracer's sockets. */
+const sliceMs = 5;
+
+/** While further jobs wait, answers wait so long for the bell: waking the I/O thread costs more than an answer. */
+const quietMs = 1;
+
+/** Jobs above this take long enough that the answers before them are announced first. */
+const longJobBytes = 4096;
+
+/** An answer that finds the ring full waits in the thread; the I/O thread is bound to come by. */
+const retryMs = 1;
+
+/** Transactions also end by themselves. */
+const countMs = 1000;
+
+/** The life of an engine thread: takes jobs from its ring, gives answers back. */
+export class JobLoop {
+  readonly #jobs: RingReader;
+  readonly #answers: RingWriter;
+  readonly #state: Int32Array;
+  readonly #port: MessagePort;
+  readonly #handler: JobHandler;
+  /** Answers that found the ring full. */
+  readonly #unsent: { readonly ticket: number; readonly tag: number; readonly bytes: Uint8Array }[] = [];
+  readonly #liveTransactions: () => number;
+  #running = false;
+  #unannounced = 0;
+  #announcedAtMs = 0;
+  #stopped = false;
+
+  /** @param port bells go and come by it, as the message 0. */
+  constructor(channel: Channel, port: MessagePort, handler: JobHandler, liveTransactions: () => number) {
+    this.#jobs = new RingReader(channel.jobs);
+    this.#answers = new RingWriter(channel.answers);
+    this.#state = new Int32Array(channel.state);
+    this.#port = port;
+    this.#handler = handler;
+    this.#liveTransactions = liveTransactions;
+    setInterval(() => this.#countLive(), countMs).unref();
+  }
+
+  /** Looks for jobs now. To be called at the start and for each bell. */
+  wake(): void {
+    if (this.#running || this.#stopped) return;
+    this.#running = true;
+    this.#run();
+  }
+
+  /** No further job is taken. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  readonly #run = (): void => {
+    const untilMs = performance.now() + sliceMs;
+    while (!this.#stopped) {
+      if (!this.#step()) {
+        this.#announce();
+        this.#countLive();
+        if (!this.#jobs.sleep()) continue;
+        this.#running = false;
+        return;
+      }
+      if (performance.now() >= untilMs) break;
+    }
+    this.#announce();
+    this.#countLive();
+    setImmediate(this.#run);
+  };
+
+  #countLive(): void {
+    Atomics.store(this.#state, stateWords.live, this.#liveTransactions());
+  }
+
+  #step(): boolean {
+    if (this.#jobs.next()) {
+      this.#take();
+      return true;
+    }
+    this.#announce();
+    return this.#handler.workOnBacklog();
+  }
+
+  #take(): void {
+    const { record } = this.#jobs;
+    const { ticket, tag, value, timeMs } = record;
+    const payload = Buffer.from(record.bytes);
+    this.#jobs.release();
+    Atomics.add(this.#state, stateWords.progress, 1);
+    // What is ready must not wait for a body.
+    if (payload.length > longJobBytes) this.#announce();
+    if (tag === JobTag.skipped) {
+      this.#handler.skipped(payload);
+      return;
+    }
+    const startedAtMs = performance.now();
+    try {
+      this.#handler.handle({ payload, maxAnswerBytes: value, deadlineMs: timeMs }, (bytes) =>
+        this.#answer(ticket, AnswerTag.done, startedAtMs, bytes),
+      );
+    } catch (cause) {
+      if (!(cause instanceof RefusedJob)) throw cause;
+      const said = Buffer.from(`${cause.code}\n${cause.message}`);
+      this.#answer(ticket, AnswerTag.refused, startedAtMs, said);
+    }
+  }
+
+  #answer(ticket: number, tag: number, startedAtMs: number, bytes: Uint8Array): void {
+    const nowMs = performance.now();
+    const elapsedUs = Math.round((nowMs - startedAtMs) * 1000);
+    if (this.#unsent.length > 0 || !this.#answers.write(ticket, tag, elapsedUs, 0, bytes)) {
+      this.#unsent.push({ ticket, tag, bytes });
+      if (this.#unsent.length === 1) setTimeout(this.#retry, retryMs);
+      this.#announce();
+      return;
+    }
+    if (this.#unannounced === 0) this.#announcedAtMs = nowMs;
+    this.#unannounced += 1;
+    // A late answer, of a body that was decompressed, comes while the loop sleeps.
+    if (!this.#running || nowMs - this.#announcedAtMs >= quietMs) this.#announce();
+  }
+
+  readonly #retry = (): void => {
+    for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
+      if (!this.#answers.write(next.ticket, next.tag, 0, 0, next.bytes)) break;
+      this.#unsent.shift();
+    }
+    this.#unannounced += 1;
+    this.#announce();
+    if (this.#unsent.length > 0) setTimeout(this.#retry, retryMs);
+  };
+
+  #announce(): void {
+    if (this.#unannounced === 0) return;
+    this.#unannounced = 0;
+    if (this.#answers.mustRing()) this.#port.postMessage(0);
+  }
+}

@@ -1,0 +1,54 @@
+/** A piece of work for an engine, whichever thread it lives in. Bytes in, bytes out. */
+export interface Job {
+  readonly payload: Buffer;
+  readonly maxAnswerBytes: number;
+  /** On `sharedNowMs`'s clock: begun later than this, it is answered without analysis. */
+  readonly deadlineMs: number;
+  /** Guess of the work, in any unit that is the same for all jobs. */
+  readonly cost: number;
+}
+
+export type JobResult =
+  /** `bytes` are valid during the call only. */
+  | { readonly kind: 'done'; readonly bytes: Uint8Array }
+  /** The payload breaks the door's protocol. */
+  | { readonly kind: 'refused'; readonly error: RefusedJob }
+  /** The engine died with the job. */
+  | { readonly kind: 'lost' };
+
+/** What gives jobs to engines: see EngineThreads and InlineEngine. */
+export interface JobTaker {
+  /** The engine with the least to do; undefined when none takes jobs. */
+  leastBusy(): number | undefined;
+  isReady(index: number): boolean;
+  /** Time until a job that came now would be begun, as far as one can know, in milliseconds. */
+  expectedWaitMs(index: number): number;
+  /** @returns false, without effect, when that engine takes no more. Otherwise `answered` is called exactly once. */
+  submit(index: number, job: Job, answered: (result: JobResult) => void): boolean;
+  /** Tells an engine of a message that was answered without it, in words of the door. */
+  skipped(index: number, payload: Buffer): void;
+}
+
+/** The engine's side. */
+export interface JobHandler {
+  /**
+   * @param job its payload may change once `handle` has returned.
+   * @param answer to be called exactly once, now or later.
+   * @throws RefusedJob when the payload is none.
+   */
+  handle(job: Omit<Job, 'cost'>, answer: (bytes: Uint8Array) => void): void;
+  skipped(payload: Buffer): void;
+  /** Work that was put off until its answer had left, done while nothing else waits. False: there is none. */
+  workOnBacklog(): boolean;
+}
+
+/** The payload breaks the door's protocol; `code` is the door's. */
+export class RefusedJob extends Error {
+  override readonly name = 'RefusedJob';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
