@@ -62,7 +62,11 @@ describeEachHaproxy('whole spans beyond the rate limit', (binary) => {
 describeEachHaproxy('whole spans of transactions without an end', (binary) => {
   const proxy = shareProxyWithApm(
     binary,
-    { DD_HAPROXY_SPOA_MAX_TRANSACTIONS: '1', DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0' },
+    {
+      DD_HAPROXY_SPOA_MAX_TRANSACTIONS: '1',
+      DD_HAPROXY_SPOA_ENGINE_THREADS: '1',
+      DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0',
+    },
     { env: { DD_SPOA_TIMEOUT: '2s' } },
   );
 
@@ -91,16 +95,19 @@ describeEachHaproxy('whole spans of transactions without an end', (binary) => {
     expect(readable(await proxy().span('POST /echo'))).toEqual(incomplete('POST', 'expired'));
   });
 
-  it('of one that had to make room, and of its response, which is all that is left', async () => {
+  it('of one that had to make room, and of its response, which is analysed alone, in the same trace', async () => {
     const connection = await unfinished('PUT', '/echo?is=evicted');
     await fetchOnce(proxy().httpPort, { target: '/next', headers: browser });
-    expect(readable(await proxy().span('PUT /echo'))).toEqual(incomplete('PUT', 'evicted'));
+    const evicted = await proxy().span('PUT /echo');
+    expect(readable(evicted)).toEqual(incomplete('PUT', 'evicted'));
     connection.write('0');
     expect((await connection.response('PUT')).status).toBe(200);
     connection.close();
     expect(readable(await proxy().span('http.request'))).toEqual(
-      wholeSpan(sampledByDefault, responseOf(200, 'application/octet-stream', 10), {
-        fields: { resource: 'http.request' },
+      wholeSpan(responseOf(200, 'application/octet-stream', 10), {
+        fields: { resource: 'http.request', trace_id: evicted.trace_id, parent_id: evicted.span_id },
+        meta: { '_dd.p.tid': evicted.meta['_dd.p.tid'] },
+        metrics: { _sampling_priority_v1: 1, '_dd.top_level': undefined },
       }),
     );
   });
