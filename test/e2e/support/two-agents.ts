@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest';
 import { Daemon, type SecurityEvent } from './daemon.ts';
 import { freePort } from './free-port.ts';
-import { startHaproxy } from './haproxy.ts';
+import { type RunningHaproxy, startHaproxy } from './haproxy.ts';
 import { Http1Connection } from './http-client.ts';
 import { startOrigin } from './origin.ts';
 import { type ConfFile, type ConfSet, confEnvironment, proxyConfig } from './shipped-config.ts';
@@ -11,10 +11,11 @@ import type { FoundHaproxy } from './stubbed-proxy.ts';
 export interface TwoAgents {
   readonly httpPort: number;
   readonly agents: readonly [Daemon, Daemon];
+  readonly haproxy: RunningHaproxy;
   /** The sum of a metric over both. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
-  /** Security events of both, by the mark in their path; `undefined` stands for those without a path. */
-  events(phase: string): Map<string | undefined, SecurityEvent[]>;
+  /** Security events of both. */
+  events(phase: string): SecurityEvent[];
 }
 
 export interface TwoAgentsPlan {
@@ -60,23 +61,16 @@ export async function startTwoAgents(binary: FoundHaproxy, plan: TwoAgentsPlan =
   });
   onTestFinished(() => haproxy.stop());
   return {
-    ...{ httpPort, agents },
+    ...{ httpPort, agents, haproxy },
     async metric(name, labels) {
       const values = await Promise.all(agents.map((agent) => agent.metric(name, labels)));
       return values.reduce((sum, value) => sum + value, 0);
     },
     events(phase) {
-      const found = new Map<string | undefined, SecurityEvent[]>();
-      for (const agent of agents) {
-        for (const line of agent.log.lines) {
-          if (!line.includes('"event":"security"')) continue;
-          const event = JSON.parse(line) as SecurityEvent;
-          if (event.phase !== phase) continue;
-          const mark = /mark=(\d+)/.exec(event.path ?? '')?.[1];
-          found.set(mark, [...(found.get(mark) ?? []), event]);
-        }
-      }
-      return found;
+      return agents
+        .flatMap((agent) => agent.log.lines.filter((line) => line.includes('"event":"security"')))
+        .map((line) => JSON.parse(line) as SecurityEvent)
+        .filter((event) => event.phase === phase);
     },
   };
 }
@@ -125,4 +119,20 @@ export function startLeakLoad(port: number, clients: number, requests: number): 
       else waiting.push({ count, wake: resolve });
     });
   return { reached, done, failures };
+}
+
+/** What HAProxy's own log says of one request. */
+export interface LoggedRequest {
+  readonly mark: number;
+  /** `-` when every question was answered. */
+  readonly error: string;
+  readonly trace: string;
+}
+
+/** From the log line that frontend-config.cfg offers. */
+export function loggedRequests(lines: readonly string[]): LoggedRequest[] {
+  return lines.flatMap((line) => {
+    const found = /mark=(\d+) .* dd_trace=(\S+) dd_error=(\S+)/.exec(line);
+    return found === null ? [] : [{ mark: Number(found[1]), trace: found[2] ?? '', error: found[3] ?? '' }];
+  });
 }
