@@ -45,7 +45,9 @@ describeEachHaproxy('an agent with more to do than it can', (binary) => {
       connection.close();
     };
     await Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
-    const after = await fetchOnce(proxy.httpPort, { target: "/?id=1%27%20or%201=1%20union%20select%201,2%20from%20users--" });
+    const after = await fetchOnce(proxy.httpPort, {
+      target: '/?id=1%27%20or%201=1%20union%20select%201,2%20from%20users--',
+    });
 
     expect(statuses).toEqual(statuses.map(() => 200));
     const logged = proxy.haproxy.log.lines.filter((line) => line.includes('load='));
