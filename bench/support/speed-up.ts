@@ -1,0 +1,84 @@
+// What the second engine thread brings. docs/performance.md explains the method.
+import { cpus } from 'node:os';
+import { sleep } from './clock.ts';
+import type { BenchDaemon } from './daemon.ts';
+import { type Phase, phaseOf } from './daemon-run.ts';
+import { Generator } from './generator.ts';
+import { closed } from './load-kinds.ts';
+import { measure } from './measure.ts';
+import { median } from './median.ts';
+
+/** Each the median of the pairs. */
+export interface SpeedUp {
+  /** Transactions per second with two, divided by those with one, as they were. */
+  readonly asMeasured: number;
+  /** The same for a daemon that need not share the machine with the generator. */
+  readonly withoutGenerator: number;
+  /** What the cores of this machine allow, were a transaction as cheap with two threads as with one. */
+  readonly possible: number;
+  /** CPU of a transaction with two, divided by that with one. */
+  readonly cost: number;
+}
+
+/** The two take turns, and who begins as well: a machine that becomes slower or faster favours neither. */
+const pairs = 6;
+const [settleMs, windowSeconds] = [150, 0.9];
+
+/** @param one and @param two daemons with one and two engine threads, both warm */
+export async function measureSpeedUp(one: BenchDaemon, two: BenchDaemon): Promise<SpeedUp> {
+  const load = closed('mix');
+  const generators = [
+    await Generator.start(one.port, [load]),
+    await Generator.start(two.port, [load]),
+  ] as const;
+  for (const generator of generators) generator.go(load.name, false);
+  const turn = async (engineThreads: number, daemon: BenchDaemon, generator: Generator): Promise<Phase> => {
+    await sleep(settleMs);
+    generator.go(load.name, true);
+    await sleep(settleMs);
+    const window = await measure(daemon, generator, windowSeconds);
+    generator.go(load.name, false);
+    return phaseOf(daemon, engineThreads, window);
+  };
+  const turnOfOne = (): Promise<Phase> => turn(1, one, generators[0]);
+  const turnOfTwo = (): Promise<Phase> => turn(2, two, generators[1]);
+  const results: SpeedUp[] = [];
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const early = pair % 2 === 0 ? await turnOfOne() : undefined;
+    const withTwo = await turnOfTwo();
+    results.push(speedUp(early ?? (await turnOfOne()), withTwo));
+  }
+  for (const generator of generators) await generator.stop();
+  return {
+    asMeasured: median(results.map(({ asMeasured }) => asMeasured)),
+    withoutGenerator: median(results.map(({ withoutGenerator }) => withoutGenerator)),
+    possible: median(results.map(({ possible }) => possible)),
+    cost: median(results.map(({ cost }) => cost)),
+  };
+}
+
+function speedUp(one: Phase, two: Phase): SpeedUp {
+  const alone = { one: withoutGenerator(one, 1), two: withoutGenerator(two, 2) };
+  const allCores = (cpus().length * 1e6) / one.cost.cpuUsPerTransaction;
+  return {
+    asMeasured: two.cost.perSecond / one.cost.perSecond,
+    withoutGenerator: alone.two / alone.one,
+    possible: Math.min(2, allCores / alone.one),
+    cost: two.cost.cpuUsPerTransaction / one.cost.cpuUsPerTransaction,
+  };
+}
+
+/**
+ * Transactions per second if the CPU of the generator were the daemon's, at the price that its transactions had; but no
+ * engine thread gets more than a core. They are the daemon's busiest threads. Idle time is not given to it: it had its
+ * chance there.
+ */
+function withoutGenerator(
+  { daemonCores, generatorCores, threads, cost }: Phase,
+  engineThreads: number,
+): number {
+  const engineCores = threads.map(({ cores }) => cores).sort((a, b) => b - a);
+  const busy = engineCores.slice(0, engineThreads).reduce((sum, cores) => sum + cores, 0);
+  const factor = Math.min((daemonCores + generatorCores) / daemonCores, engineThreads / busy);
+  return cost.perSecond * factor;
+}
