@@ -17,7 +17,7 @@ export interface BacklogObserver {
 
 interface Piece {
   readonly bytes: number;
-  readonly analyse: () => Analysis | Promise<Analysis>;
+  readonly work: () => unknown;
 }
 
 /** Headers that wait take about so much memory. */
@@ -33,7 +33,9 @@ export class ObservingEngine implements Analyst {
   readonly #observer: BacklogObserver;
   readonly #backlog: (Piece | undefined)[] = [];
   #next = 0;
+  /** Of what waits, and of bodies that are being decompressed. */
   #bytes = 0;
+  #decompressing = 0;
 
   constructor(engine: Engine, bounds: BacklogBounds, observer: BacklogObserver) {
     this.#engine = engine;
@@ -49,19 +51,22 @@ export class ObservingEngine implements Analyst {
     return this.#engine.knows(id);
   }
 
+  /** What waits belongs to the transaction still, which ends after that; bounded, for peers that send nothing else. */
   skipped(id: string, last: boolean): void {
-    this.#engine.skipped(id, last);
+    const waits = this.backlogMessages > 0 && this.backlogMessages < 2 * this.#bounds.messages;
+    if (last && waits) this.#backlog.push({ bytes: 0, work: () => this.#engine.skipped(id, last) });
+    else this.#engine.skipped(id, last);
   }
 
   requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
     const transaction = this.#engine.beginRequest(request, timeToLiveMs);
-    this.#later(transaction, headersBytes, false, () => transaction.analyseRequestHeaders());
+    this.#headersLater(transaction, false, () => transaction.analyseRequestHeaders());
     return deferred(transaction, transaction.wantsRequestBody);
   }
 
   requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
-    const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    this.#later(transaction, chunk.bytes.length, false, () => transaction.analyseRequestBody(chunk));
+    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk.application, traceId);
+    this.#bodyLater(transaction, chunk, false, (kept) => transaction.analyseRequestBody(kept));
     return deferred(transaction, false);
   }
 
@@ -72,13 +77,13 @@ export class ObservingEngine implements Analyst {
     traceId?: string,
   ): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, response.application, traceId);
-    this.#later(transaction, headersBytes, true, () => transaction.analyseResponseHeaders(response));
-    return deferred(transaction, transaction.wantsResponseBody(response));
+    const room = this.#headersLater(transaction, true, () => transaction.analyseResponseHeaders(response));
+    return deferred(transaction, room && transaction.wantsResponseBody(response));
   }
 
   responseBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    this.#later(transaction, chunk.bytes.length, true, () => transaction.analyseResponseBody(chunk));
+    this.#bodyLater(transaction, chunk, true, (kept) => transaction.analyseResponseBody(kept));
     return deferred(transaction, false);
   }
 
@@ -92,28 +97,67 @@ export class ObservingEngine implements Analyst {
     if (piece === undefined) return false;
     this.#backlog[this.#next] = undefined;
     this.#next += 1;
-    this.#bytes -= piece.bytes;
     if (this.#next === this.#backlog.length || this.#next >= 1024) {
       this.#backlog.splice(0, this.#next);
       this.#next = 0;
     }
     try {
-      const analysis = piece.analyse();
-      if (analysis instanceof Promise) analysis.catch((cause: unknown) => this.#observer.failed(cause));
+      const result = piece.work();
+      if (result instanceof Promise) this.#finishLater(piece, result);
+      else this.#bytes -= piece.bytes;
     } catch (cause) {
+      this.#bytes -= piece.bytes;
       this.#observer.failed(cause);
     }
     return true;
   }
 
-  #later(transaction: Transaction, bytes: number, last: boolean, analyse: Piece['analyse']): void {
-    if (this.backlogMessages >= this.#bounds.messages || this.#bytes + bytes > this.#bounds.bytes) {
-      this.#engine.skipped(transaction.id, last);
-      this.#observer.skipped();
-      return;
-    }
+  /** Decompression takes other threads: it counts as waiting until it is done. */
+  #finishLater({ bytes }: Piece, result: Promise<unknown>): void {
+    this.#decompressing += 1;
+    result
+      .catch((cause: unknown) => this.#observer.failed(cause))
+      .finally(() => {
+        this.#decompressing -= 1;
+        this.#bytes -= bytes;
+      });
+  }
+
+  #headersLater(transaction: Transaction, last: boolean, analyse: Piece['work']): boolean {
+    if (!this.#hasRoom(transaction, headersBytes, last)) return false;
+    this.#later(transaction, headersBytes, analyse);
+    return true;
+  }
+
+  #later(transaction: Transaction, bytes: number, analyse: Piece['work']): void {
     this.#bytes += bytes;
-    this.#backlog.push({ bytes, analyse });
+    const work = (): unknown => {
+      // It expired, or had to make room for others, meanwhile.
+      if (transaction.endReason === undefined) return analyse();
+      return this.#observer.skipped();
+    };
+    this.#backlog.push({ bytes, work });
+  }
+
+  #bodyLater(
+    transaction: Transaction,
+    chunk: BodyChunk,
+    last: boolean,
+    analyse: (kept: BodyChunk) => unknown,
+  ): void {
+    const { length } = chunk.bytes;
+    if (!this.#hasRoom(transaction, length, last)) return;
+    // The bytes are a view of what was read, which is larger, and the caller's.
+    const kept = { ...chunk, bytes: Buffer.from(chunk.bytes) };
+    this.#later(transaction, length, () => analyse(kept));
+  }
+
+  #hasRoom(transaction: Transaction, bytes: number, last: boolean): boolean {
+    const waiting = this.backlogMessages + this.#decompressing;
+    if (waiting < this.#bounds.messages && this.#bytes + bytes <= this.#bounds.bytes) return true;
+    this.skipped(transaction.id, last);
+    this.#observer.skipped();
+    return false;
   }
 }
 
