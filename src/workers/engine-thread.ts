@@ -176,7 +176,8 @@ export class EngineThread {
     const job = this.#pending.get(ticket);
     if (job === undefined) return;
     this.#pending.delete(ticket);
-    this.#pendingCost -= job.cost;
+    // Costs are fractions: what is left of their sum when nothing is pending would make an idle thread look busy.
+    this.#pendingCost = this.#pending.size === 0 ? 0 : this.#pendingCost - job.cost;
     if (elapsedUs !== notMeasured && job.cost > 0) {
       this.#usPerCost += (elapsedUs / job.cost - this.#usPerCost) * newestShare;
     }

@@ -263,6 +263,17 @@ describe('the choice of a thread', () => {
     expect(chosen).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
+  it('goes round again after work whose costs are fractions', async () => {
+    const { threads } = await start(3);
+    const ledger = new Ledger();
+    for (const cost of [0.1, 0.2, 0.7, 150.02, 1e9]) {
+      for (const index of [0, 1, 1, 2, 2, 2]) ledger.submit(threads, index, 'echo', { cost });
+    }
+    await ledger.all();
+    expect([0, 1, 2].map((index) => threads.expectedWaitMs(index))).toEqual([0, 0, 0]);
+    expect(Array.from({ length: 6 }, () => threads.leastBusy())).toEqual([0, 1, 2, 0, 1, 2]);
+  });
+
   it('falls on the one with the least work, not the fewest jobs', async () => {
     const { threads } = await start(3);
     const ledger = new Ledger();
