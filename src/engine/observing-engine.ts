@@ -20,22 +20,46 @@ interface Piece {
   readonly work: () => unknown;
 }
 
+/** A message to analyse later. */
+interface Arrival {
+  readonly transaction: Transaction;
+  readonly timeToLiveMs: number;
+  readonly bytes: number;
+  /** No further message follows. */
+  readonly last: boolean;
+  /** No further one follows when this one is let through: the body of a response is not asked for then. */
+  readonly lastUnseen: boolean;
+}
+
+/** Pieces of one transaction that wait for its last message. */
+interface Held {
+  readonly pieces: Piece[];
+  readonly timer: NodeJS.Timeout;
+}
+
 /** Headers that wait take about so much memory. */
 const headersBytes = 4096;
 
+/** A response that takes longer than this is not waited for. */
+const longestHoldMs = 500;
+
 /**
- * Answers first and analyses afterwards: who waits for an answer never waits for the WAF, and nothing is blocked. What
- * is left to do is bounded; beyond it messages are let through unseen. The engine behind it must only report.
+ * Answers first and analyses afterwards: who waits for an answer never waits for the WAF's look at his own request, and
+ * nothing is blocked. libddwaf cannot be interrupted, and the response usually follows soon: a transaction is not begun
+ * before its last message came, or half a second went by. What is left to do is bounded; beyond it messages are let
+ * through unseen. The engine behind it must only report.
  */
 export class ObservingEngine implements Analyst {
   readonly #engine: Engine;
   readonly #bounds: BacklogBounds;
   readonly #observer: BacklogObserver;
-  readonly #backlog: (Piece | undefined)[] = [];
+  /** By id of the transaction, oldest first. */
+  readonly #held = new Map<string, Held>();
+  readonly #ready: (Piece | undefined)[] = [];
   #next = 0;
-  /** Of what waits, and of bodies that are being decompressed. */
+  /** Messages and bytes that are held or ready, or being decompressed. */
+  #messages = 0;
   #bytes = 0;
-  #decompressing = 0;
 
   constructor(engine: Engine, bounds: BacklogBounds, observer: BacklogObserver) {
     this.#engine = engine;
@@ -53,20 +77,30 @@ export class ObservingEngine implements Analyst {
 
   /** What waits belongs to the transaction still, which ends after that; bounded, for peers that send nothing else. */
   skipped(id: string, last: boolean): void {
-    const waits = this.backlogMessages > 0 && this.backlogMessages < 2 * this.#bounds.messages;
-    if (last && waits) this.#backlog.push({ bytes: 0, work: () => this.#engine.skipped(id, last) });
-    else this.#engine.skipped(id, last);
+    const waits = this.#messages > 0 && this.#messages < 2 * this.#bounds.messages;
+    if (!last || !waits) this.#engine.skipped(id, last);
+    else {
+      this.#release(id);
+      this.#messages += 1;
+      this.#ready.push({ bytes: 0, work: () => this.#engine.skipped(id, last) });
+    }
   }
 
   requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
     const transaction = this.#engine.beginRequest(request, timeToLiveMs);
-    this.#headersLater(transaction, false, () => transaction.analyseRequestHeaders());
-    return deferred(transaction, transaction.wantsRequestBody);
+    const wantsBody = transaction.wantsRequestBody;
+    const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: false, lastUnseen: false };
+    this.#later(arrival, () => () => transaction.analyseRequestHeaders());
+    return deferred(transaction, wantsBody);
   }
 
   requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
     const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk.application, traceId);
-    this.#bodyLater(transaction, chunk, false, (kept) => transaction.analyseRequestBody(kept));
+    const bytes = chunk.bytes.length;
+    this.#later({ transaction, timeToLiveMs, bytes, last: false, lastUnseen: false }, () => {
+      const kept = copyOf(chunk);
+      return () => transaction.analyseRequestBody(kept);
+    });
     return deferred(transaction, false);
   }
 
@@ -77,88 +111,119 @@ export class ObservingEngine implements Analyst {
     traceId?: string,
   ): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, response.application, traceId);
-    const room = this.#headersLater(transaction, true, () => transaction.analyseResponseHeaders(response));
-    return deferred(transaction, room && transaction.wantsResponseBody(response));
+    const wantsBody = transaction.wantsResponseBody(response);
+    const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: !wantsBody, lastUnseen: true };
+    const room = this.#later(arrival, () => () => transaction.analyseResponseHeaders(response));
+    return deferred(transaction, room && wantsBody);
   }
 
   responseBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    this.#bodyLater(transaction, chunk, true, (kept) => transaction.analyseResponseBody(kept));
+    const bytes = chunk.bytes.length;
+    this.#later({ transaction, timeToLiveMs, bytes, last: true, lastUnseen: true }, () => {
+      const kept = copyOf(chunk);
+      return () => transaction.analyseResponseBody(kept);
+    });
     return deferred(transaction, false);
   }
 
+  /** Messages that are still to be analysed. */
   get backlogMessages(): number {
-    return this.#backlog.length - this.#next;
+    return this.#messages;
   }
 
-  /** Analyses one message that waits. False when there is none. */
+  /** Analyses one message whose time has come. False when there is none. */
   workOnBacklog(): boolean {
-    const piece = this.#backlog[this.#next];
+    const piece = this.#ready[this.#next];
     if (piece === undefined) return false;
-    this.#backlog[this.#next] = undefined;
+    this.#ready[this.#next] = undefined;
     this.#next += 1;
-    if (this.#next === this.#backlog.length || this.#next >= 1024) {
-      this.#backlog.splice(0, this.#next);
+    if (this.#next === this.#ready.length || this.#next >= 1024) {
+      this.#ready.splice(0, this.#next);
       this.#next = 0;
     }
     try {
       const result = piece.work();
       if (result instanceof Promise) this.#finishLater(piece, result);
-      else this.#bytes -= piece.bytes;
+      else this.#finished(piece);
     } catch (cause) {
-      this.#bytes -= piece.bytes;
+      this.#finished(piece);
       this.#observer.failed(cause);
     }
     return true;
   }
 
-  /** Decompression takes other threads: it counts as waiting until it is done. */
-  #finishLater({ bytes }: Piece, result: Promise<unknown>): void {
-    this.#decompressing += 1;
-    result
-      .catch((cause: unknown) => this.#observer.failed(cause))
-      .finally(() => {
-        this.#decompressing -= 1;
-        this.#bytes -= bytes;
-      });
+  /** Nothing waits for its response any longer: `workOnBacklog` then does all there is to do. */
+  releaseAll(): void {
+    for (const id of [...this.#held.keys()]) this.#release(id);
   }
 
-  #headersLater(transaction: Transaction, last: boolean, analyse: Piece['work']): boolean {
-    if (!this.#hasRoom(transaction, headersBytes, last)) return false;
-    this.#later(transaction, headersBytes, analyse);
+  /** Decompression takes other threads: it counts as waiting until it is done. */
+  #finishLater(piece: Piece, result: Promise<unknown>): void {
+    result.catch((cause: unknown) => this.#observer.failed(cause)).finally(() => this.#finished(piece));
+  }
+
+  #finished({ bytes }: Piece): void {
+    this.#messages -= 1;
+    this.#bytes -= bytes;
+  }
+
+  /**
+   * @param prepare called when there is room; returns the analysis.
+   * @returns false when there was none.
+   */
+  #later(arrival: Arrival, prepare: () => () => unknown): boolean {
+    const { transaction, timeToLiveMs, bytes, last, lastUnseen } = arrival;
+    const { id } = transaction;
+    if (this.#messages >= this.#bounds.messages || this.#bytes + bytes > this.#bounds.bytes) {
+      this.#observer.skipped();
+      this.skipped(id, lastUnseen);
+      return false;
+    }
+    const analyse = prepare();
+    // It expired, or had to make room for others, meanwhile.
+    const work = (): unknown => (transaction.endReason === undefined ? analyse() : this.#observer.skipped());
+    this.#messages += 1;
+    this.#bytes += bytes;
+    this.#hold(id, timeToLiveMs).pieces.push({ bytes, work });
+    if (last) this.#release(id);
+    if (this.#messages > this.#bounds.messages / 2 || this.#bytes > this.#bounds.bytes / 2) {
+      const [oldest] = this.#held.keys();
+      if (oldest !== undefined) this.#release(oldest);
+    }
     return true;
   }
 
-  #later(transaction: Transaction, bytes: number, analyse: Piece['work']): void {
-    this.#bytes += bytes;
-    const work = (): unknown => {
-      // It expired, or had to make room for others, meanwhile.
-      if (transaction.endReason === undefined) return analyse();
-      return this.#observer.skipped();
+  #hold(id: string, timeToLiveMs: number): Held {
+    const found = this.#held.get(id);
+    if (found !== undefined) return found;
+    const timer = setTimeout(() => this.#overdue(id), Math.min(longestHoldMs, timeToLiveMs / 2));
+    const held = { pieces: [], timer: timer.unref() };
+    this.#held.set(id, held);
+    return held;
+  }
+
+  #release(id: string): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    this.#held.delete(id);
+    clearTimeout(held.timer);
+    this.#ready.push(...held.pieces);
+  }
+
+  /** Nobody may come by for a while. */
+  #overdue(id: string): void {
+    this.#release(id);
+    const work = (): void => {
+      if (this.workOnBacklog()) setImmediate(work);
     };
-    this.#backlog.push({ bytes, work });
+    setImmediate(work);
   }
+}
 
-  #bodyLater(
-    transaction: Transaction,
-    chunk: BodyChunk,
-    last: boolean,
-    analyse: (kept: BodyChunk) => unknown,
-  ): void {
-    const { length } = chunk.bytes;
-    if (!this.#hasRoom(transaction, length, last)) return;
-    // The bytes are a view of what was read, which is larger, and the caller's.
-    const kept = { ...chunk, bytes: Buffer.from(chunk.bytes) };
-    this.#later(transaction, length, () => analyse(kept));
-  }
-
-  #hasRoom(transaction: Transaction, bytes: number, last: boolean): boolean {
-    const waiting = this.backlogMessages + this.#decompressing;
-    if (waiting < this.#bounds.messages && this.#bytes + bytes <= this.#bounds.bytes) return true;
-    this.skipped(transaction.id, last);
-    this.#observer.skipped();
-    return false;
-  }
+/** The bytes are a view of what was read, which is larger, and the caller's. */
+function copyOf(chunk: BodyChunk): BodyChunk {
+  return { ...chunk, bytes: Buffer.from(chunk.bytes) };
 }
 
 function deferred(transaction: Transaction, wantsBody: boolean): Analysis {

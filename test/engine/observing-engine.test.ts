@@ -15,7 +15,9 @@ function setUp(bounds: BacklogBounds = roomy, changes: Partial<EngineOptions> = 
     skipped: () => told.push('skipped'),
     failed: (cause) => told.push(cause),
   });
+  /** How many messages were left. */
   const workOff = (): number => {
+    observing.releaseAll();
     let pieces = 0;
     while (observing.workOnBacklog()) pieces += 1;
     return pieces;
@@ -55,7 +57,7 @@ describe('an engine that only observes', () => {
     expect(observing.responseHeaders(other.id, plainResponse, ttlMs).wantsBody).toBe(false);
   });
 
-  it('analyses in the order of arrival, and ends the transaction with its last message', () => {
+  it('analyses a transaction in the order of arrival, and ends the transaction with its last message', () => {
     const { observing, recorder, workOff, engine } = setUp();
     const { transaction } = observing.requestHeaders(requestHead('/', upload, { method: 'POST' }), ttlMs);
     const between = observing.requestHeaders(requestHead('/other'), ttlMs).transaction;
@@ -66,7 +68,7 @@ describe('an engine that only observes', () => {
     expect(engine.liveTransactions).toBe(2);
     expect(workOff()).toBe(5);
     expect(recorder.runs.map(({ phase }) => phase)).toEqual([
-      ...['request-headers', 'request-headers', 'request-body', 'response-headers', 'response-body'],
+      ...['request-headers', 'request-body', 'response-headers', 'response-body', 'request-headers'],
     ]);
     expect(recorder.endings.map(({ transaction: ended, reason }) => [ended.id, reason])).toEqual([
       [transaction.id, 'complete'],
@@ -129,6 +131,56 @@ describe('an engine that only observes', () => {
   });
 });
 
+describe('a transaction is not begun', () => {
+  const asks = (target: string) => requestHead(target, upload, { method: 'POST' });
+
+  it('before its last message came, and then as a whole', () => {
+    const { observing, recorder } = setUp();
+    const { transaction } = observing.requestHeaders(asks('/'), ttlMs);
+    observing.requestBody(transaction.id, chunk(attack), ttlMs);
+    expect(observing.workOnBacklog()).toBe(false);
+    const later = observing.requestHeaders(asks('/later'), ttlMs).transaction;
+    observing.responseHeaders(transaction.id, plainResponse, ttlMs);
+    while (observing.workOnBacklog());
+    expect(recorder.reasons).toEqual(['complete']);
+    expect(recorder.runs.map(({ phase }) => phase)).toEqual([
+      ...['request-headers', 'request-body', 'response-headers'],
+    ]);
+    expect([later.endReason, observing.backlogMessages]).toEqual([undefined, 1]);
+  });
+
+  it.each([
+    [ttlMs, 500],
+    [600, 300],
+  ])(
+    'before half a second, or half of its time (%i ms), went by; then without anybody coming by',
+    (ttl, holdMs) => {
+      vi.useFakeTimers();
+      try {
+        const { observing, recorder } = setUp();
+        observing.requestHeaders(requestHead('/?q=attack-report'), ttl);
+        vi.advanceTimersByTime(holdMs - 1);
+        expect([observing.workOnBacklog(), recorder.runs]).toEqual([false, []]);
+        vi.advanceTimersByTime(2);
+        expect(recorder.detections).toHaveLength(1);
+        expect(observing.backlogMessages).toBe(0);
+      } finally {
+        vi.useRealTimers();
+      }
+    },
+  );
+
+  it('but when half of the room is taken: the oldest', () => {
+    const { observing, recorder } = setUp({ messages: 10, bytes: 1_000_000 });
+    for (let count = 0; count < 5; count += 1) observing.requestHeaders(asks(`/${count}`), ttlMs);
+    expect(observing.workOnBacklog()).toBe(false);
+    for (let count = 5; count < 7; count += 1) observing.requestHeaders(asks(`/${count}`), ttlMs);
+    while (observing.workOnBacklog());
+    expect(recorder.runs).toHaveLength(2);
+    expect(observing.backlogMessages).toBe(5);
+  });
+});
+
 describe('what may wait', () => {
   it('is so many messages; further ones are let through and told, and there is room again later', () => {
     const { observing, recorder, told, workOff } = setUp({ messages: 3, bytes: 1_000_000 });
@@ -163,7 +215,7 @@ describe('what may wait', () => {
     for (let count = 0; count < 3000; count += 1) {
       observing.requestBody(transaction.id, chunk('{}'), ttlMs);
       if (observing.backlogMessages === 700)
-        for (let step = 0; step < 300; step += 1) observing.workOnBacklog();
+        for (let step = 0; step < 300; step += 1) expect(observing.workOnBacklog()).toBe(true);
     }
     expect(told).toEqual([]);
     while (observing.backlogMessages < 700) observing.requestBody(transaction.id, chunk('{}'), ttlMs);
