@@ -209,6 +209,7 @@ describe('a thread that ends', () => {
       const again = new Ledger();
       expect(again.submit(threads, 0, 'echo')).toBe(true);
       expect(await again.all()).toEqual([['0 echo']]);
+      expect([told.losses.length, told.replacements]).toEqual([1, [0]]);
     },
   );
 
