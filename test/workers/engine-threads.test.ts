@@ -356,6 +356,7 @@ describe('the stop', () => {
 describe('how long a thread is stuck', () => {
   it('does not contain the time in which the whole process stood still', async () => {
     const messages = new EventEmitter();
+    let told = 0;
     const thread = new EngineThread(
       entry,
       { index: 0, data: {} },
@@ -363,7 +364,9 @@ describe('how long a thread is stuck', () => {
       {},
       {
         message: (message) => messages.emit(message === 'hanging' ? 'hanging' : 'ready'),
-        gone: () => undefined,
+        gone: () => {
+          told += 1;
+        },
       },
     );
     await once(messages, 'ready');
@@ -377,6 +380,6 @@ describe('how long a thread is stuck', () => {
     expect(sharedNowMs() - stoodStillAtMs).toBeGreaterThan(90);
     expect(thread.stuckForMs(10)).toBe(10);
     await thread.terminate('the end of this test');
-    expect(thread.alive).toBe(false);
+    expect([thread.alive, told]).toEqual([false, 1]);
   });
 });
