@@ -7,6 +7,7 @@ import { createProgram } from './cli/program.ts';
  *
  *   spop/                bytes of a HAProxy connection to frames, and back
  *   adapters/haproxy/    the server; messages to HTTP values; verdicts to variables of HAProxy
+ *   workers/             engine threads: who does what, how bytes get there and back
  *   engine/              a transaction: HTTP values in, a verdict out; waf/ asks libddwaf, body/ reads bodies
  *   datadog/             what a transaction leaves in Datadog: spans
  *   ops/                 what operators see: health, metrics, log

@@ -1,6 +1,6 @@
 import { type Config, type Setting, type SettingName, settingNames, settings } from './settings.ts';
 
-/** A setting has a value that is not allowed. The message names it, the value and what is allowed. */
+/** A setting has a value that is not allowed. The message names it, the value (but for a secret) and what is allowed. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -34,7 +34,8 @@ export function readConfig(
 function parsed(setting: Setting<unknown, unknown>, value: string, givenAs: string): unknown {
   const result = setting.parser.parse(value);
   if (result === undefined) {
-    throw new ConfigError(`${givenAs}: '${value}' is not allowed; it must be ${setting.parser.allowed}`);
+    const named = setting.parser.confidential ? 'its value' : `'${value}'`;
+    throw new ConfigError(`${givenAs}: ${named} is not allowed; it must be ${setting.parser.allowed}`);
   }
   return result;
 }

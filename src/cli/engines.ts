@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { AggregatorRegistry } from 'prom-client';
 import type { Engine } from '../engine/engine.ts';
 import type { WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
@@ -9,6 +8,7 @@ import { InlineEngine } from '../workers/inline-engine.ts';
 import type { JobTaker } from '../workers/jobs.ts';
 import { createEngineHost, type EngineHost } from './engine-host.ts';
 import { createBlockPages, type EngineFiles, type LoadedWaf, StartError } from './load-engine.ts';
+import { usableProcessors } from './processors.ts';
 import type { Config } from './settings.ts';
 import { createSharedLimits } from './shared-limits.ts';
 import type { EngineThreadData, FromThread, ToThread } from './thread-messages.ts';
@@ -47,11 +47,11 @@ const mostThreads = 8;
 /** @throws StartError or RulesetError. */
 export async function startEngines(options: EnginesOptions): Promise<Engines> {
   const { engineThreads } = options.config;
-  const count = engineThreads === 'auto' ? threadsFor(availableParallelism()) : engineThreads;
+  const count = engineThreads === 'auto' ? threadsFor(usableProcessors()) : engineThreads;
   return count === 0 ? await startInline(options) : await startThreads(options, count);
 }
 
-/** @param processors that the process may use; Node counts the limits of its control group. */
+/** @param processors that the process may use. */
 export function threadsFor(processors: number): number {
   return processors < 2 ? 0 : Math.min(processors, mostThreads);
 }

@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { agentUrlOf } from '../datadog/agent-http.ts';
 import { type Capability, capabilityBits } from '../datadog/remote-config/capabilities.ts';
-import { drawClientId, RemoteConfigClient } from '../datadog/remote-config/client.ts';
+import {
+  type ApplyOutcome,
+  ApplyState,
+  drawClientId,
+  RemoteConfigClient,
+} from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
 import type { WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
@@ -32,17 +37,45 @@ export function startPolicy(
   logger: Logger,
 ): Policy {
   const activation = new Activation(config, engines, logger);
-  const folder = startFolder(config, engines, activation, logger);
-  const remote =
-    remoteConfigClientId === undefined
-      ? undefined
-      : startRemoteConfig(config, remoteConfigClientId, engines, activation, logger);
+  // What one source changes can free an id for the other, or take it: each is told of its own paths.
+  let remote: RemoteSource | undefined;
+  const folder = startFolder(
+    config,
+    (change) => {
+      const outcomes = engines.apply(change);
+      remote?.follow(outcomes);
+      return outcomes;
+    },
+    activation,
+    logger,
+  );
+  if (remoteConfigClientId !== undefined) {
+    remote = startRemoteConfig(
+      config,
+      remoteConfigClientId,
+      (change) => {
+        const outcomes = engines.apply(change);
+        folder?.follow(outcomes);
+        return outcomes;
+      },
+      activation,
+      logger,
+    );
+  }
   return {
     stop() {
       folder?.stop();
       remote?.stop();
     },
   };
+}
+
+type Apply = PolicyTarget['apply'];
+
+interface RemoteSource {
+  readonly clientId: string;
+  follow(outcomes: readonly WafConfigOutcome[]): void;
+  stop(): void;
 }
 
 /**
@@ -73,14 +106,14 @@ class Activation {
 
 function startFolder(
   config: Config,
-  engines: PolicyTarget,
+  apply: Apply,
   activation: Activation,
   logger: Logger,
 ): FolderSource | undefined {
   const source = openPolicyFolder(
     config,
     {
-      apply: (change) => engines.apply(change),
+      apply,
       activate(enabled) {
         activation.folder = enabled;
         activation.decide();
@@ -105,13 +138,13 @@ export function drawRemoteConfigClientId(config: Config): string | undefined {
 function startRemoteConfig(
   config: Config,
   clientId: string,
-  engines: PolicyTarget,
+  apply: Apply,
   activation: Activation,
   logger: Logger,
-): RemoteConfigClient {
+): RemoteSource {
   const switchable = config.appSecEnabled === undefined;
   const products = new RemoteProducts({
-    apply: (change) => engines.apply(change),
+    apply,
     activate(enabled) {
       activation.remote = enabled;
       activation.decide();
@@ -130,10 +163,7 @@ function startRemoteConfig(
     version: config.version ?? packageVersion,
     apply(update) {
       const outcomes = products.apply(update);
-      for (const [path, { error }] of outcomes) {
-        if (error !== '')
-          logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
-      }
+      logRefusals(logger, outcomes);
       logger.info(
         { added: update.added.map(({ path }) => path), removed: update.removed.map(({ path }) => path) },
         'Remote Config applied',
@@ -152,7 +182,22 @@ function startRemoteConfig(
     },
   });
   client.start();
-  return client;
+  return {
+    clientId: client.clientId,
+    follow(outcomes) {
+      const corrected = client.correct(products.outcomesOf(outcomes));
+      logRefusals(logger, corrected);
+    },
+    stop: () => client.stop(),
+  };
+}
+
+function logRefusals(logger: Logger, outcomes: ReadonlyMap<string, ApplyOutcome>): void {
+  for (const [path, { state, error }] of outcomes) {
+    if (state === ApplyState.error)
+      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
+    else if (error !== '') logger.error({ path }, `Remote Config: ${error}`);
+  }
 }
 
 /** With a ruleset of the operator's own, the console must not think that it can block with it. */

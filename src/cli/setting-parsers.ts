@@ -1,9 +1,12 @@
 import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
+import { type PeerAddress, parsePeerAddress } from '../adapters/haproxy/peers/address.ts';
 
 /** Turns the text of a setting into its value. */
 export interface Parser<T> {
   /** What is allowed, as the end of "must be …". */
   readonly allowed: string;
+  /** The value is not repeated in messages. */
+  readonly confidential?: true;
   /** Undefined when `text` is not allowed. */
   parse(text: string): T | undefined;
 }
@@ -116,6 +119,27 @@ export const nameList: Parser<readonly string[]> = {
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
+};
+
+export const peerAddresses: Parser<readonly PeerAddress[]> = {
+  allowed:
+    "addresses as host or host:port, separated by commas (IPv6 in brackets; default port 3000), for instance 'spoa-1,[2001:db8::2]:3000'",
+  parse(value) {
+    const addresses: PeerAddress[] = [];
+    for (const part of nameList.parse(value) ?? []) {
+      const address = parsePeerAddress(part);
+      if (address === undefined) return undefined;
+      addresses.push(address);
+    }
+    return addresses.length === 0 ? undefined : addresses;
+  },
+};
+
+/** Long enough that it cannot be found by trying; see adapters/haproxy/peers/proof.ts. */
+export const secret: Parser<string> = {
+  allowed: "16 characters or more, for instance what 'openssl rand -hex 32' prints",
+  confidential: true,
+  parse: (value) => (value.length >= 16 ? value : undefined),
 };
 
 export type StatusRange = readonly [lowest: number, highest: number];

@@ -8,9 +8,11 @@ import {
   oneOf,
   type Parser,
   path,
+  peerAddresses,
   port,
   regularExpression,
   seconds,
+  secret,
   statusRanges,
   text,
   threadCount,
@@ -65,6 +67,20 @@ export const settings = {
     flag: 'socket',
     group: 'HAProxy',
     description: 'Path of a unix socket to listen on instead of host and port. A stale one is replaced.',
+  }),
+  peers: optional(peerAddresses, {
+    env: 'DD_HAPROXY_SPOA_PEERS',
+    flag: 'peers',
+    group: 'HAProxy',
+    description:
+      'The agents behind the same HAProxy backend, each by its own address: a message goes on to the one that began its transaction.',
+  }),
+  peerSecret: optional(secret, {
+    env: 'DD_HAPROXY_SPOA_PEER_SECRET',
+    flag: 'peer-secret',
+    group: 'HAProxy',
+    description:
+      'Known to all agents: messages go on only to an agent that proves to know it. The variable shows in no list of processes.',
   }),
   healthcheckPort: withDefault(port, '3080', {
     env: 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT',

@@ -2,6 +2,7 @@ import type { SkipReason } from '../adapters/haproxy/contract.ts';
 import type { NotifyObserver } from '../adapters/haproxy/notify-handler.ts';
 import type { SkipObserver } from '../adapters/haproxy/notify-jobs.ts';
 import type { RouterObserver } from '../adapters/haproxy/notify-router.ts';
+import type { PeerObserver } from '../adapters/haproxy/peers/observer.ts';
 import type { ServerObserver } from '../adapters/haproxy/server.ts';
 import { type Logger, throttled } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
@@ -9,8 +10,15 @@ import type { Metrics } from '../ops/metrics.ts';
 /** A message that repeats with every request is said once in so long, with the number held back. */
 const repeatIntervalMs = 10_000;
 
-/** Sockets and frames to metrics and log. */
-export function serverObserver(logger: Logger, metrics: Metrics): ServerObserver {
+/**
+ * Sockets and frames to metrics and log.
+ * @param heardOf told of every agent that connects.
+ */
+export function serverObserver(
+  logger: Logger,
+  metrics: Metrics,
+  heardOf: (instance: string) => void,
+): ServerObserver {
   const warnRefused = throttled(repeatIntervalMs, (more) =>
     logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
   );
@@ -20,7 +28,13 @@ export function serverObserver(logger: Logger, metrics: Metrics): ServerObserver
       metrics.connectionsRefused.inc();
       warnRefused();
     },
-    hello: (maxFrameSize, engineId) => logger.debug({ maxFrameSize, engineId }, 'HAProxy connected'),
+    hello(maxFrameSize, engineId, peer) {
+      if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
+      else {
+        logger.debug({ maxFrameSize, peer }, 'another agent connected');
+        heardOf(peer);
+      }
+    },
     disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
     protocolError(error) {
       metrics.errors.inc({ kind: 'protocol' });
@@ -61,19 +75,25 @@ export function skipObserver(logger: Logger, metrics: Metrics): SkipObserver {
 /** Messages between agents, to metrics and log. */
 export function routerObserver(logger: Logger, metrics: Metrics): RouterObserver {
   const { skipped } = skipObserver(logger, metrics);
-  const warnTooLarge = throttled(repeatIntervalMs, (more) =>
-    logger.warn(
-      { more },
-      'an answer of another agent does not fit into a frame of this connection: give all HAProxies the same tune.bufsize',
-    ),
-  );
   return {
     skipped,
     relayed: (answered) => metrics.relayed.inc({ result: answered ? 'answered' : 'analysed-here' }),
-    relayedTooLarge() {
-      metrics.errors.inc({ kind: 'relayed-too-large' });
-      warnTooLarge();
-    },
+  };
+}
+
+/** The other agents, to the log: what an operator has to know when messages are not passed on. */
+export function peerObserver(logger: Logger): PeerObserver {
+  return {
+    linked: (address, peer) => logger.info({ address, peer }, 'linked to another agent'),
+    unlinked: (address, peer, why, detail) =>
+      logger.warn({ address, peer, why, detail }, 'link to another agent ended; it is dialled again'),
+    notLinked: (address, why, detail) =>
+      logger.warn(
+        { address, why, detail },
+        'no link to another agent: responses that belong to it are analysed without their request',
+      ),
+    notResolved: (host, cause) =>
+      logger.warn({ host, err: cause }, 'a name of DD_HAPROXY_SPOA_PEERS cannot be resolved'),
   };
 }
 

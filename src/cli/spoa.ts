@@ -2,6 +2,9 @@ import type { Server } from 'node:http';
 import { messageNames } from '../adapters/haproxy/contract.ts';
 import { drawInstance } from '../adapters/haproxy/identity.ts';
 import { NotifyRouter } from '../adapters/haproxy/notify-router.ts';
+import type { PeerAddress } from '../adapters/haproxy/peers/address.ts';
+import { PeerNetwork } from '../adapters/haproxy/peers/network.ts';
+import { peerAnswerer } from '../adapters/haproxy/peers/proof.ts';
 import { SpopServer } from '../adapters/haproxy/server.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
 import { Waf } from '../engine/waf/waf.ts';
@@ -13,7 +16,7 @@ import { createWaf, readEngineFiles, StartError } from './load-engine.ts';
 import { packageVersion } from './package-info.ts';
 import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
 import type { Config } from './settings.ts';
-import { routerObserver, serverObserver } from './spoa-observers.ts';
+import { peerObserver, routerObserver, serverObserver } from './spoa-observers.ts';
 
 /** Runs the SPOA until a signal ends the process. Rejects with an error for the operator when it cannot start. */
 export async function runSpoa(config: Config): Promise<void> {
@@ -29,13 +32,18 @@ export async function runSpoa(config: Config): Promise<void> {
   const engines = await startEngines({
     ...{ config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId },
   });
+  const peers = config.peers === undefined ? undefined : createPeers(config, config.peers, instance, logger);
   const router = new NotifyRouter(
     engines.jobs,
-    { instance, processingTimeoutMs: config.processingTimeoutMs },
+    { instance, processingTimeoutMs: config.processingTimeoutMs, peers },
     routerObserver(logger, metrics),
   );
-  const server = new SpopServer(config, router, serverObserver(logger, metrics));
-  addGauges(metrics, engines, server);
+  const server = new SpopServer(
+    { ...config, answerPeer: peerAnswerer(instance, config.peerSecret) },
+    router,
+    serverObserver(logger, metrics, (peer) => peers?.heardOf(peer)),
+  );
+  addGauges(metrics, engines, server, peers);
 
   let ready = false;
   const health = createHealthServer(config.version ?? packageVersion, {
@@ -48,6 +56,7 @@ export async function runSpoa(config: Config): Promise<void> {
   const policy = startPolicy(config, engines, remoteConfigClientId, logger);
   await listenHealth(health, config);
   const listening = await listenSpop(server, config);
+  peers?.start();
   ready = true;
   logger.info(
     {
@@ -72,8 +81,15 @@ export async function runSpoa(config: Config): Promise<void> {
     const deadline = setTimeout(() => process.exit(0), config.shutdownTimeoutMs);
     deadline.unref();
     server
-      .drain(config.shutdownGraceMs, config.shutdownTimeoutMs - flushReserveMs)
-      .then(() => engines.drain())
+      .drain(
+        config.shutdownGraceMs,
+        config.shutdownTimeoutMs - flushReserveMs,
+        () => engines.liveTransactions > 0,
+      )
+      .then(() => {
+        peers?.stop();
+        return engines.drain();
+      })
       .catch((cause: unknown) => logger.error({ err: cause }, 'draining failed'))
       .finally(() => {
         logger.info('stopped');
@@ -84,7 +100,27 @@ export async function runSpoa(config: Config): Promise<void> {
   process.on('SIGINT', stop);
 }
 
-function addGauges(metrics: Metrics, engines: Engines, server: SpopServer): void {
+function createPeers(
+  config: Config,
+  peers: readonly PeerAddress[],
+  instance: string,
+  logger: Logger,
+): PeerNetwork {
+  const { peerSecret: secret, maxFrameSizeBytes } = config;
+  return new PeerNetwork({ peers, instance, secret, maxFrameSizeBytes }, peerObserver(logger));
+}
+
+function addGauges(
+  metrics: Metrics,
+  engines: Engines,
+  server: SpopServer,
+  peers: PeerNetwork | undefined,
+): void {
+  metrics.gauge(
+    'peers_linked',
+    'Other agents that messages can be passed on to.',
+    () => peers?.instances.length ?? 0,
+  );
   metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engines.liveTransactions);
   metrics.gauge('spop_connections', 'Open SPOP connections.', () => server.connections);
   metrics.gauge('spop_frames_in_flight', 'NOTIFY frames that wait for their ACK.', () => server.inFlight);

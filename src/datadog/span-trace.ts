@@ -83,7 +83,7 @@ class SpanTrace implements TransactionTrace {
   ) {
     this.#tracer = tracer;
     this.#factory = factory;
-    const carrier = request === undefined ? carrierOfLost(lost) : carrierOf(request.headers);
+    const carrier = request === undefined ? carrierOfLost(lost) : traceFieldsOf(request.headers);
     const parent = carrier === undefined ? null : tracer.extract('http_headers', carrier);
     this.#span = tracer.startSpan('http.request', parent === null ? {} : { childOf: parent });
     // A lost transaction keeps the identity that HAProxy knows it by.
@@ -218,10 +218,16 @@ function appSecTags(transaction: Transaction, settings: SpanSettings): Tags {
   return tags;
 }
 
-/** dd-trace reads one value a name; of repeated fields the first counts. */
-function carrierOf(headers: HeaderList): Record<string, string> {
+/** Fields of all the propagation styles that dd-trace knows. */
+const traceField = /^(?:x-datadog-.+|traceparent|tracestate|baggage|ot-baggage-.+|b3|x-b3-.+)$/;
+
+/**
+ * What a trace can come with, of repeated fields the first: dd-trace reads one. Nothing has to be extracted, too: that is
+ * how dd-trace forgets the baggage of the request before.
+ */
+function traceFieldsOf(headers: HeaderList): Record<string, string> {
   const carrier: Record<string, string> = Object.create(null);
-  for (const [name, value] of headers) carrier[name] ??= value;
+  for (const [name, value] of headers) if (traceField.test(name)) carrier[name] ??= value;
   return carrier;
 }
 

@@ -95,8 +95,23 @@ function forwardedFor(value: string): string[] {
   return found;
 }
 
-/** Reads `a.b.c.d`, `a.b.c.d:port`, `[v6]`, `[v6]:port`, `v6`, `v6%zone`, in quotes or not; undefined for all else. */
+/** Requests of one client follow each other, and behind a proxy all have the same peer. */
+const remembered = new Map<string, Address>();
+const maxRemembered = 1000;
+const maxRememberedLength = 64;
+
 function parseAddress(text: string): Address | undefined {
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const address = readAddress(text);
+  if (address === undefined || text.length > maxRememberedLength) return address;
+  if (remembered.size >= maxRemembered) remembered.clear();
+  remembered.set(text, address);
+  return address;
+}
+
+/** Reads `a.b.c.d`, `a.b.c.d:port`, `[v6]`, `[v6]:port`, `v6`, `v6%zone`, in quotes or not; undefined for all else. */
+function readAddress(text: string): Address | undefined {
   // Longer than any address with zone and port: not worth a look.
   if (text.length > 256) return undefined;
   let bare = text.trim().replace(/^"|"$/g, '').trim();

@@ -36,8 +36,9 @@ const settleMs = 100;
 interface KnownFile {
   /** Digest of the bytes last looked at, good or bad. */
   readonly digest: string;
-  /** What the file has in effect; undefined when it never was good. */
-  readonly effect: 'waf' | 'switch' | undefined;
+  /** Whether the WAF was given a content of this file, in effect or not. */
+  readonly offered: boolean;
+  /** What the switch says, of a file that is one, or was one and is not good now. */
   readonly enabled: boolean | undefined;
 }
 
@@ -94,15 +95,14 @@ export class FolderSource {
     const added: WafConfig[] = [];
     const removedPaths: string[] = [];
     for (const name of names.sort()) {
-      const before = this.#known.get(name)?.effect;
+      const before = this.#known.get(name)?.offered;
       const config = this.#look(name);
       if (config !== undefined) added.push(config);
       // Rules that became the switch leave the WAF.
-      const after = this.#known.get(name)?.effect;
-      if (before === 'waf' && after === 'switch') removedPaths.push(configPath(name));
+      if (before === true && this.#known.get(name)?.offered === false) removedPaths.push(configPath(name));
     }
     for (const name of removed) {
-      if (this.#known.get(name)?.effect === 'waf') removedPaths.push(configPath(name));
+      if (this.#known.get(name)?.offered === true) removedPaths.push(configPath(name));
       this.#known.delete(name);
     }
     if (removedPaths.length > 0 || added.length > 0) this.#apply({ removed: removedPaths, added });
@@ -111,21 +111,32 @@ export class FolderSource {
   }
 
   #apply(change: WafConfigChange): void {
-    const outcomes = new Map(this.#target.apply(change).map((outcome) => [outcome.path, outcome] as const));
-    for (const config of change.added) {
-      const name = nameOf(config.path);
-      const outcome = outcomes.get(config.path);
-      const known = this.#known.get(name);
-      if (outcome?.error === undefined) {
-        if (known !== undefined) this.#known.set(name, { ...known, effect: 'waf', enabled: undefined });
-        this.#observer.applied?.(join(this.#folder, name));
+    const gone = new Set(change.removed);
+    this.#note(this.#target.apply(change).filter(({ path }) => !gone.has(path)));
+  }
+
+  /** Takes note of files that another source's change brought into effect or took out of it. */
+  follow(outcomes: readonly WafConfigOutcome[]): void {
+    this.#note(outcomes);
+    this.#target.activate(this.#switch());
+  }
+
+  /** Paths that are not of this folder are passed over. */
+  #note(outcomes: readonly WafConfigOutcome[]): void {
+    for (const { path, error, issues } of outcomes) {
+      const name = nameOf(path);
+      const known = name === undefined ? undefined : this.#known.get(name);
+      if (name === undefined || known === undefined) continue;
+      const file = join(this.#folder, name);
+      if (error !== undefined) {
+        this.#observer.failed?.(file, error);
+        continue;
       }
-      if (outcome?.error !== undefined) this.#observer.failed?.(join(this.#folder, name), outcome.error);
-      else if (outcome !== undefined && outcome.issues.length > 0) {
-        const issues = outcome.issues.map(
-          ({ part, reason, ids }) => `${part}: ${reason} (${ids.join(', ')})`,
-        );
-        this.#observer.failed?.(join(this.#folder, name), `in part: ${issues.join('; ')}`);
+      this.#known.set(name, { ...known, enabled: undefined });
+      this.#observer.applied?.(file);
+      if (issues.length > 0) {
+        const described = issues.map(({ part, reason, ids }) => `${part}: ${reason} (${ids.join(', ')})`);
+        this.#observer.failed?.(file, `in part: ${described.join('; ')}`);
       }
     }
   }
@@ -139,12 +150,17 @@ export class FolderSource {
       bytes = readFileSync(file);
     } catch (cause) {
       if (known?.digest !== 'unreadable') this.#observer.failed?.(file, String(cause));
-      this.#known.set(name, { effect: known?.effect, enabled: known?.enabled, digest: 'unreadable' });
+      this.#known.set(name, {
+        offered: known?.offered ?? false,
+        enabled: known?.enabled,
+        digest: 'unreadable',
+      });
       return undefined;
     }
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (known?.digest === digest) return undefined;
-    this.#known.set(name, { effect: known?.effect, enabled: known?.enabled, digest });
+    const seen = { offered: known?.offered ?? false, enabled: known?.enabled, digest };
+    this.#known.set(name, seen);
     let content: unknown;
     try {
       content = JSON.parse(bytes.toString('utf8'));
@@ -160,6 +176,7 @@ export class FolderSource {
       this.#takeSwitch(name, digest, content.asm);
       return undefined;
     }
+    this.#known.set(name, { ...seen, offered: true });
     const product = productOf(content);
     return { path: configPath(name), product, content };
   }
@@ -171,7 +188,7 @@ export class FolderSource {
       this.#observer.failed?.(file, '`asm.enabled` must be true or false');
       return;
     }
-    this.#known.set(name, { digest, effect: 'switch', enabled });
+    this.#known.set(name, { digest, offered: false, enabled });
     this.#observer.applied?.(file);
   }
 
@@ -204,12 +221,15 @@ export class FolderSource {
 
 /** Of the file and not of what it holds: a file that becomes something else, and is refused, stays what it was. */
 function configPath(name: string): string {
-  return `folder/${name}`;
+  return `${pathPrefix}${name}`;
 }
 
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+/** Undefined: the path is of another source. */
+function nameOf(path: string): string | undefined {
+  return path.startsWith(pathPrefix) ? path.slice(pathPrefix.length) : undefined;
 }
+
+const pathPrefix = 'folder/';
 
 function productOf(content: object): WafProduct {
   if ('rules' in content) return 'ASM_DD';

@@ -24,6 +24,7 @@ import type { Buffer } from 'node:buffer';
 import { type Action, writeAction } from './actions.ts';
 import type { AgentEvent, EndOfStream } from './agent-event.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { checkConnectionFrame, checkedMaxFrameSize } from './connection-rules.ts';
 import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
 import { decodeFrame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
 import { FrameSplitter } from './frame-splitter.ts';
@@ -33,31 +34,36 @@ import {
   encodeAgentHello,
   type HaproxyHello,
   negotiate,
+  type PeerAnswer,
+  type PeerGreeting,
 } from './hello.ts';
 import { SpopError, StatusCode } from './spop-error.ts';
-import { type Uint64, varintSize } from './varint.ts';
-
-/**
- * The largest frame accepted by default. HAProxy announces `tune.bufsize - 4`: 16,380 bytes unless the
- * operator raised it. Being the smaller side only costs: keep this at or above HAProxy's.
- */
-export const DEFAULT_MAX_FRAME_SIZE = 16_384;
-
-/** The largest maximum that can be asked for, a guard against a mistyped one. */
-export const LARGEST_FRAME_SIZE = 2 ** 24;
+import { type Uint64, VARINT_MAX_BYTES, varintSize } from './varint.ts';
 
 export interface AgentConnectionOptions {
   /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;
   /** Answer health checks with AGENT-DISCONNECT, so that HAProxy takes this server out. Default false. */
   readonly refuseHealthchecks?: boolean;
+  /**
+   * What we say about ourselves to another agent of ours (see hello.ts); without it, nothing. A HELLO that names a
+   * peer is understood either way, and `hello.peer` says so.
+   */
+  readonly answerPeer?: ((greeting: PeerGreeting) => PeerAnswer) | undefined;
 }
+
+/**
+ * What the smallest frame leaves for actions, whatever its ids: no peer can ask for less, for what must be in every
+ * ACK has to fit.
+ */
+const LEAST_ACTIONS_BYTES = MIN_FRAME_SIZE - 5 - 2 * VARINT_MAX_BYTES;
 
 export class AgentConnection {
   /** May be changed at any time; draining sets it. */
   refuseHealthchecks: boolean;
   readonly #ownMaxFrameSize: number;
   readonly #splitter: FrameSplitter;
+  readonly #answerPeer: AgentConnectionOptions['answerPeer'];
   readonly #waiting = new Set<string>();
   readonly #output = new ByteWriter();
   #state: 'new' | 'open' | 'closed' = 'new';
@@ -66,18 +72,9 @@ export class AgentConnection {
 
   /** @throws RangeError if `maxFrameSize` is out of range. */
   constructor(options: AgentConnectionOptions = {}) {
-    const maxFrameSize = options.maxFrameSize ?? DEFAULT_MAX_FRAME_SIZE;
-    if (
-      !Number.isInteger(maxFrameSize) ||
-      maxFrameSize < MIN_FRAME_SIZE ||
-      maxFrameSize > LARGEST_FRAME_SIZE
-    ) {
-      throw new RangeError(
-        `maxFrameSize ${maxFrameSize} is not within ${MIN_FRAME_SIZE} and ${LARGEST_FRAME_SIZE}`,
-      );
-    }
-    this.#ownMaxFrameSize = maxFrameSize;
-    this.#splitter = new FrameSplitter(maxFrameSize);
+    this.#ownMaxFrameSize = checkedMaxFrameSize(options.maxFrameSize);
+    this.#splitter = new FrameSplitter(this.#ownMaxFrameSize);
+    this.#answerPeer = options.answerPeer;
     this.refuseHealthchecks = options.refuseHealthchecks ?? false;
   }
 
@@ -138,11 +135,14 @@ export class AgentConnection {
 
   /**
    * The bytes of actions that fit into the ACK of this NOTIFY (see `encodedActionSize`).
-   * 0 before HELLO.
+   * 0 before HELLO. A peer relays for a HAProxy whose frames may be smaller than those we agreed on with the peer;
+   * so the frame-id of its NOTIFYs, which nobody needs for anything else, is the largest answer that it can use.
    */
   maxActionsSize(streamId: Uint64, frameId: Uint64): number {
     if (this.#negotiated === undefined) return 0;
-    return this.#negotiated.maxFrameSize - 5 - varintSize(streamId) - varintSize(frameId);
+    const fitting = this.#negotiated.maxFrameSize - 5 - varintSize(streamId) - varintSize(frameId);
+    if (this.#hello?.peer === undefined) return fitting;
+    return Math.min(fitting, Math.max(Number(frameId), LEAST_ACTIONS_BYTES));
   }
 
   /**
@@ -190,7 +190,8 @@ export class AgentConnection {
     }
     checkConnectionFrame(frame);
     const hello = decodeHaproxyHello(frame.payload);
-    const negotiated = negotiate(hello, this.#ownMaxFrameSize);
+    const peer = hello.peer && this.#answerPeer?.(hello.peer);
+    const negotiated = { ...negotiate(hello, this.#ownMaxFrameSize), peer };
     if (hello.healthcheck && this.refuseHealthchecks) {
       this.disconnect(StatusCode.RESOURCE_ERROR, 'draining');
       return { kind: 'healthcheck', refused: true };
@@ -269,18 +270,6 @@ export class AgentConnection {
   #close(): void {
     this.#state = 'closed';
     this.#waiting.clear();
-  }
-}
-
-/** HELLO and DISCONNECT belong to the connection, not to a stream, and come in one piece (3.2.4, 3.2.8). */
-function checkConnectionFrame(frame: KnownFrame): void {
-  if (!frame.fin)
-    throw new SpopError('SPOP_FRAGMENTED', `${frame.kind} without FIN; it cannot be fragmented`);
-  if (frame.streamId !== 0 || frame.frameId !== 0) {
-    throw new SpopError(
-      'SPOP_BAD_FRAME_IDS',
-      `${frame.kind} with stream-id ${frame.streamId}, frame-id ${frame.frameId}; both must be 0`,
-    );
   }
 }
 

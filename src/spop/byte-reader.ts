@@ -65,9 +65,11 @@ export class ByteReader {
     return this.bytes(this.#length(what), what);
   }
 
-  /** As `prefixedBytes`, without making anything of them. */
-  skipPrefixedBytes(what: string): void {
-    this.#advance(this.#length(what), what);
+  /** As `prefixedBytes`, without making anything of them: they are those before `position`. Returns how many. */
+  skipPrefixedBytes(what: string): number {
+    const length = this.#length(what);
+    this.#advance(length, what);
+    return length;
   }
 
   skip(length: number, what: string): void {

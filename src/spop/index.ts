@@ -27,6 +27,8 @@
  *       if (connection.closed) socket.end();
  *     });
  *
+ * haproxy-connection.ts is the other side, for an agent that relays to another one what belongs there.
+ *
  * This folder is sans-IO: no socket, no timer, no log, nothing of ours from outside, only node:buffer. No
  * bytes make it throw anything but `SpopError`, nor loop; memory is bounded by the frame size. It is not
  * safe for frames kept after the read buffer they came in was reused: string and binary values are views.
@@ -39,15 +41,11 @@ export {
   encodedActionSize,
   VariableScope,
 } from './actions.ts';
-export {
-  AgentConnection,
-  type AgentConnectionOptions,
-  DEFAULT_MAX_FRAME_SIZE,
-  LARGEST_FRAME_SIZE,
-} from './agent-connection.ts';
+export { AgentConnection, type AgentConnectionOptions } from './agent-connection.ts';
 export type { AgentEvent, EndOfStream } from './agent-event.ts';
 export { ByteReader } from './byte-reader.ts';
 export { ByteWriter } from './byte-writer.ts';
+export { DEFAULT_MAX_FRAME_SIZE, LARGEST_FRAME_SIZE } from './connection-rules.ts';
 export {
   type Disconnect,
   decodeDisconnect,
@@ -57,6 +55,11 @@ export {
 export { decodeFrame, type Frame, FrameFlag, FrameType, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
 export { FrameSplitter } from './frame-splitter.ts';
 export {
+  HaproxyConnection,
+  type HaproxyConnectionOptions,
+  type HaproxyEvent,
+} from './haproxy-connection.ts';
+export {
   type AgentHello,
   decodeAgentHello,
   decodeHaproxyHello,
@@ -64,6 +67,8 @@ export {
   encodeHaproxyHello,
   type HaproxyHello,
   negotiate,
+  type PeerAnswer,
+  type PeerGreeting,
   SPOP_VERSION,
 } from './hello.ts';
 export {

@@ -65,7 +65,7 @@ export const SPOP_ERRORS = {
   },
   SPOP_BAD_ITEM: {
     status: StatusCode.INVALID,
-    sentence: 'An item of a HELLO or DISCONNECT frame is repeated or has the wrong type.',
+    sentence: 'An item of a HELLO or DISCONNECT frame is repeated, or has the wrong type or form.',
   },
   SPOP_NO_VERSION: {
     status: StatusCode.NO_VERSION,
@@ -93,15 +93,15 @@ export const SPOP_ERRORS = {
   },
   SPOP_HELLO_EXPECTED: {
     status: StatusCode.INVALID,
-    sentence: 'The first frame of the connection is not HAPROXY-HELLO.',
+    sentence: 'The first frame of the connection is not the HELLO of the other side.',
   },
   SPOP_HELLO_REPEATED: {
     status: StatusCode.INVALID,
-    sentence: 'A second HAPROXY-HELLO arrives on one connection.',
+    sentence: 'A second HELLO arrives on one connection.',
   },
   SPOP_WRONG_DIRECTION: {
     status: StatusCode.INVALID,
-    sentence: 'HAProxy sends a frame that only agents send.',
+    sentence: 'A frame arrives that only our own side sends.',
   },
   SPOP_BAD_FRAME_IDS: {
     status: StatusCode.INVALID,
@@ -122,7 +122,7 @@ export const SPOP_ERRORS = {
   },
   SPOP_ACK_UNKNOWN_FRAME: {
     status: StatusCode.FRAME_ID_NOT_FOUND,
-    sentence: 'An ACK would answer a NOTIFY that is not waiting for one.',
+    sentence: 'An ACK answers, or would answer, a NOTIFY that is not waiting for one.',
   },
 } as const satisfies Record<string, SpopErrorEntry>;
 

@@ -26,6 +26,18 @@ const promised: [SettingName, string, unknown][] = [
 const understood: [SettingName, string, unknown][] = [
   ['host', '::', '::'],
   ['port', '0', 0],
+  [
+    'peers',
+    'spoa-1, spoa_2.internal:3001,10.0.0.3,[2001:db8::4],[::1]:65535,',
+    [
+      { host: 'spoa-1', port: 3000 },
+      { host: 'spoa_2.internal', port: 3001 },
+      { host: '10.0.0.3', port: 3000 },
+      { host: '2001:db8::4', port: 3000 },
+      { host: '::1', port: 65_535 },
+    ],
+  ],
+  ['peerSecret', 'sixteen letters.', 'sixteen letters.'],
   ['port', '65535', 65_535],
   ['socketPath', '/run/spoa.sock', '/run/spoa.sock'],
   ['transactionTimeoutMs', '1d', 86_400_000],
@@ -51,6 +63,16 @@ const refused: [SettingName, string][] = [
   ['port', '65536'],
   ['port', '-1'],
   ['port', '3000.5'],
+  ['peers', ' , '],
+  ['peers', 'spoa-1:'],
+  ['peers', 'spoa-1:0'],
+  ['peers', 'spoa-1:65536'],
+  ['peers', 'spoa-1 spoa-2'],
+  ['peers', 'spop://spoa-1:3000'],
+  ['peers', '2001:db8::4'],
+  ['peers', '[spoa-1]:3000'],
+  ['peers', '10.0.0.256'],
+  ['peers', 'spoa-1:3000,,spoa-2:http'],
   ['healthcheckPort', '0x10'],
   ['transactionTimeoutMs', '1.5s'],
   ['shutdownGraceMs', 'soon'],
@@ -79,8 +101,8 @@ describe('settings', () => {
   });
 
   it.each(understood)('%s: %s is understood', (name, text, value) => {
-    expect(readConfig({}, { [settings[name].env]: text })[name]).toBe(value);
-    expect(readConfig({ [name]: text }, {})[name]).toBe(value);
+    expect(readConfig({}, { [settings[name].env]: text })[name]).toEqual(value);
+    expect(readConfig({ [name]: text }, {})[name]).toEqual(value);
   });
 
   it.each(refused)('%s: %s is refused, named with what is allowed', (name, text) => {
@@ -88,6 +110,13 @@ describe('settings', () => {
     const sentence = `'${text}' is not allowed; it must be ${parser.allowed}`;
     expect(() => readConfig({}, { [env]: text })).toThrow(new ConfigError(`${env}: ${sentence}`));
     expect(() => readConfig({ [name]: text }, {})).toThrow(new ConfigError(`--${flag}: ${sentence}`));
+  });
+
+  it('do not repeat a secret that is refused', () => {
+    const { env, parser } = settings.peerSecret;
+    expect(() => readConfig({}, { [env]: 'fifteen letters' })).toThrow(
+      new ConfigError(`${env}: its value is not allowed; it must be ${parser.allowed}`),
+    );
   });
 
   it('take a flag before a variable', () => {

@@ -62,7 +62,11 @@ describeEachHaproxy('whole spans beyond the rate limit', (binary) => {
 describeEachHaproxy('whole spans of transactions without an end', (binary) => {
   const proxy = shareProxyWithApm(
     binary,
-    { DD_HAPROXY_SPOA_MAX_TRANSACTIONS: '1', DD_HAPROXY_SPOA_ENGINE_THREADS: '1', DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0' },
+    {
+      DD_HAPROXY_SPOA_MAX_TRANSACTIONS: '1',
+      DD_HAPROXY_SPOA_ENGINE_THREADS: '1',
+      DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0',
+    },
     { env: { DD_SPOA_TIMEOUT: '2s' } },
   );
 

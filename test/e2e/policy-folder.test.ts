@@ -1,8 +1,6 @@
 // The policy folder through the daemon: files that come and go, seen in HAProxy's answers.
-import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { unlinkSync } from 'node:fs';
+import { describe, expect, it, vi } from 'vitest';
 import { fetchOnce, type RequestParts } from './support/http-client.ts';
 import {
   answersTo,
@@ -17,34 +15,14 @@ import {
   switchFile,
   wanted,
 } from './support/policy-cases.ts';
+import { newFolder, put } from './support/policy-files.ts';
 import { shareProtectedProxy } from './support/protected-proxy.ts';
-import { describeOneHaproxy } from './support/stubbed-proxy.ts';
+import { describeEachHaproxy, describeOneHaproxy } from './support/stubbed-proxy.ts';
 
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'appsec-edge-policy-'));
-  folders.push(folder);
-  return folder;
-}
-
-function put(folder: string, name: string, content: unknown): string {
-  const file = join(folder, name);
-  const text = typeof content === 'string' ? content : JSON.stringify(content);
-  writeFileSync(join(folder, `.${name}`), text);
-  renameSync(join(folder, `.${name}`), file);
-  return file;
-}
-
-describeOneHaproxy('the policy folder', (binary) => {
+describeEachHaproxy('what the policy folder can do', (binary) => {
   const folder = newFolder();
   const env = { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder };
   const proxy = shareProtectedProxy(binary, { daemon: { env } });
-  const statusOf = async (request: RequestParts): Promise<number> =>
-    (await fetchOnce(proxy().httpPort, request)).status;
   const said = (file: string, what: string): Promise<string> =>
     proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`));
   let cases = 0;
@@ -60,6 +38,16 @@ describeOneHaproxy('the policy folder', (binary) => {
     for (const path of paths) await said(path, 'policy file gone');
     expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
   });
+});
+
+describeOneHaproxy('the policy folder', (binary) => {
+  const folder = newFolder();
+  const env = { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder };
+  const proxy = shareProtectedProxy(binary, { daemon: { env } });
+  const statusOf = async (request: RequestParts): Promise<number> =>
+    (await fetchOnce(proxy().httpPort, request)).status;
+  const said = (file: string, what: string): Promise<string> =>
+    proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`));
 
   it('a blocked address is free again when its time is over', async () => {
     const { content } = blockedIps(blockedAddress, Math.floor(Date.now() / 1000) + 4);

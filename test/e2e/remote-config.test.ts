@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { FakeAgent } from '../support/fake-agent.ts';
 import type { RemoteConfigRequest, RemoteFiles } from '../support/remote-config-server.ts';
-import { fetchOnce, type RequestParts } from './support/http-client.ts';
+import type { RequestParts } from './support/http-client.ts';
 import {
   answersTo,
   asm,
@@ -11,74 +11,49 @@ import {
   blockedIps,
   from,
   override,
-  type PolicyFile,
   policyCases,
   reported,
   switchFile,
   wanted,
 } from './support/policy-cases.ts';
-import { type ProtectedProxy, startProtectedProxy } from './support/protected-proxy.ts';
-import { describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
-
-interface Scene {
-  readonly proxy: ProtectedProxy;
-  agent: FakeAgent;
-}
-
-async function startScene(binary: FoundHaproxy, env: Record<string, string> = {}): Promise<Scene> {
-  const agent = await FakeAgent.start();
-  const proxy = await startProtectedProxy(binary, {
-    daemon: {
-      env: {
-        ...{ DD_APPSEC_RULES: '', DD_TRACE_ENABLED: 'true', DD_TRACE_AGENT_URL: '' },
-        ...{ DD_AGENT_HOST: '127.0.0.1', DD_TRACE_AGENT_PORT: String(agent.port) },
-        ...{ DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS: '0.1', ...env },
-      },
-    },
-  });
-  return { proxy, agent };
-}
-
-function pathOf(product: string, name = 'one'): string {
-  return `datadog/2/${product}/${name}/config`;
-}
-
-function remoteFiles(files: readonly PolicyFile[]): RemoteFiles {
-  return Object.fromEntries(
-    files.map(({ product, content }, index) => [pathOf(product, `file-${index}`), content]),
-  );
-}
+import { pathOf, RemoteScene, remoteFiles } from './support/remote-scene.ts';
+import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 
 const blockReported = asm({ rules_override: [override('ua0-600-55x', { on_match: ['block'] })] });
 
-describeOneHaproxy('Remote Config', (binary) => {
-  let scene: Scene;
+/** One for all tests of the surrounding `describe`. */
+function shareScene(binary: FoundHaproxy, env: Record<string, string> = {}): () => RemoteScene {
+  let scene: RemoteScene | undefined;
   beforeAll(async () => {
-    scene = await startScene(binary);
+    scene = await RemoteScene.start(binary, env);
   });
-  afterAll(async () => {
-    await scene.proxy.stop();
-    scene.agent.stop();
-  });
-
-  const serve = (files: RemoteFiles): Promise<RemoteConfigRequest> => {
-    scene.agent.remoteConfig.serve(files);
-    return scene.agent.remoteConfig.taken();
+  afterAll(() => scene?.stop());
+  return () => {
+    if (scene === undefined) throw new Error('asked for before the tests of this describe began');
+    return scene;
   };
-  const statusOf = async (request: RequestParts): Promise<number> =>
-    (await fetchOnce(scene.proxy.httpPort, request)).status;
+}
+
+describeEachHaproxy('what Remote Config can do', (binary) => {
+  const scene = shareScene(binary);
 
   it.each(policyCases)('$what', async ({ files, checks }) => {
-    const { httpPort } = scene.proxy;
+    const { httpPort } = scene().proxy;
     expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
-    const { client } = await serve(remoteFiles(files));
+    const { client } = await scene().serve(remoteFiles(files));
     expect(client.state.config_states.map((state) => [state.apply_state, state.apply_error])).toEqual(
       files.map(() => [2, '']),
     );
     expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'with'));
-    await serve({});
+    await scene().serve({});
     expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
   });
+});
+
+describeOneHaproxy('Remote Config', (binary) => {
+  const scene = shareScene(binary);
+  const serve = (files: RemoteFiles): Promise<RemoteConfigRequest> => scene().serve(files);
+  const statusOf = (request: RequestParts): Promise<number> => scene().statusOf(request);
 
   it('a blocked address is free again when its time is over', async () => {
     const file = blockedIps(blockedAddress, Math.floor(Date.now() / 1000) + 4);
@@ -108,7 +83,7 @@ describeOneHaproxy('Remote Config', (binary) => {
 
   it('an answer with a wrong hash is reported and nothing of it is applied', async () => {
     await serve({ [pathOf('ASM')]: blockReported.content });
-    const { remoteConfig } = scene.agent;
+    const { remoteConfig } = scene().agent;
     remoteConfig.serve(
       { [pathOf('ASM_DATA')]: blockedIps(blockedAddress).content },
       {
@@ -125,6 +100,43 @@ describeOneHaproxy('Remote Config', (binary) => {
     await serve({});
   });
 
+  it('two switches are none, whichever came first, and the one that is left counts', async () => {
+    const [on, off] = [pathOf('ASM_FEATURES', 'on'), pathOf('ASM_FEATURES', 'off')];
+    const content = (enabled: boolean): unknown => switchFile(enabled).content;
+    const states = ({ client }: RemoteConfigRequest): number[] =>
+      client.state.config_states.map((state) => state.apply_state);
+    expect(states(await serve({ [off]: content(false) }))).toEqual([2]);
+    expect(await statusOf(blocked)).toBe(200);
+    expect(states(await serve({ [off]: content(false), [on]: content(true) }))).toEqual([1, 1]);
+    expect(await statusOf(blocked)).toBe(403);
+    expect(states(await serve({ [off]: content(false) }))).toEqual([2]);
+    expect(await statusOf(blocked)).toBe(200);
+    await serve({});
+    expect(await statusOf(blocked)).toBe(403);
+  });
+
+  it('a second action of one id comes into effect, and says so, when the first goes', async () => {
+    const teapot = (code: number): unknown => ({
+      actions: [{ id: 'teapot', type: 'block_request', parameters: { status_code: code, type: 'json' } }],
+    });
+    const { content } = asm({ rules_override: [override('ua0-600-55x', { on_match: ['teapot'] })] });
+    const second = { [pathOf('ASM', 'b')]: teapot(429), [pathOf('ASM', 'c')]: content };
+    const both = await serve({ [pathOf('ASM', 'a')]: teapot(418), ...second });
+    expect(both.client.state.config_states).toMatchObject([
+      { id: 'a', apply_state: 2 },
+      { id: 'b', apply_state: 3, apply_error: expect.stringContaining('duplicate action') },
+      { id: 'c', apply_state: 2 },
+    ]);
+    expect(await statusOf(reported)).toBe(418);
+    const { client } = await serve(second);
+    expect(client.state.config_states).toMatchObject([
+      { id: 'b', apply_state: 2, apply_error: '' },
+      { id: 'c', apply_state: 2 },
+    ]);
+    expect(await statusOf(reported)).toBe(429);
+    await serve({});
+  });
+
   it('a product that nobody asked for harms nothing beside it', async () => {
     await serve({ 'datadog/2/FUTURE/x/config': {}, [pathOf('ASM')]: blockReported.content });
     expect(await statusOf(reported)).toBe(403);
@@ -133,13 +145,13 @@ describeOneHaproxy('Remote Config', (binary) => {
 
   it('outlives an Agent that goes, and follows the one that comes', async () => {
     // The versions of the next Agent begin again.
-    scene.agent.remoteConfig.serve({ [pathOf('ASM')]: blockReported.content }, { version: 1000 });
-    await scene.agent.remoteConfig.taken();
-    const { port } = scene.agent;
-    scene.agent.stop();
+    scene().agent.remoteConfig.serve({ [pathOf('ASM')]: blockReported.content }, { version: 1000 });
+    await scene().agent.remoteConfig.taken();
+    const { port } = scene().agent;
+    scene().agent.stop();
     expect(await statusOf(reported)).toBe(403);
-    scene.agent = await FakeAgent.start(port);
-    const { remoteConfig } = scene.agent;
+    scene().agent = await FakeAgent.start(port);
+    const { remoteConfig } = scene().agent;
     // An Agent that does not know anything yet.
     await remoteConfig.waitFor(() => remoteConfig.requests.length > 2);
     expect(remoteConfig.last.client.state.config_states).toHaveLength(1);
@@ -152,21 +164,14 @@ describeOneHaproxy('Remote Config', (binary) => {
 });
 
 describeOneHaproxy('with DD_APPSEC_ENABLED set, Remote Config', (binary) => {
-  let scene: Scene;
-  beforeAll(async () => {
-    scene = await startScene(binary, { DD_APPSEC_ENABLED: 'true' });
-  });
-  afterAll(async () => {
-    await scene.proxy.stop();
-    scene.agent.stop();
-  });
+  const scene = shareScene(binary, { DD_APPSEC_ENABLED: 'true' });
 
   it('does not ask for the switch and is not switched by it', async () => {
-    const { remoteConfig } = scene.agent;
+    const { remoteConfig } = scene().agent;
     remoteConfig.serve(remoteFiles([switchFile(false)]));
     const { client } = await remoteConfig.taken();
     expect(client.products).not.toContain('ASM_FEATURES');
     expect(Buffer.from(client.capabilities, 'base64').at(-1)).toBe(0b1111_1100);
-    expect((await fetchOnce(scene.proxy.httpPort, blocked)).status).toBe(403);
+    expect(await scene().statusOf(blocked)).toBe(403);
   });
 });

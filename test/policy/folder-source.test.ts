@@ -99,6 +99,49 @@ describe('a look through the folder', () => {
     expect(changes).toEqual([]);
   });
 
+  it('takes out what is gone, though it was refused', () => {
+    put('a.json', { refuse: 1 });
+    const { source, changes } = newSource();
+    source.scan();
+    unlinkSync(join(folder, 'a.json'));
+    source.scan();
+    expect(changes[1]).toEqual({ ...emptyChange, removed: ['folder/a.json'] });
+  });
+
+  it('takes out refused rules that became the switch again', () => {
+    put('a.json', { asm: { enabled: false } });
+    const { source, changes, enabled } = newSource();
+    source.scan();
+    put('a.json', { refuse: 1 });
+    source.scan();
+    expect(enabled()).toBe(false);
+    put('a.json', { asm: { enabled: true } });
+    source.scan();
+    expect(changes[1]).toEqual({ ...emptyChange, removed: ['folder/a.json'] });
+    expect(enabled()).toBe(true);
+  });
+
+  it('says what became of a file because of another source', () => {
+    put('a.json', { refuse: 1 });
+    const { source, told } = newSource();
+    source.scan();
+    const outcome = { path: 'folder/a.json', error: undefined, issues: [] };
+    source.follow([outcome, { ...outcome, path: 'datadog/2/ASM/a.json' }]);
+    expect(told.slice(1)).toEqual(['applied a.json']);
+    source.follow([{ ...outcome, error: 'taken' }]);
+    expect(told.slice(2)).toEqual(['failed a.json: taken']);
+  });
+
+  it('releases the switch of a file whose rules come into effect later', () => {
+    put('a.json', { asm: { enabled: false } });
+    const { source, enabled } = newSource();
+    source.scan();
+    put('a.json', { refuse: 1 });
+    source.scan();
+    source.follow([{ path: 'folder/a.json', error: undefined, issues: [] }]);
+    expect(enabled()).toBeUndefined();
+  });
+
   it('takes out what is gone', () => {
     put('a.json', { actions: [] });
     const { source, changes, told } = newSource();

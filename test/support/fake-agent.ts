@@ -33,8 +33,9 @@ export class FakeAgent {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         if (request.url === '/v0.7/config') {
-          const answer = this.remoteConfig.receive(Buffer.concat(chunks).toString());
-          if (answer !== undefined) response.writeHead(answer.status).end(answer.body);
+          this.remoteConfig.receive(Buffer.concat(chunks).toString(), ({ status, body }) =>
+            response.writeHead(status).end(body),
+          );
           return;
         }
         if (request.url === '/info') {
@@ -47,12 +48,16 @@ export class FakeAgent {
     });
   }
 
-  /** @param port of its own unless told: an Agent that is started again has the one it had. */
-  static async start(port = 0): Promise<FakeAgent> {
+  /**
+   * @param where a port of its own unless told: an Agent that is started again has the one it had. Or the path of a
+   * unix socket.
+   */
+  static async start(where: number | string = 0): Promise<FakeAgent> {
     const agent = new FakeAgent();
     await new Promise<void>((resolve, reject) => {
       agent.#server.once('error', reject);
-      agent.#server.listen(port, '127.0.0.1', resolve);
+      if (typeof where === 'string') agent.#server.listen(where, resolve);
+      else agent.#server.listen(where, '127.0.0.1', resolve);
     });
     return agent;
   }

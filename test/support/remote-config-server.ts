@@ -90,6 +90,10 @@ export class RemoteConfigServer {
     body: '{}',
   });
   readonly #waiting = new Set<() => void>();
+  /** The most requests that waited for their answers at the same time. */
+  mostAtOnce = 0;
+  #unanswered = 0;
+  #delayMs = 0;
 
   /** The last request. */
   get last(): RemoteConfigRequest {
@@ -124,12 +128,24 @@ export class RemoteConfigServer {
     this.#answer = () => undefined;
   }
 
-  /** Takes one request; undefined: never answered. */
-  receive(body: string): { status: number; body: string } | undefined {
+  /** From now on every answer takes as long. */
+  delay(delayMs: number): void {
+    this.#delayMs = delayMs;
+  }
+
+  /** Takes one request, and calls `respond` unless it is never to be answered. */
+  receive(body: string, respond: (answer: { status: number; body: string }) => void): void {
     const request = JSON.parse(body) as RemoteConfigRequest;
     this.requests.push(request);
     for (const wake of this.#waiting) wake();
-    return this.#answer(request);
+    const answer = this.#answer(request);
+    if (answer === undefined) return;
+    this.#unanswered += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#unanswered);
+    setTimeout(() => {
+      this.#unanswered -= 1;
+      respond(answer);
+    }, this.#delayMs);
   }
 
   /** The first request from now on for which `accept` is true. Rejects after `timeoutMs` with the last one. */

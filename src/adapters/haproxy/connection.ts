@@ -1,5 +1,12 @@
 import type { Socket } from 'node:net';
-import { type Action, AgentConnection, type AgentEvent, SpopError, StatusCode } from '../../spop/index.ts';
+import {
+  type Action,
+  AgentConnection,
+  type AgentConnectionOptions,
+  type AgentEvent,
+  SpopError,
+  StatusCode,
+} from '../../spop/index.ts';
 import type { ServerObserver } from './server.ts';
 import { turnStartedAtMs } from './turn.ts';
 
@@ -8,6 +15,8 @@ export interface ConnectionOptions {
   readonly maxFramesInFlight: number;
   readonly helloTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** What another agent is told of us; see peers/proof.ts. */
+  readonly answerPeer?: AgentConnectionOptions['answerPeer'];
 }
 
 /** A NOTIFY that wants its answer. */
@@ -76,7 +85,11 @@ export class Connection {
     this.#answerer = answerer;
     this.#failedAnswer = failedAnswer;
     this.#observer = observer;
-    this.#agent = new AgentConnection({ maxFrameSize: options.maxFrameSizeBytes, refuseHealthchecks });
+    this.#agent = new AgentConnection({
+      maxFrameSize: options.maxFrameSizeBytes,
+      refuseHealthchecks,
+      answerPeer: options.answerPeer,
+    });
     this.#helloTimer = setTimeout(() => this.#helloMissing(), options.helloTimeoutMs);
     socket.setNoDelay(true);
     socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
@@ -90,6 +103,11 @@ export class Connection {
 
   get inFlight(): number {
     return this.#agent.inFlight;
+  }
+
+  /** The instance of the agent on the other side; undefined for HAProxy. What comes from a peer was relayed before. */
+  get peer(): string | undefined {
+    return this.#agent.hello?.peer?.instance;
   }
 
   /** When the last ACK left, on `performance.now()`'s clock; 0 before the first. */
@@ -164,7 +182,11 @@ export class Connection {
     switch (event.kind) {
       case 'hello':
         clearTimeout(this.#helloTimer);
-        this.#observer.hello?.(event.negotiated.maxFrameSize, event.hello.engineId);
+        this.#observer.hello?.(
+          event.negotiated.maxFrameSize,
+          event.hello.engineId,
+          event.hello.peer?.instance,
+        );
         break;
       case 'notify':
         this.#notify(event);
@@ -187,7 +209,7 @@ export class Connection {
       payload: event.payload,
       maxActionsBytes,
       receivedAtMs: this.#receivedAtMs,
-      relayed: false,
+      relayed: this.peer !== undefined,
     };
     let answered = false;
     let later = false;

@@ -4,7 +4,7 @@ import type { JobResult, JobTaker } from '../../workers/jobs.ts';
 import type { Notify, NotifyAnswer, NotifyAnswerer } from './connection.ts';
 import type { SkipReason } from './contract.ts';
 import { type Identity, type Owner, parseIdentity } from './identity.ts';
-import { failedActions, skippedActions } from './notify-handler.ts';
+import { skippedActions } from './notify-handler.ts';
 import { encodeSkipped } from './notify-jobs.ts';
 import { type NotifyRoute, routeOf } from './notify-route.ts';
 
@@ -18,10 +18,14 @@ import { type NotifyRoute, routeOf } from './notify-route.ts';
 export interface PeerRelay {
   /** Whether an agent of this instance can be reached. */
   knows(instance: string): boolean;
-  /** `done` is called exactly once, with the encoded actions of the ACK, or undefined when the peer failed. */
+  /**
+   * `done` is called exactly once, with the encoded actions of the ACK, at most `maxActionsBytes`, or with undefined
+   * when the peer failed.
+   */
   relay(
     instance: string,
     payload: Buffer,
+    maxActionsBytes: number,
     timeoutMs: number,
     done: (actions: Buffer | undefined) => void,
   ): void;
@@ -42,8 +46,6 @@ export interface RouterObserver {
   skipped(reason: SkipReason): void;
   /** The owner was another agent. `answered` is false when the message had to be analysed here. */
   relayed(answered: boolean): void;
-  /** An ACK from another agent did not fit into a frame of this connection and was cut. */
-  relayedTooLarge(): void;
 }
 
 /**
@@ -96,15 +98,14 @@ export class NotifyRouter implements NotifyAnswerer {
     // A copy: the payload is a view of what was read, and may be needed again when the owner fails.
     const payload = Buffer.from(notify.payload);
     const timeoutMs = this.#deadlineOf(notify, route, relayShare) - sharedNowMs();
-    peers.relay(owner.instance, payload, timeoutMs, (actions) => {
+    peers.relay(owner.instance, payload, notify.maxActionsBytes, timeoutMs, (actions) => {
       this.#observer.relayed(actions !== undefined);
-      if (actions === undefined) {
-        const late = this.#deadlineOf(notify, route, lastShare);
-        this.#analyse({ ...notify, payload }, route, undefined, late, done);
-      } else if (actions.length > notify.maxActionsBytes || actions.length === 0) {
-        this.#observer.relayedTooLarge();
-        done(failedActions());
-      } else done(actions);
+      if (actions !== undefined) {
+        done(actions);
+        return;
+      }
+      const deadlineMs = this.#deadlineOf(notify, route, lastShare);
+      this.#analyse({ ...notify, payload }, route, undefined, deadlineMs, done);
     });
   }
 

@@ -17,7 +17,8 @@ export interface ServerObserver {
   connected?(): void;
   /** More connections than allowed. */
   refused?(): void;
-  hello?(maxFrameSizeBytes: number, engineId: string | undefined): void;
+  /** @param peer the instance of another agent that connected in the place of HAProxy */
+  hello?(maxFrameSizeBytes: number, engineId: string | undefined, peer: string | undefined): void;
   disconnected?(status: number, message: string): void;
   /** The peer broke the protocol and was told. */
   protocolError?(error: SpopError): void;
@@ -93,15 +94,19 @@ export class SpopServer {
    * has had time to notice: connections are said goodbye to as they become idle, at last together with an answer, and
    * the listener closes. Resolves when none is left, at the latest after `deadlineMs`. Where nobody ever connected,
    * nobody has to notice.
+   *
+   * Other agents are said goodbye to last: they go on to relay what belongs to transactions of ours, after HAProxy has
+   * turned to them. They stay as long as a connection of HAProxy does, or anything is under analysis, or `isAwaiting`
+   * says that a message may still come for a transaction of ours.
    */
-  async drain(graceMs: number, deadlineMs: number): Promise<void> {
+  async drain(graceMs: number, deadlineMs: number, isAwaiting: () => boolean = () => false): Promise<void> {
     const deadlineAtMs = performance.now() + deadlineMs;
     this.#draining = true;
     for (const connection of this.#connections) connection.refuseHealthchecks();
     if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
     this.#server.close();
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
-      this.#sayGoodbyeToIdle();
+      this.#sayGoodbyeToIdle(isAwaiting);
       if (performance.now() >= deadlineAtMs - lastCallMs) {
         for (const connection of this.#connections) connection.leaveWithAnswer(goodbye);
       }
@@ -119,9 +124,12 @@ export class SpopServer {
     }
   }
 
-  #sayGoodbyeToIdle(): void {
+  #sayGoodbyeToIdle(isAwaiting: () => boolean): void {
     const nowMs = performance.now();
+    const onlyPeers = [...this.#connections].every(({ peer }) => peer !== undefined);
+    const peersMayGo = onlyPeers && this.inFlight === 0 && !isAwaiting();
     for (const connection of this.#connections) {
+      if (connection.peer !== undefined && !peersMayGo) continue;
       if (connection.inFlight > 0 || nowMs - connection.lastAckAtMs < quietBeforeGoodbyeMs) continue;
       connection.disconnect(StatusCode.NORMAL, goodbye);
     }

@@ -34,7 +34,10 @@ export interface RemoteConfigOptions {
   readonly service: string;
   readonly environment: string | undefined;
   readonly version: string;
-  /** Takes a whole update into effect; answers for each path of `added`. Must not throw. */
+  /**
+   * Takes a whole update into effect; answers for each path of `added`, and for others whose outcome this update
+   * changed. Must not throw.
+   */
   apply(update: RemoteConfigUpdate): ReadonlyMap<string, ApplyOutcome>;
   /** Told when polls begin to fail or to succeed, and what was wrong with an answer. */
   readonly observer: RemoteConfigObserver;
@@ -101,6 +104,21 @@ export class RemoteConfigClient {
     clearTimeout(this.#timer);
   }
 
+  /**
+   * Takes note of outcomes that changed later than their update.
+   * @returns those of them whose paths are applied here.
+   */
+  correct(outcomes: ReadonlyMap<string, ApplyOutcome>): Map<string, ApplyOutcome> {
+    const corrected = new Map<string, ApplyOutcome>();
+    for (const [key, outcome] of outcomes) {
+      const applied = this.#applied.get(key);
+      if (applied === undefined) continue;
+      this.#applied.set(key, { file: applied.file, outcome });
+      corrected.set(key, outcome);
+    }
+    return corrected;
+  }
+
   /** One poll. Never rejects. */
   async poll(): Promise<void> {
     const timeoutMs = this.#options.timeoutMs ?? defaultTimeoutMs;
@@ -139,6 +157,7 @@ export class RemoteConfigClient {
     if (removed.length > 0 || update.added.length > 0) {
       const outcomes = this.#options.apply({ removed, added: update.added });
       for (const key of update.removed) this.#applied.delete(key);
+      this.correct(outcomes);
       for (const { raw: _raw, ...file } of update.added) {
         this.#applied.set(file.path, { file, outcome: outcomes.get(file.path) ?? acknowledged });
       }

@@ -17,46 +17,67 @@ export interface RemoteTarget {
   activate(enabled: boolean | undefined): void;
 }
 
+/** Several switches at once are none, and the console is told. */
+const conflict: ApplyOutcome = {
+  state: ApplyState.unacknowledged,
+  error: `several configurations of ${featuresProduct} decide asm.enabled: none is in effect`,
+};
+
 /** Sorts an update by product and takes it into effect: rules and lists into the WAF, the switch to the engine. */
 export class RemoteProducts {
   readonly #target: RemoteTarget;
   readonly #switches = new Map<string, boolean | undefined>();
+  /** Paths whose latest file is no JSON object: what the WAF says is about the one before. */
+  readonly #unreadable = new Set<string>();
 
   constructor(target: RemoteTarget) {
     this.#target = target;
   }
 
+  /** Answers for each path of `added`, and for others whose outcome this update changed. */
   apply(update: RemoteConfigUpdate): Map<string, ApplyOutcome> {
-    const outcomes = new Map<string, ApplyOutcome>();
+    const unreadable = new Map<string, ApplyOutcome>();
     const added: WafConfig[] = [];
-    const switches: NewTargetFile[] = [];
+    for (const { path } of update.removed) this.#unreadable.delete(path);
     for (const file of update.added) {
+      const { path } = file;
       const content = contentOf(file);
-      if (typeof content === 'string') outcomes.set(file.path, { state: ApplyState.error, error: content });
-      else if (file.product === featuresProduct) {
-        this.#switches.set(file.path, enabledOf(content));
-        switches.push(file);
-      } else {
+      this.#unreadable.delete(path);
+      if (typeof content === 'string') {
+        this.#unreadable.add(path);
+        unreadable.set(path, { state: ApplyState.error, error: content });
+      } else if (file.product === featuresProduct) this.#switches.set(path, enabledOf(content));
+      else {
         const product = wafProducts.find((known) => known === file.product);
-        if (product !== undefined) added.push({ path: file.path, product, content });
+        if (product !== undefined) added.push({ path, product, content });
       }
     }
     const removed = update.removed.filter(({ path }) => !this.#switches.delete(path)).map(({ path }) => path);
-    for (const { path, error } of this.#target.apply({ removed, added })) {
+    const outcomes = this.outcomesOf(this.#target.apply({ removed, added }));
+    return new Map([...outcomes, ...this.#activate(), ...unreadable]);
+  }
+
+  /** What the WAF said, as it is told to the console. */
+  outcomesOf(wafOutcomes: readonly WafConfigOutcome[]): Map<string, ApplyOutcome> {
+    const outcomes = new Map<string, ApplyOutcome>();
+    for (const { path, error } of wafOutcomes) {
+      if (this.#unreadable.has(path)) continue;
       outcomes.set(path, error === undefined ? acknowledged : { state: ApplyState.error, error });
     }
-    this.#activate(switches, outcomes);
     return outcomes;
   }
 
-  /** Two switches at once are none: neither is thrown, and the console is told. */
-  #activate(changed: readonly NewTargetFile[], outcomes: Map<string, ApplyOutcome>): void {
+  /** Throws the switch; the outcomes of all its files, for each depends on the others. */
+  #activate(): Map<string, ApplyOutcome> {
     const decided = [...this.#switches.values()].filter((enabled) => enabled !== undefined);
     const ambiguous = decided.length > 1;
-    if (!ambiguous) this.#target.activate(decided[0]);
-    for (const { path } of changed) {
-      outcomes.set(path, ambiguous ? { state: ApplyState.unacknowledged, error: '' } : acknowledged);
+    this.#target.activate(ambiguous ? undefined : decided[0]);
+    const outcomes = new Map<string, ApplyOutcome>();
+    for (const [path, enabled] of this.#switches) {
+      if (this.#unreadable.has(path)) continue;
+      outcomes.set(path, ambiguous && enabled !== undefined ? conflict : acknowledged);
     }
+    return outcomes;
   }
 }
 

@@ -1,25 +1,18 @@
-import { noValidRules, type Ruleset, RulesetError, type RulesetIssue, type Waf } from './waf.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { builtInPath, type Ruleset, type Waf } from './waf.ts';
+import { assemble, type Decision, judgeAlone, type WafConfig } from './waf-assembly.ts';
+
+export type { WafConfig, WafProduct } from './waf-assembly.ts';
 
 /*
  * What runs in the WAF: the built-in ruleset (or the operator's file), and configurations that come and go while it
- * runs, from Datadog's Remote Config or from a folder. Each has a path of its own, its content is in Datadog's format:
+ * runs, from Datadog's Remote Config or from a folder.
  *
- *   ASM_DD     whole rulesets; while there is one, the built-in ruleset is out
- *   ASM        overrides, exclusions, custom rules, actions
- *   ASM_DATA   lists: blocked addresses and users, with expiry
- *
- * libddwaf forgets the former content of a path when a new one is refused, so the last good one is kept here and put
- * back: a bad configuration never harms what runs. Contexts made before a change go on with the rules they began with.
+ * What is in effect follows from the set of configurations alone, not from the order in which they came: each change
+ * makes the rules anew (waf-assembly.ts). A content that libddwaf refuses by itself never harms what runs: the last
+ * good one of its path stays. One that only collides with another path is kept, and comes into effect when that goes.
+ * Contexts made before a change go on with the rules they began with.
  */
-
-export type WafProduct = 'ASM' | 'ASM_DD' | 'ASM_DATA';
-
-export interface WafConfig {
-  /** Unique; Remote Config's path, or one made up by the source. */
-  readonly path: string;
-  readonly product: WafProduct;
-  readonly content: Ruleset;
-}
 
 export interface WafConfigChange {
   /** Paths. Taken out before anything is added. */
@@ -28,13 +21,9 @@ export interface WafConfigChange {
   readonly added: readonly WafConfig[];
 }
 
-/** What became of one path of a change. */
-export interface WafConfigOutcome {
+/** What became of one path. */
+export interface WafConfigOutcome extends Decision {
   readonly path: string;
-  /** Undefined: in effect. Otherwise what libddwaf said, as Datadog reports it: JSON of part to error. */
-  readonly error: string | undefined;
-  /** Items that were refused inside a configuration that is otherwise in effect. */
-  readonly issues: readonly RulesetIssue[];
 }
 
 /**
@@ -43,14 +32,21 @@ export interface WafConfigOutcome {
  */
 export type ProtectLevel = 'off' | 'confident' | 'all';
 
-const builtInPath = 'datadog/00/ASM_DD/default/config';
+/** One path. */
+interface Held {
+  /** The last content that is good by itself. */
+  readonly config: WafConfig;
+  /** Why a later content was refused. */
+  readonly refusal: Decision | undefined;
+  /** What was said of the path last; undefined when its content is new. */
+  readonly told: Decision | undefined;
+}
 
 export class WafConfigs {
   readonly #waf: Waf;
   readonly #builtIn: Ruleset;
   readonly #protect: ProtectLevel;
-  readonly #active = new Map<string, WafConfig>();
-  #builtInActive = true;
+  readonly #held = new Map<string, Held>();
 
   /**
    * @param waf loaded with `builtIn`, protected at the same level.
@@ -62,59 +58,67 @@ export class WafConfigs {
     this.#protect = protect;
   }
 
-  /** Takes a whole change into effect. Never throws; each path of the change has its outcome. */
+  /**
+   * Takes a whole change into effect. Never throws. Each path of the change has its outcome, and so has every other
+   * path whose outcome is not what it was: an id may become free, or taken by a path that counts before it.
+   */
   apply(change: WafConfigChange): WafConfigOutcome[] {
-    const outcomes = change.removed.map((path) => this.#remove(path));
-    const added = [...change.added].sort((a, b) => (a.path < b.path ? -1 : 1));
-    // The first ruleset of another source takes the place of the built-in one, the last one gives it back.
-    if (this.#builtInActive && added.some((config) => config.product === 'ASM_DD')) this.#takeOutBuiltIn();
-    for (const config of added) outcomes.push(this.#add(config));
-    if (!this.#builtInActive && !this.#hasRuleset()) this.#putBackBuiltIn();
-    return outcomes;
-  }
-
-  /** The active configurations, in the order in which a new one must apply them to be in the same state. */
-  snapshot(): WafConfig[] {
-    return [...this.#active.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  }
-
-  #add(config: WafConfig): WafConfigOutcome {
-    const { path } = config;
-    const content =
-      config.product === 'ASM_DD' ? protectRuleset(config.content, this.#protect) : config.content;
-    const result = this.#waf.setConfig(path, content);
-    // libddwaf takes `{}` as a ruleset, too: it must not put an empty one in the place of the built-in rules.
-    const empty = config.product === 'ASM_DD' && result.loaded === 0;
-    const error = result.error ?? (empty ? noValidRules : undefined);
-    if (error === undefined) {
-      this.#active.set(path, { ...config, content });
-      return { path, error, issues: result.issues };
+    const outcomes = new Map<string, WafConfigOutcome>();
+    let changed = false;
+    for (const path of change.removed) {
+      if (this.#held.delete(path)) changed = true;
+      outcomes.set(path, { path, error: undefined, issues: [] });
     }
-    const lastGood = this.#active.get(path);
-    if (lastGood !== undefined) this.#waf.setConfig(path, lastGood.content);
-    else if (result.error === undefined) this.#waf.removeConfig(path);
-    return { path, error, issues: result.issues };
+    for (const config of change.added) {
+      const refusal = this.#offer(config);
+      if (refusal !== undefined) outcomes.set(config.path, { path: config.path, ...refusal });
+      else changed = true;
+    }
+    if (changed) for (const outcome of this.#rebuild()) outcomes.set(outcome.path, outcome);
+    return [...outcomes.values()];
   }
 
-  #remove(path: string): WafConfigOutcome {
-    if (this.#active.delete(path)) this.#waf.removeConfig(path);
-    return { path, error: undefined, issues: [] };
+  /** What a fresh one has to be given, as one change, to have the same rules in effect. */
+  snapshot(): WafConfig[] {
+    return [...this.#held.values()].map(({ config }) => config).sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  #takeOutBuiltIn(): void {
-    this.#waf.removeConfig(builtInPath);
-    this.#builtInActive = false;
+  /** Takes a content that is good by itself; undefined, or why it is not. */
+  #offer({ path, product, content: given }: WafConfig): Decision | undefined {
+    const content = product === 'ASM_DD' ? protectRuleset(given, this.#protect) : given;
+    const config = { path, product, content };
+    const alone = this.#waf.newBuild();
+    const decision = judgeAlone(alone, config);
+    alone.discard();
+    if (decision.error === undefined) {
+      this.#held.set(path, { config, refusal: undefined, told: undefined });
+      return undefined;
+    }
+    const before = this.#held.get(path);
+    if (before !== undefined) this.#held.set(path, { ...before, refusal: decision, told: decision });
+    return decision;
   }
 
-  #putBackBuiltIn(): void {
-    const { error } = this.#waf.setConfig(builtInPath, this.#builtIn);
-    if (error !== undefined) throw new RulesetError('built in', error);
-    this.#builtInActive = true;
-  }
-
-  #hasRuleset(): boolean {
-    for (const config of this.#active.values()) if (config.product === 'ASM_DD') return true;
-    return false;
+  /** Makes the rules anew and takes them into effect; the outcomes that are new or other than before. */
+  #rebuild(): WafConfigOutcome[] {
+    const held = [...this.#held.values()].sort((a, b) => (a.config.path < b.config.path ? -1 : 1));
+    const builtIn: WafConfig = { path: builtInPath, product: 'ASM_DD', content: this.#builtIn };
+    const build = this.#waf.newBuild();
+    const { decisions, rulesetVersion } = assemble(
+      build,
+      held.map(({ config }) => config),
+      builtIn,
+    );
+    this.#waf.take(build, rulesetVersion);
+    const outcomes: WafConfigOutcome[] = [];
+    for (const { config, refusal, told } of held) {
+      const { path } = config;
+      const decision = refusal ?? decisions.get(path);
+      if (decision === undefined || isDeepStrictEqual(decision, told)) continue;
+      this.#held.set(path, { config, refusal, told: decision });
+      outcomes.push({ path, ...decision });
+    }
+    return outcomes;
   }
 }
 
@@ -129,7 +133,8 @@ interface RuleShape {
  */
 export function protectRuleset(ruleset: Ruleset, level: ProtectLevel): Ruleset {
   if (level === 'off' || !('rules' in ruleset) || !Array.isArray(ruleset.rules)) return ruleset;
-  const rules = (ruleset.rules as readonly RuleShape[]).map((rule) => {
+  const rules = (ruleset.rules as readonly (RuleShape | null)[]).map((rule) => {
+    if (rule === null) return rule;
     const covered = level === 'all' || rule.tags?.['confidence'] === '1';
     return covered && (rule.on_match ?? []).length === 0 ? { ...rule, on_match: ['block'] } : rule;
   });

@@ -1,9 +1,9 @@
 import type { DDWAF } from '@datadog/native-appsec';
 import nativeAppsec from '@datadog/native-appsec';
+import { describeIssue, type Ruleset, type RulesetIssue, WafBuild, type WafOptions } from './waf-build.ts';
 import { WafContext } from './waf-context.ts';
 
-/** A ruleset as JSON: libddwaf decides what in it is valid. */
-export type Ruleset = object;
+export type { Ruleset, RulesetIssue, WafOptions } from './waf-build.ts';
 
 /** Why no WAF could be made. `source` names the ruleset: a file, or where it came from. */
 export class RulesetError extends Error {
@@ -16,49 +16,26 @@ export class RulesetError extends Error {
   }
 }
 
-/** What libddwaf refused inside a ruleset that otherwise loaded. */
-export interface RulesetIssue {
-  /** The part of the ruleset: `rules`, `processors`, `exclusions`, … */
-  readonly part: string;
-  readonly reason: string;
-  /** Ids of the items concerned; empty when the whole part failed. */
-  readonly ids: readonly string[];
-}
+/** The path of the ruleset that is loaded first; Datadog's own default has this one. */
+export const builtInPath = 'datadog/00/ASM_DD/default/config';
 
-/** Whether libddwaf took a configuration. */
-export interface ConfigResult {
-  /** Undefined: taken. Otherwise JSON of part to `error` or `errors`, as Datadog's backend reads it. */
-  readonly error: string | undefined;
-  readonly issues: readonly RulesetIssue[];
-  /** Rules and processors in it that libddwaf took; overrides, lists and the like do not count. */
-  readonly loaded: number;
-}
-
-export interface WafOptions {
-  /** Regular expressions (RE2) for keys and values that libddwaf must redact in its events. */
-  readonly obfuscatorKeyRegex?: string | undefined;
-  readonly obfuscatorValueRegex?: string | undefined;
-}
-
-/** libddwaf keeps each configuration under a path; Datadog's own default has this one. */
-const defaultRulesetPath = 'datadog/00/ASM_DD/default/config';
-
-/** One loaded ruleset. Makes contexts; each context outlives the `Waf` it came from safely. */
+/** The rules in effect. Makes contexts; each context outlives the rules, and the `Waf`, that it came from safely. */
 export class Waf {
-  readonly #ddwaf: DDWAF;
+  readonly #options: WafOptions;
+  #ddwaf: DDWAF;
   /** Counts changes of the rules. */
   generation = 0;
-  /** Of the ruleset loaded last. */
-  rulesetVersion: string;
+  #rulesetVersion: string;
+  /** Of the ruleset loaded first. */
   readonly issues: readonly RulesetIssue[];
   readonly loadedRules: number;
 
-  private constructor(ddwaf: DDWAF) {
+  private constructor(options: WafOptions, ddwaf: DDWAF, loaded: LoadedRuleset) {
+    this.#options = options;
     this.#ddwaf = ddwaf;
-    const diagnostics = ddwaf.diagnostics;
-    this.rulesetVersion = diagnostics.ruleset_version ?? 'unknown';
-    this.issues = collectIssues(diagnostics);
-    this.loadedRules = countLoaded(diagnostics.rules) + countLoaded(diagnostics.custom_rules);
+    this.#rulesetVersion = loaded.version ?? unknownVersion;
+    this.issues = loaded.issues;
+    this.loadedRules = loaded.rules;
   }
 
   /**
@@ -66,25 +43,18 @@ export class Waf {
    * @throws RulesetError when libddwaf takes none of it.
    */
   static load(ruleset: Ruleset, source: string, options: WafOptions = {}): Waf {
-    const config: { obfuscatorKeyRegex?: string; obfuscatorValueRegex?: string } = {};
-    if (options.obfuscatorKeyRegex !== undefined) config.obfuscatorKeyRegex = options.obfuscatorKeyRegex;
-    if (options.obfuscatorValueRegex !== undefined)
-      config.obfuscatorValueRegex = options.obfuscatorValueRegex;
-    let ddwaf: DDWAF;
-    try {
-      ddwaf = new nativeAppsec.DDWAF(ruleset, defaultRulesetPath, config);
-    } catch (cause) {
-      throw new RulesetError(source, `libddwaf refused it: ${refusalOf(ruleset) ?? messageOf(cause)}`, {
-        cause,
-      });
+    const build = new WafBuild(options);
+    const { error, issues, loadedIds, rulesetVersion } = build.setConfig(builtInPath, ruleset);
+    const rules = (loadedIds['rules']?.length ?? 0) + (loadedIds['custom_rules']?.length ?? 0);
+    if (error === undefined && rules > 0) {
+      return new Waf(options, build.finish(), { version: rulesetVersion, issues, rules });
     }
-    const waf = new Waf(ddwaf);
-    if (waf.loadedRules === 0) {
-      const reasons = waf.issues.map(describeIssue).join('; ');
-      ddwaf.dispose();
-      throw new RulesetError(source, `no valid rule in it${reasons === '' ? '' : ` (${reasons})`}`);
+    build.discard();
+    const reasons = issues.map(describeIssue).join('; ');
+    if (error !== undefined) {
+      throw new RulesetError(source, `libddwaf refused it: ${reasons === '' ? error : reasons}`);
     }
-    return waf;
+    throw new RulesetError(source, reasons === '' ? 'no rule in it' : `no valid rule in it (${reasons})`);
   }
 
   /** The version of libddwaf, for instance `1.30.1`. */
@@ -92,35 +62,28 @@ export class Waf {
     return nativeAppsec.DDWAF.version();
   }
 
+  /** Of the ruleset in effect; of several, the last one that names a version. */
+  get rulesetVersion(): string {
+    return this.#rulesetVersion;
+  }
+
   /** Addresses that the loaded rules read; anything else would be carried over for nothing. */
   get knownAddresses(): ReadonlySet<string> {
     return this.#ddwaf.knownAddresses;
   }
 
-  /**
-   * Adds a configuration, or replaces the one of the same path; contexts made before keep their rules. Refused ones
-   * also take out what the path held: see WafConfigs, which puts it back.
-   */
-  setConfig(path: string, content: Ruleset): ConfigResult {
-    let accepted: boolean;
-    try {
-      accepted = this.#ddwaf.createOrUpdateConfig(content, path);
-    } catch (cause) {
-      return { error: messageOf(cause), issues: [], loaded: 0 };
-    }
-    const diagnostics = this.#ddwaf.diagnostics;
-    const issues = collectIssues(diagnostics);
-    if (!accepted) return { error: datadogErrorOf(issues), issues, loaded: 0 };
-    this.generation += 1;
-    if (diagnostics.ruleset_version !== undefined) this.rulesetVersion = diagnostics.ruleset_version;
-    const { rules, custom_rules: customRules, processors } = diagnostics;
-    const loaded = countLoaded(rules) + countLoaded(customRules) + countLoaded(processors);
-    return { error: undefined, issues, loaded };
+  /** Other rules in the making, with the options of these. */
+  newBuild(): WafBuild {
+    return new WafBuild(this.#options);
   }
 
-  removeConfig(path: string): void {
-    this.#ddwaf.removeConfig(path);
+  /** Takes other rules into effect; contexts made before keep theirs. */
+  take(build: WafBuild, rulesetVersion: string | undefined): void {
+    const before = this.#ddwaf;
+    this.#ddwaf = build.finish();
+    this.#rulesetVersion = rulesetVersion ?? unknownVersion;
     this.generation += 1;
+    before.dispose();
   }
 
   createContext(timeoutUs: number): WafContext {
@@ -132,66 +95,10 @@ export class Waf {
   }
 }
 
-/** What Datadog's own libraries say of a ruleset with nothing in it. */
-export const noValidRules = 'no valid rules or processors';
-
-function datadogErrorOf(issues: readonly RulesetIssue[]): string {
-  const parts: Record<string, { error?: string; errors?: Record<string, readonly string[]> }> = {};
-  for (const { part, reason, ids } of issues) {
-    parts[part] ??= {};
-    const entry = parts[part];
-    if (ids.length === 0) entry.error = reason;
-    else entry.errors = { ...entry.errors, [reason]: ids };
-  }
-  return issues.length === 0 ? noValidRules : JSON.stringify(parts);
+interface LoadedRuleset {
+  readonly version: string | undefined;
+  readonly issues: readonly RulesetIssue[];
+  readonly rules: number;
 }
 
-/** The constructor only says "Invalid rules"; given to a WAF that stands already, the same ruleset gets diagnostics. */
-function refusalOf(ruleset: Ruleset): string | undefined {
-  const ddwaf = new nativeAppsec.DDWAF(placeholderRuleset, defaultRulesetPath);
-  try {
-    ddwaf.createOrUpdateConfig(ruleset, `${defaultRulesetPath}/refused`);
-    const issues = collectIssues(ddwaf.diagnostics);
-    return issues.length === 0 ? 'no rule in it' : issues.map(describeIssue).join('; ');
-  } catch {
-    return undefined;
-  } finally {
-    ddwaf.dispose();
-  }
-}
-
-const placeholderRuleset = {
-  version: '2.2',
-  rules: [
-    {
-      id: 'placeholder',
-      name: 'placeholder',
-      tags: { type: 'placeholder' },
-      conditions: [{ operator: 'exists', parameters: { inputs: [{ address: 'placeholder' }] } }],
-    },
-  ],
-};
-
-function describeIssue({ part, reason, ids }: RulesetIssue): string {
-  return `${part}: ${reason}${ids.length === 0 ? '' : ` (${ids.join(', ')})`}`;
-}
-
-type Diagnostics = DDWAF['diagnostics'];
-
-function countLoaded(part: Diagnostics['rules']): number {
-  return part !== undefined && 'loaded' in part ? part.loaded.length : 0;
-}
-
-function collectIssues(diagnostics: Diagnostics): RulesetIssue[] {
-  const issues: RulesetIssue[] = [];
-  for (const [part, result] of Object.entries(diagnostics)) {
-    if (typeof result !== 'object') continue;
-    if ('error' in result) issues.push({ part, reason: result.error, ids: [] });
-    else for (const [reason, ids] of Object.entries(result.errors)) issues.push({ part, reason, ids });
-  }
-  return issues;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
+const unknownVersion = 'unknown';

@@ -112,6 +112,31 @@ describe('a poll', () => {
     ]);
   });
 
+  it('tells what became of files that a later one changed, and of what is corrected', async () => {
+    const other = 'datadog/2/ASM/other/config';
+    const taken: ApplyOutcome = { state: ApplyState.error, error: 'taken' };
+    const { client } = newClient({
+      apply: ({ added }) => new Map(added.flatMap((file) => (file.path === other ? [[path, taken]] : []))),
+    });
+    const states = async () => {
+      await client.poll();
+      return agent.remoteConfig.last.client.state.config_states.map((state) => state.apply_state);
+    };
+    agent.remoteConfig.serve({ [path]: {} });
+    await client.poll();
+    agent.remoteConfig.serve({ [path]: {}, [other]: {} });
+    expect(await states()).toEqual([2]);
+    expect(await states()).toEqual([3, 2]);
+    const corrected = client.correct(
+      new Map([
+        [path, acknowledged],
+        ['not/here', taken],
+      ]),
+    );
+    expect([...corrected.keys()]).toEqual([path]);
+    expect(await states()).toEqual([2, 2]);
+  });
+
   it('takes out what the Agent no longer lists', async () => {
     const { client, updates } = newClient();
     agent.remoteConfig.serve({ [path]: {} });

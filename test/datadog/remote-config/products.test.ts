@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ApplyState } from '../../../src/datadog/remote-config/client.ts';
+import { ApplyState, acknowledged } from '../../../src/datadog/remote-config/client.ts';
 import { RemoteProducts } from '../../../src/datadog/remote-config/products.ts';
 import type { NewTargetFile } from '../../../src/datadog/remote-config/response.ts';
 import type { WafConfigChange, WafConfigOutcome } from '../../../src/engine/waf/waf-configs.ts';
@@ -62,6 +62,27 @@ describe('an update', () => {
   });
 });
 
+describe('what the WAF says later', () => {
+  it('is told of other paths than those of the update, too', () => {
+    const neighbour = 'datadog/2/ASM/neighbour/config';
+    const products = new RemoteProducts({
+      apply: () => [{ path: neighbour, error: 'taken', issues: [] }],
+      activate: () => undefined,
+    });
+    expect(products.apply(add(file('ASM', {}))).get(neighbour)).toEqual({ state: 3, error: 'taken' });
+  });
+
+  it('does not hide that the file itself is broken, until that is mended or gone', () => {
+    const { products } = start();
+    const bad = file('ASM', '{');
+    const said = [{ path: bad.path, error: undefined, issues: [] }];
+    products.apply(add(bad));
+    expect(products.outcomesOf(said).size).toBe(0);
+    products.apply(add(file('ASM', {})));
+    expect(products.outcomesOf(said).get(bad.path)).toEqual(acknowledged);
+  });
+});
+
 describe('the switch', () => {
   it('is thrown by its file, and released when that goes', () => {
     const { products, switched } = start();
@@ -79,18 +100,46 @@ describe('the switch', () => {
     expect(changes.flatMap(({ added, removed }) => [...added, ...removed])).toEqual([]);
   });
 
+  const on = file('ASM_FEATURES', { asm: { enabled: true } }, 'on');
+  const off = file('ASM_FEATURES', { asm: { enabled: false } }, 'off');
+  const conflict = { state: ApplyState.unacknowledged, error: expect.stringMatching(/several/) };
+
   it('in two files at once is not thrown, and neither is acknowledged', () => {
     const { products, switched } = start();
-    const [on, off] = [
-      file('ASM_FEATURES', { asm: { enabled: true } }, 'on'),
-      file('ASM_FEATURES', { asm: { enabled: false } }, 'off'),
-    ];
     const outcomes = products.apply(add(on, off));
-    expect(switched).toEqual([]);
-    expect(outcomes.get(on.path)?.state).toBe(ApplyState.unacknowledged);
-    expect(outcomes.get(off.path)?.state).toBe(ApplyState.unacknowledged);
-    products.apply({ removed: [on], added: [] });
-    expect(switched).toEqual([false]);
+    expect(switched).toEqual([undefined]);
+    expect([...outcomes]).toEqual([
+      [on.path, conflict],
+      [off.path, conflict],
+    ]);
+  });
+
+  it('in two files that come one after the other is released, and neither is acknowledged', () => {
+    const { products, switched } = start();
+    expect([...products.apply(add(off))]).toEqual([[off.path, acknowledged]]);
+    const outcomes = products.apply(add(on));
+    expect(switched).toEqual([false, undefined]);
+    expect([...outcomes]).toEqual([
+      [off.path, conflict],
+      [on.path, conflict],
+    ]);
+  });
+
+  it('of the file that is left is thrown and acknowledged', () => {
+    const { products, switched } = start();
+    products.apply(add(on, off));
+    const outcomes = products.apply({ removed: [on], added: [] });
+    expect(switched).toEqual([undefined, false]);
+    expect([...outcomes]).toEqual([[off.path, acknowledged]]);
+  });
+
+  it('stays as its last good file says, and the bad one stays reported', () => {
+    const { products, switched } = start();
+    products.apply(add(off));
+    const bad = products.apply(add(file('ASM_FEATURES', '{', 'off')));
+    expect(bad.get(off.path)?.state).toBe(ApplyState.error);
+    expect(products.apply(add(file('ASM', {}))).has(off.path)).toBe(false);
+    expect(switched).toEqual([false, false, false]);
   });
 
   it.each([{ other: {} }, { asm: {} }, { asm: { enabled: 'no' } }])('is not thrown by %j', (content) => {

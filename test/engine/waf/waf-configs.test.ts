@@ -116,6 +116,16 @@ describe('a ruleset of another source', () => {
     expect(waf.rulesetVersion).toBe('built-in');
   });
 
+  it('gives the version back to the one that is left', () => {
+    const { waf, configs } = start();
+    configs.apply(add(first, second));
+    expect(waf.rulesetVersion).toBe('second');
+    configs.apply(remove(second));
+    expect(waf.rulesetVersion).toBe('first');
+    configs.apply(remove(first));
+    expect(waf.rulesetVersion).toBe('built-in');
+  });
+
   it('may have the ids of the built-in rules', () => {
     const { waf, configs } = start();
     const same = config('ASM_DD', ruleset('same', rule('report', 'attack-other')));
@@ -153,6 +163,72 @@ describe('a ruleset of another source', () => {
     expect(outcome?.error).toBeUndefined();
     expect(outcome?.issues).toEqual([{ part: 'rules', reason: "missing key 'conditions'", ids: ['mine'] }]);
     expect(seen(waf, query('attack-good')).rules).toEqual(['good']);
+  });
+});
+
+describe('two configurations about the same thing', () => {
+  const turn = (name: string, change: object): WafConfig =>
+    config('ASM', { rules_override: [{ rules_target: [{ rule_id: 'report' }], ...change }] }, name);
+  const status = (waf: Waf): unknown =>
+    newContext(waf).run(query('attack-report'))?.actions['block_request']?.['status_code'];
+  const teapot = (name: string, code: number): WafConfig =>
+    config(
+      'ASM',
+      { actions: [{ id: 'teapot', type: 'block_request', parameters: { status_code: code } }] },
+      name,
+    );
+
+  it.each([
+    ['in the order of their paths', ['a', 'b', 'c']],
+    ['in the opposite order', ['c', 'b', 'a']],
+  ])('that come %s: the first path decides, for each thing it says', (_what, order) => {
+    const { waf, configs } = start();
+    const all: Readonly<Record<string, WafConfig>> = {
+      a: turn('a', { enabled: true }),
+      b: turn('b', { enabled: false, on_match: ['block'] }),
+      c: turn('c', { on_match: [] }),
+    };
+    for (const name of order) configs.apply(add(...[all[name] ?? []].flat()));
+    expect(seen(waf, query('attack-report'))).toEqual({ rules: ['report'], actions: ['block_request'] });
+  });
+
+  it('by tags and by id: the id decides, whatever the paths', () => {
+    const { waf, configs } = start();
+    const tags = { rules_target: [{ tags: { type: 'test' } }], enabled: false };
+    configs.apply(add(config('ASM', { rules_override: [tags] }, 'a'), turn('b', { enabled: true })));
+    expect(eachRule(waf, query('attack-report attack-sure'))).toEqual(['report']);
+  });
+
+  it('of one id: the second waits, and its outcome is told when the first goes or comes', () => {
+    const { waf, configs } = start();
+    const [first, second] = [teapot('a', 418), teapot('b', 429)];
+    configs.apply(add(second, turn('c', { on_match: ['teapot'] })));
+    expect(status(waf)).toBe(429);
+    expect(configs.apply(add(first))).toEqual([
+      { path: first.path, error: undefined, issues: [] },
+      expect.objectContaining({ path: second.path, error: expect.stringContaining('duplicate action') }),
+    ]);
+    expect(status(waf)).toBe(418);
+    expect(configs.apply(remove(first))).toEqual([
+      { path: first.path, error: undefined, issues: [] },
+      { path: second.path, error: undefined, issues: [] },
+    ]);
+    expect(status(waf)).toBe(429);
+  });
+
+  it('may turn all rules off', () => {
+    const { waf, configs } = start();
+    const only = config('ASM_DD', ruleset('one', rule('report', 'attack-report')));
+    configs.apply(add(only, turn('a', { enabled: false })));
+    expect(seen(waf, query('attack-report'))).toEqual(none);
+  });
+
+  it('are in the snapshot with the last good content of each', () => {
+    const { configs } = start();
+    const [a, b] = [turn('a', { enabled: true }), teapot('b', 418)];
+    configs.apply(add(b, a));
+    configs.apply(add(config('ASM', { custom_rules: [{ id: 'bad' }] }, 'a')));
+    expect(configs.snapshot()).toEqual([a, b]);
   });
 });
 
@@ -315,6 +391,22 @@ describe('a configuration', () => {
     expect(seen(waf, { 'http.client_ip': '198.51.100.9' })).toEqual(none);
   });
 
+  it.each([
+    ['rules_data', 'blocked_ips'],
+    ['exclusion_data', 'free_ips'],
+  ])('may have a list without entries in %s', (part, id) => {
+    const { waf, configs } = start();
+    const conditions = [
+      { operator: 'ip_match', parameters: { inputs: [{ address: 'http.client_ip' }], data: 'free_ips' } },
+    ];
+    const empty = { id, type: 'ip_with_expiration', data: [] };
+    const exclusion = config('ASM', { exclusions: [{ id: 'free', conditions }] });
+    const outcomes = configs.apply(add(exclusion, config('ASM_DATA', { [part]: [empty] })));
+    expect(outcomes.map(({ error }) => error)).toEqual([undefined, undefined]);
+    const request = { ...query('attack-report'), 'http.client_ip': '198.51.100.1' };
+    expect(seen(waf, request).rules).toEqual(['report']);
+  });
+
   it('forgets entries of a list whose time is over', () => {
     const { waf, configs } = start();
     const nowSeconds = Math.floor(Date.now() / 1000);
@@ -365,6 +457,15 @@ describe('protection', () => {
     expect(seen(waf, query('attack-other')).actions).toEqual(['block_request']);
     configs.apply(remove(other));
     expect(seen(waf, query('attack-sure')).actions).toEqual(['block_request']);
+  });
+
+  it('is not upset by what is no rule', () => {
+    const { waf, configs } = start('all');
+    const rules = [null, 'rule', rule('sure', 'attack-sure')];
+    configs.apply(add(config('ASM_DD', { version: '2.2', rules })));
+    const [outcome] = configs.apply(add(config('ASM_DD', { version: '2.2', rules: [null] })));
+    expect(outcome?.error).toMatch(/rules/);
+    expect(seen(waf, query('attack-sure'))).toEqual({ rules: ['sure'], actions: ['block_request'] });
   });
 
   it('covers no custom rule: those say themselves what they do', () => {

@@ -1,0 +1,157 @@
+import type { DDWAF } from '@datadog/native-appsec';
+import nativeAppsec from '@datadog/native-appsec';
+
+/*
+ * Rules in the making: a libddwaf instance that nobody asks yet. Every change of the rules makes a new one, for
+ * libddwaf keeps a history (sizes and orders of its tables, types of lists long gone) in an instance that is changed.
+ */
+
+/** A ruleset or another configuration as JSON: libddwaf decides what in it is valid. */
+export type Ruleset = object;
+
+/** What libddwaf refused inside a configuration that otherwise loaded. */
+export interface RulesetIssue {
+  /** The part of the configuration: `rules`, `processors`, `exclusions`, … */
+  readonly part: string;
+  readonly reason: string;
+  /** Ids of the items concerned; empty when the whole part failed. */
+  readonly ids: readonly string[];
+}
+
+/** Whether libddwaf took a configuration. */
+export interface ConfigResult {
+  /** Undefined: taken. Otherwise JSON of part to `error` or `errors`, as Datadog's backend reads it. */
+  readonly error: string | undefined;
+  readonly issues: readonly RulesetIssue[];
+  /** Ids that libddwaf took, by part; items without one are `index:0` and so on. Empty when it was refused. */
+  readonly loadedIds: Readonly<Record<string, readonly string[]>>;
+  readonly rulesetVersion: string | undefined;
+}
+
+export interface WafOptions {
+  /** Regular expressions (RE2) for keys and values that libddwaf must redact in its events. */
+  readonly obfuscatorKeyRegex?: string | undefined;
+  readonly obfuscatorValueRegex?: string | undefined;
+}
+
+/** What Datadog's own libraries say of a ruleset with nothing in it. */
+export const noValidRules = 'no valid rules or processors';
+
+export class WafBuild {
+  readonly #ddwaf: DDWAF;
+
+  constructor(options: WafOptions) {
+    const config: { obfuscatorKeyRegex?: string; obfuscatorValueRegex?: string } = {};
+    if (options.obfuscatorKeyRegex !== undefined) config.obfuscatorKeyRegex = options.obfuscatorKeyRegex;
+    if (options.obfuscatorValueRegex !== undefined)
+      config.obfuscatorValueRegex = options.obfuscatorValueRegex;
+    this.#ddwaf = new nativeAppsec.DDWAF(groundRuleset, groundPath, config);
+  }
+
+  /** Adds a configuration, or replaces the one of the same path. A refused one leaves nothing under its path. */
+  setConfig(path: string, content: Ruleset): ConfigResult {
+    let accepted: boolean;
+    try {
+      accepted = this.#ddwaf.createOrUpdateConfig(withoutEmptyLists(content), path);
+    } catch (cause) {
+      const error = cause instanceof Error ? cause.message : String(cause);
+      return { error, issues: [], loadedIds: {}, rulesetVersion: undefined };
+    }
+    const diagnostics = this.#ddwaf.diagnostics;
+    const issues = collectIssues(diagnostics);
+    return accepted
+      ? {
+          error: undefined,
+          issues,
+          loadedIds: collectLoaded(diagnostics),
+          rulesetVersion: diagnostics.ruleset_version,
+        }
+      : { error: datadogErrorOf(issues), issues, loadedIds: {}, rulesetVersion: undefined };
+  }
+
+  removeConfig(path: string): void {
+    this.#ddwaf.removeConfig(path);
+  }
+
+  /** The instance, ready to be asked. The build must not be used any more. */
+  finish(): DDWAF {
+    return this.#ddwaf;
+  }
+
+  discard(): void {
+    this.#ddwaf.dispose();
+  }
+}
+
+export function describeIssue({ part, reason, ids }: RulesetIssue): string {
+  return `${part}: ${reason}${ids.length === 0 ? '' : ` (${ids.join(', ')})`}`;
+}
+
+/** JSON as it came: any part of it may have any shape. */
+export type LooseObject = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is LooseObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * A rule that never matches. An instance can only begin with a valid rule, and libddwaf refuses to build one in which
+ * overrides turn all rules off: it would go on with what it had.
+ */
+const groundRuleset = {
+  version: '2.2',
+  rules: [
+    {
+      id: 'appsec-edge-ground',
+      name: 'nothing',
+      tags: { type: 'appsec-edge-ground' },
+      conditions: [{ operator: 'exists', parameters: { inputs: [{ address: 'appsec-edge.ground' }] } }],
+    },
+  ],
+};
+const groundPath = 'appsec-edge/ground';
+
+/** libddwaf reads behind the end of a list without entries, which ends the process; one that is absent matches nothing. */
+function withoutEmptyLists(content: Ruleset): Ruleset {
+  const loose: LooseObject = { ...content };
+  const changed: Record<string, unknown> = {};
+  for (const part of ['rules_data', 'exclusion_data']) {
+    const lists = loose[part];
+    if (!Array.isArray(lists)) continue;
+    changed[part] = (lists as unknown[]).filter(
+      (list) => !(isObject(list) && Array.isArray(list['data']) && list['data'].length === 0),
+    );
+  }
+  return { ...content, ...changed };
+}
+
+type Diagnostics = DDWAF['diagnostics'];
+
+function collectIssues(diagnostics: Diagnostics): RulesetIssue[] {
+  const issues: RulesetIssue[] = [];
+  for (const [part, result] of Object.entries(diagnostics)) {
+    if (typeof result !== 'object') continue;
+    if ('error' in result) issues.push({ part, reason: result.error, ids: [] });
+    else for (const [reason, ids] of Object.entries(result.errors)) issues.push({ part, reason, ids });
+  }
+  return issues;
+}
+
+function collectLoaded(diagnostics: Diagnostics): Record<string, readonly string[]> {
+  const loaded: Record<string, readonly string[]> = {};
+  for (const [part, result] of Object.entries(diagnostics)) {
+    if (typeof result === 'object' && 'loaded' in result) loaded[part] = result.loaded;
+  }
+  return loaded;
+}
+
+function datadogErrorOf(issues: readonly RulesetIssue[]): string {
+  const parts: Record<string, { error?: string; errors?: Record<string, readonly string[]> }> = {};
+  for (const { part, reason, ids } of issues) {
+    parts[part] ??= {};
+    const entry = parts[part];
+    if (ids.length === 0) entry.error = reason;
+    else entry.errors = { ...entry.errors, [reason]: ids };
+  }
+  return issues.length === 0 ? noValidRules : JSON.stringify(parts);
+}
