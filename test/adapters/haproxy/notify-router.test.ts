@@ -55,6 +55,7 @@ class Peers implements PeerRelay {
   readonly relayed: {
     instance: string;
     payload: Buffer;
+    maxActionsBytes: number;
     timeoutMs: number;
     done: (actions?: Buffer) => void;
   }[] = [];
@@ -64,8 +65,14 @@ class Peers implements PeerRelay {
   knows(instance: string): boolean {
     return this.known.has(instance);
   }
-  relay(...[instance, payload, relayTimeoutMs, done]: Parameters<PeerRelay['relay']>): void {
-    this.relayed.push({ instance, payload, timeoutMs: relayTimeoutMs, done: (actions) => done(actions) });
+  relay(...[instance, payload, maxActionsBytes, relayTimeoutMs, done]: Parameters<PeerRelay['relay']>): void {
+    this.relayed.push({
+      instance,
+      payload,
+      maxActionsBytes,
+      timeoutMs: relayTimeoutMs,
+      done: (actions) => done(actions),
+    });
   }
   heardOf(instance: string): void {
     this.heard.push(instance);
@@ -77,7 +84,6 @@ function setUp({ withPeers = true } = {}) {
   const observer: RouterObserver = {
     skipped: (reason: SkipReason) => told.push(`skipped ${reason}`),
     relayed: (answered) => told.push(answered ? 'relayed' : 'not relayed'),
-    relayedTooLarge: () => told.push('too large'),
   };
   const router = new NotifyRouter(
     engines,
@@ -165,7 +171,7 @@ describe('a message of another agent', () => {
     const { engines, peers, ask, told } = setUp();
     const { notify, answers } = ask(response(there, 1));
     const [relayed] = peers.relayed;
-    expect(relayed).toMatchObject({ instance: there });
+    expect(relayed).toMatchObject({ instance: there, maxActionsBytes: 500 });
     expect(relayed?.timeoutMs).toBeGreaterThan(0.5 * timeoutMs);
     expect(relayed?.timeoutMs).toBeLessThanOrEqual(0.6 * timeoutMs);
     const before = Buffer.from(notify.payload);
@@ -226,24 +232,6 @@ describe('a message of another agent', () => {
     peers.relayed[0]?.done(undefined);
     expect(variablesIn(answers[0])).toMatchObject({ verdict: 'skipped', skipped_reason: 'overload' });
     expect(told).toEqual(['not relayed', 'skipped overload']);
-  });
-
-  it.each([
-    ['too large', Buffer.alloc(501)],
-    ['empty', Buffer.alloc(0)],
-  ])('whose answer is %s is acknowledged as a mistake', (_what, actions) => {
-    const { peers, ask, told } = setUp();
-    const { answers } = ask(response(there, 1));
-    peers.relayed[0]?.done(actions);
-    expect(variablesIn(answers[0])).toEqual({ request_body: false, response_body: false, verdict: 'error' });
-    expect(told).toEqual(['relayed', 'too large']);
-  });
-
-  it('may have the largest answer that fits', () => {
-    const { peers, ask } = setUp();
-    const { answers } = ask(response(there, 1));
-    peers.relayed[0]?.done(Buffer.alloc(500, 1));
-    expect(answers).toEqual([Buffer.alloc(500, 1)]);
   });
 });
 
