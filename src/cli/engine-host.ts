@@ -48,14 +48,14 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
   const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
   const engine = createEngine(options, tracing);
   const skips = skipObserver(logger, metrics);
-  const analyst = config.observabilityMode
+  const observing = config.observabilityMode
     ? new ObservingEngine(engine, backlogBounds, {
         skipped: () => skips.skipped('overload'),
         failed: (cause) => skips.frameFailed(cause),
       })
-    : engine;
+    : undefined;
   const handler = new NotifyHandler(
-    analyst,
+    observing ?? engine,
     options.pages,
     notifyObserver(logger, metrics),
     config.transactionTimeoutMs,
@@ -65,7 +65,8 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
     engine,
     jobs: new NotifyJobs(handler, skips),
     async drain() {
-      while (analyst.workOnBacklog());
+      observing?.releaseAll();
+      while (handler.workOnBacklog());
       engine.drain();
       await tracing?.flush();
     },

@@ -93,6 +93,7 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
   const collected = new ThreadMetrics(count, (index, request) => tell(index, { kind: 'metrics', request }));
   const drained = Array.from({ length: count }, () => Promise.withResolvers<void>());
   let enabled = true;
+  let draining = false;
   const threads = new EngineThreads(
     {
       count,
@@ -121,6 +122,8 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
         metrics.engineThreadsLost.inc();
         metrics.transactions.inc({ reason: 'lost' }, transactions);
         collected.retire(index);
+        // Nothing is left of it to be waited for.
+        if (draining) drained[index]?.resolve();
         logger.error(
           { thread: index, messages: jobs, transactions, err: cause },
           'an engine thread ended: its messages are let through, it is replaced',
@@ -157,9 +160,14 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
     async metricsText() {
       const snapshots = await collected.collect(threads);
       const own = await metrics.registry.getMetricsAsJSON();
-      return await AggregatorRegistry.aggregate([own, ...snapshots]).metrics();
+      // prom-client leaves out what cannot be added up; of the process there is only one.
+      const shown = own.map((metric) =>
+        metric.aggregator === 'omit' ? { ...metric, aggregator: 'first' as const } : metric,
+      );
+      return await AggregatorRegistry.aggregate([shown, ...snapshots]).metrics();
     },
     async drain() {
+      draining = true;
       tellAll({ kind: 'drain' });
       const ready = drained.filter((_, index) => threads.isReady(index));
       await Promise.all(ready.map(({ promise }) => promise));

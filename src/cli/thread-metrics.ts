@@ -1,12 +1,17 @@
+import { AggregatorRegistry } from 'prom-client';
 import type { MetricsSnapshot } from './thread-messages.ts';
 
 /** A thread that is busy for so long is shown as it was when last asked. */
 const patienceMs = 500;
 
+/** Threads may die again and again: so many snapshots of dead ones are kept before they are added up. */
+const mostRetired = 8;
+
 /** The metrics of the engine threads, asked for when somebody looks. Those of threads that are gone stay counted. */
 export class ThreadMetrics {
   readonly #last: (MetricsSnapshot | undefined)[];
   readonly #retired: MetricsSnapshot[] = [];
+  #addingUp = false;
   readonly #ask: (index: number, request: number) => void;
   readonly #waiting = new Map<number, { missing: number; readonly done: () => void }>();
   #nextRequest = 1;
@@ -48,5 +53,15 @@ export class ThreadMetrics {
     const snapshot = this.#last[index];
     if (snapshot !== undefined) this.#retired.push(snapshot);
     this.#last[index] = undefined;
+    if (this.#retired.length > mostRetired && !this.#addingUp) void this.#addUpRetired();
+  }
+
+  async #addUpRetired(): Promise<void> {
+    this.#addingUp = true;
+    const { length } = this.#retired;
+    const sum = await AggregatorRegistry.aggregate([...this.#retired]).getMetricsAsJSON();
+    // Further ones came behind these, if any did.
+    this.#retired.splice(0, length, sum);
+    this.#addingUp = false;
   }
 }

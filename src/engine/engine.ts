@@ -104,9 +104,7 @@ export class Engine {
     timeToLiveMs: number,
     traceId?: string,
   ): Analysis | Promise<Analysis> {
-    const transaction = this.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    this.#store.renew(transaction, timeToLiveMs);
-    return transaction.analyseRequestBody(chunk);
+    return this.findForRequestBody(id, timeToLiveMs, chunk.application, traceId).analyseRequestBody(chunk);
   }
 
   responseHeaders(
@@ -159,6 +157,18 @@ export class Engine {
   ): Transaction {
     if (id === undefined) return this.#begin(undefined, application, undefined, timeToLiveMs);
     return this.#store.find(id) ?? this.#begin(undefined, application, { spanId: id, traceId }, timeToLiveMs);
+  }
+
+  /** As `findOrAdopt`, when the upload is over: from now on the response is waited for. */
+  findForRequestBody(
+    id: string | undefined,
+    timeToLiveMs: number,
+    application?: Application,
+    traceId?: string,
+  ): Transaction {
+    const transaction = this.findOrAdopt(id, timeToLiveMs, application, traceId);
+    this.#store.renew(transaction, timeToLiveMs);
+    return transaction;
   }
 
   /** Whatever headers a client sends, tracing must not keep the WAF from seeing them. */

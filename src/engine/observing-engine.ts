@@ -17,22 +17,48 @@ export interface BacklogObserver {
 
 interface Piece {
   readonly bytes: number;
-  readonly analyse: () => Analysis | Promise<Analysis>;
+  readonly work: () => unknown;
+}
+
+/** A message to analyse later. */
+interface Arrival {
+  readonly transaction: Transaction;
+  readonly timeToLiveMs: number;
+  readonly bytes: number;
+  /** No further message follows. */
+  readonly last: boolean;
+  /** No further one follows when this one is let through: the body of a response is not asked for then. */
+  readonly lastUnseen: boolean;
+}
+
+/** Pieces of one transaction that wait for its last message. */
+interface Held {
+  readonly pieces: Piece[];
+  readonly timer: NodeJS.Timeout;
 }
 
 /** Headers that wait take about so much memory. */
 const headersBytes = 4096;
 
+/** A response that takes longer than this is not waited for. */
+const longestHoldMs = 500;
+
 /**
- * Answers first and analyses afterwards: who waits for an answer never waits for the WAF, and nothing is blocked. What
- * is left to do is bounded; beyond it messages are let through unseen. The engine behind it must only report.
+ * Answers first and analyses afterwards: who waits for an answer never waits for the WAF's look at his own request, and
+ * nothing is blocked. libddwaf cannot be interrupted, and the response usually follows soon: a transaction is not begun
+ * before its last message came, or half a second went by. What is left to do is bounded; beyond it messages are let
+ * through unseen. The engine behind it must only report.
  */
 export class ObservingEngine implements Analyst {
   readonly #engine: Engine;
   readonly #bounds: BacklogBounds;
   readonly #observer: BacklogObserver;
-  readonly #backlog: (Piece | undefined)[] = [];
+  /** By id of the transaction, oldest first. */
+  readonly #held = new Map<string, Held>();
+  readonly #ready: (Piece | undefined)[] = [];
   #next = 0;
+  /** Messages and bytes that are held or ready, or being decompressed. */
+  #messages = 0;
   #bytes = 0;
 
   constructor(engine: Engine, bounds: BacklogBounds, observer: BacklogObserver) {
@@ -49,19 +75,32 @@ export class ObservingEngine implements Analyst {
     return this.#engine.knows(id);
   }
 
+  /** What waits belongs to the transaction still, which ends after that; bounded, for peers that send nothing else. */
   skipped(id: string, last: boolean): void {
-    this.#engine.skipped(id, last);
+    const waits = this.#messages > 0 && this.#messages < 2 * this.#bounds.messages;
+    if (!last || !waits) this.#engine.skipped(id, last);
+    else {
+      this.#release(id);
+      this.#messages += 1;
+      this.#ready.push({ bytes: 0, work: () => this.#engine.skipped(id, last) });
+    }
   }
 
   requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
     const transaction = this.#engine.beginRequest(request, timeToLiveMs);
-    this.#later(transaction, headersBytes, false, () => transaction.analyseRequestHeaders());
-    return deferred(transaction, transaction.wantsRequestBody);
+    const wantsBody = transaction.wantsRequestBody;
+    const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: false, lastUnseen: false };
+    this.#later(arrival, () => () => transaction.analyseRequestHeaders());
+    return deferred(transaction, wantsBody);
   }
 
   requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
-    const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    this.#later(transaction, chunk.bytes.length, false, () => transaction.analyseRequestBody(chunk));
+    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk.application, traceId);
+    const bytes = chunk.bytes.length;
+    this.#later({ transaction, timeToLiveMs, bytes, last: false, lastUnseen: false }, () => {
+      const kept = copyOf(chunk);
+      return () => transaction.analyseRequestBody(kept);
+    });
     return deferred(transaction, false);
   }
 
@@ -72,49 +111,119 @@ export class ObservingEngine implements Analyst {
     traceId?: string,
   ): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, response.application, traceId);
-    this.#later(transaction, headersBytes, true, () => transaction.analyseResponseHeaders(response));
-    return deferred(transaction, transaction.wantsResponseBody(response));
+    const wantsBody = transaction.wantsResponseBody(response);
+    const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: !wantsBody, lastUnseen: true };
+    const room = this.#later(arrival, () => () => transaction.analyseResponseHeaders(response));
+    return deferred(transaction, room && wantsBody);
   }
 
   responseBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    this.#later(transaction, chunk.bytes.length, true, () => transaction.analyseResponseBody(chunk));
+    const bytes = chunk.bytes.length;
+    this.#later({ transaction, timeToLiveMs, bytes, last: true, lastUnseen: true }, () => {
+      const kept = copyOf(chunk);
+      return () => transaction.analyseResponseBody(kept);
+    });
     return deferred(transaction, false);
   }
 
+  /** Messages that are still to be analysed. */
   get backlogMessages(): number {
-    return this.#backlog.length - this.#next;
+    return this.#messages;
   }
 
-  /** Analyses one message that waits. False when there is none. */
+  /** Analyses one message whose time has come. False when there is none. */
   workOnBacklog(): boolean {
-    const piece = this.#backlog[this.#next];
+    const piece = this.#ready[this.#next];
     if (piece === undefined) return false;
-    this.#backlog[this.#next] = undefined;
+    this.#ready[this.#next] = undefined;
     this.#next += 1;
-    this.#bytes -= piece.bytes;
-    if (this.#next === this.#backlog.length || this.#next >= 1024) {
-      this.#backlog.splice(0, this.#next);
+    if (this.#next === this.#ready.length || this.#next >= 1024) {
+      this.#ready.splice(0, this.#next);
       this.#next = 0;
     }
     try {
-      const analysis = piece.analyse();
-      if (analysis instanceof Promise) analysis.catch((cause: unknown) => this.#observer.failed(cause));
+      const result = piece.work();
+      if (result instanceof Promise) this.#finishLater(piece, result);
+      else this.#finished(piece);
     } catch (cause) {
+      this.#finished(piece);
       this.#observer.failed(cause);
     }
     return true;
   }
 
-  #later(transaction: Transaction, bytes: number, last: boolean, analyse: Piece['analyse']): void {
-    if (this.backlogMessages >= this.#bounds.messages || this.#bytes + bytes > this.#bounds.bytes) {
-      this.#engine.skipped(transaction.id, last);
-      this.#observer.skipped();
-      return;
-    }
-    this.#bytes += bytes;
-    this.#backlog.push({ bytes, analyse });
+  /** Nothing waits for its response any longer: `workOnBacklog` then does all there is to do. */
+  releaseAll(): void {
+    for (const id of [...this.#held.keys()]) this.#release(id);
   }
+
+  /** Decompression takes other threads: it counts as waiting until it is done. */
+  #finishLater(piece: Piece, result: Promise<unknown>): void {
+    result.catch((cause: unknown) => this.#observer.failed(cause)).finally(() => this.#finished(piece));
+  }
+
+  #finished({ bytes }: Piece): void {
+    this.#messages -= 1;
+    this.#bytes -= bytes;
+  }
+
+  /**
+   * @param prepare called when there is room; returns the analysis.
+   * @returns false when there was none.
+   */
+  #later(arrival: Arrival, prepare: () => () => unknown): boolean {
+    const { transaction, timeToLiveMs, bytes, last, lastUnseen } = arrival;
+    const { id } = transaction;
+    if (this.#messages >= this.#bounds.messages || this.#bytes + bytes > this.#bounds.bytes) {
+      this.#observer.skipped();
+      this.skipped(id, lastUnseen);
+      return false;
+    }
+    const analyse = prepare();
+    // It expired, or had to make room for others, meanwhile.
+    const work = (): unknown => (transaction.endReason === undefined ? analyse() : this.#observer.skipped());
+    this.#messages += 1;
+    this.#bytes += bytes;
+    this.#hold(id, timeToLiveMs).pieces.push({ bytes, work });
+    if (last) this.#release(id);
+    if (this.#messages > this.#bounds.messages / 2 || this.#bytes > this.#bounds.bytes / 2) {
+      const [oldest] = this.#held.keys();
+      if (oldest !== undefined) this.#release(oldest);
+    }
+    return true;
+  }
+
+  #hold(id: string, timeToLiveMs: number): Held {
+    const found = this.#held.get(id);
+    if (found !== undefined) return found;
+    const timer = setTimeout(() => this.#overdue(id), Math.min(longestHoldMs, timeToLiveMs / 2));
+    const held = { pieces: [], timer: timer.unref() };
+    this.#held.set(id, held);
+    return held;
+  }
+
+  #release(id: string): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    this.#held.delete(id);
+    clearTimeout(held.timer);
+    this.#ready.push(...held.pieces);
+  }
+
+  /** Nobody may come by for a while. */
+  #overdue(id: string): void {
+    this.#release(id);
+    const work = (): void => {
+      if (this.workOnBacklog()) setImmediate(work);
+    };
+    setImmediate(work);
+  }
+}
+
+/** The bytes are a view of what was read, which is larger, and the caller's. */
+function copyOf(chunk: BodyChunk): BodyChunk {
+  return { ...chunk, bytes: Buffer.from(chunk.bytes) };
 }
 
 function deferred(transaction: Transaction, wantsBody: boolean): Analysis {

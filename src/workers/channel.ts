@@ -33,6 +33,9 @@ export const AnswerTag = {
   refused: 1,
 } as const;
 
+/** The value of an answer is the microseconds that its job took, or this. */
+export const notMeasured = 0;
+
 /** Jobs of the largest size that a ring holds at least; usual ones are a tenth of it. */
 const largestJobs = 32;
 const smallestCapacityBytes = 4 * 1024 * 1024;

@@ -1,11 +1,18 @@
 import { Worker } from 'node:worker_threads';
-import { AnswerTag, type Channel, createChannel, JobTag, sharedNowMs, stateWords } from './channel.ts';
+import {
+  AnswerTag,
+  type Channel,
+  createChannel,
+  JobTag,
+  notMeasured,
+  sharedNowMs,
+  stateWords,
+} from './channel.ts';
 import { type Job, type JobResult, RefusedJob } from './jobs.ts';
 import { RingReader, RingWriter } from './ring.ts';
 
 interface PendingJob {
   readonly cost: number;
-  readonly submittedAtMs: number;
   readonly answered: (result: JobResult) => void;
 }
 
@@ -43,7 +50,8 @@ export class EngineThread {
   #collecting = false;
   #cause: unknown;
   #progressSeen = 0;
-  #progressAtMs = sharedNowMs();
+  #lookedAtMs = sharedNowMs();
+  #stuckForMs = 0;
 
   constructor(
     entry: URL,
@@ -64,6 +72,8 @@ export class EngineThread {
       name: `engine-${threadData.index}`,
     });
     this.#worker.on('message', (message: unknown) => {
+      // A thread that is being ended may still speak, and has a successor by then.
+      if (this.#gone) return;
       if (message === 0) this.collect();
       else events.message(message);
     });
@@ -90,15 +100,18 @@ export class EngineThread {
     return this.#gone ? 0 : Atomics.load(this.#state, stateWords.live);
   }
 
-  /** How long jobs have waited without one being taken, in milliseconds; 0 when none waits. */
-  stuckForMs(): number {
+  /**
+   * How long jobs have waited without one being taken, in milliseconds, as far as somebody looked; 0 when none waits.
+   * @param longestGapMs counted at most since the last look: while the whole process stood still, nobody was stuck.
+   */
+  stuckForMs(longestGapMs: number): number {
     const progress = Atomics.load(this.#state, stateWords.progress);
     const nowMs = sharedNowMs();
-    if (progress !== this.#progressSeen || this.#pending.size === 0) {
-      this.#progressSeen = progress;
-      this.#progressAtMs = nowMs;
-    }
-    return nowMs - this.#progressAtMs;
+    const moves = progress !== this.#progressSeen || this.#pending.size === 0;
+    this.#stuckForMs = moves ? 0 : this.#stuckForMs + Math.min(nowMs - this.#lookedAtMs, longestGapMs);
+    this.#progressSeen = progress;
+    this.#lookedAtMs = nowMs;
+    return this.#stuckForMs;
   }
 
   /** @returns false, without effect, when the ring is full or the thread is gone. `answered` is called exactly once. */
@@ -110,7 +123,7 @@ export class EngineThread {
     if (!this.#jobs.write(ticket, JobTag.analyse, job.maxAnswerBytes, job.deadlineMs, job.payload))
       return false;
     this.#nextTicket = ticket >= 0x7fff_ffff ? 1 : ticket + 1;
-    this.#pending.set(ticket, { cost: job.cost, submittedAtMs: sharedNowMs(), answered });
+    this.#pending.set(ticket, { cost: job.cost, answered });
     this.#pendingCost += job.cost;
     this.#ring();
     return true;
@@ -130,20 +143,29 @@ export class EngineThread {
     // An answer may lead to a new job.
     if (this.#collecting) return;
     this.#collecting = true;
-    do {
-      while (this.#answers.next()) {
-        const { ticket, tag, value, bytes } = this.#answers.record;
-        this.#settle(ticket, value, resultOf(tag, bytes));
-        this.#answers.release();
-      }
-    } while (!this.#answers.sleep());
-    this.#collecting = false;
+    try {
+      do this.#takeAnswers();
+      while (!this.#answers.sleep());
+    } finally {
+      this.#collecting = false;
+    }
   }
 
-  /** Ends the thread whatever it does. Resolves when it is gone. */
+  /**
+   * Ends the thread whatever it does; its jobs are told at once, for native code cannot be interrupted. Resolves when
+   * it is gone.
+   */
   async terminate(cause: unknown): Promise<void> {
-    this.#cause ??= cause;
+    this.#lost(cause);
     await this.#worker.terminate();
+  }
+
+  #takeAnswers(): void {
+    while (this.#answers.next()) {
+      const { ticket, tag, value, bytes } = this.#answers.record;
+      this.#settle(ticket, value, resultOf(tag, bytes));
+      this.#answers.release();
+    }
   }
 
   #ring(): void {
@@ -154,22 +176,20 @@ export class EngineThread {
     const job = this.#pending.get(ticket);
     if (job === undefined) return;
     this.#pending.delete(ticket);
-    this.#pendingCost -= job.cost;
-    if (result.kind === 'done' && job.cost > 0) {
+    // Costs are fractions: what is left of their sum when nothing is pending would make an idle thread look busy.
+    this.#pendingCost = this.#pending.size === 0 ? 0 : this.#pendingCost - job.cost;
+    if (elapsedUs !== notMeasured && job.cost > 0) {
       this.#usPerCost += (elapsedUs / job.cost - this.#usPerCost) * newestShare;
     }
     job.answered(result);
   }
 
   #lost(cause: unknown): void {
+    if (this.#gone) return;
     const transactions = this.liveTransactions;
     this.#gone = true;
     // What it had finished is still in the ring.
-    while (this.#answers.next()) {
-      const { ticket, tag, value, bytes } = this.#answers.record;
-      this.#settle(ticket, value, resultOf(tag, bytes));
-      this.#answers.release();
-    }
+    this.#takeAnswers();
     const jobs = [...this.#pending.values()];
     this.#pending.clear();
     this.#pendingCost = 0;

@@ -10,6 +10,11 @@ export interface EngineThreadsOptions {
   readonly environmentOf: (index: number) => NodeJS.ProcessEnv;
   /** Largest payload and largest answer, in bytes. */
   readonly maxJobBytes: number;
+  /**
+   * A thread that has jobs and takes none for so long is taken for stuck, in milliseconds; 5000 unless told otherwise.
+   * The WAF's own limit is far below.
+   */
+  readonly stuckMs?: number;
 }
 
 /** Told what happens to the threads. Must not throw. */
@@ -30,9 +35,9 @@ export class EngineThreadError extends Error {
 /** A thread says so once it can take jobs. */
 export const readyMessage = { kind: 'ready' } as const;
 
-const superviseMs = 500;
-/** A thread that has jobs and takes none for so long is taken for stuck. The WAF's own limit is far below. */
-const stuckMs = 5000;
+const defaultStuckMs = 5000;
+/** Looks at a thread in the time after which it is taken for stuck. */
+const looks = 10;
 const firstPauseMs = 50;
 const longestPauseMs = 5000;
 /** A thread that lived so long did not die of its start. */
@@ -65,14 +70,16 @@ export class EngineThreads implements JobTaker {
    * @throws EngineThreadError when one ends before that.
    */
   async start(): Promise<void> {
-    await Promise.all(
-      Array.from({ length: this.#options.count }, (_, index) => {
-        const { promise, resolve, reject } = Promise.withResolvers<void>();
-        this.#seats[index] = this.#occupy(index, firstPauseMs, resolve, reject);
-        return promise;
-      }),
-    );
-    this.#supervisor = setInterval(() => this.#supervise(), superviseMs);
+    try {
+      const seated = Array.from({ length: this.#options.count }, (_, index) => this.#seat(index));
+      await Promise.all(seated);
+    } catch (cause) {
+      await this.stop();
+      if (cause instanceof EngineThreadError) throw cause;
+      throw new EngineThreadError(`an engine thread cannot be started: ${reasonOf(cause)}`, { cause });
+    }
+    const lookEveryMs = this.#stuckMs / looks;
+    this.#supervisor = setInterval(() => this.#supervise(2 * lookEveryMs), lookEveryMs);
     this.#supervisor.unref();
   }
 
@@ -146,7 +153,19 @@ export class EngineThreads implements JobTaker {
     await Promise.all(this.#seats.map(({ thread }) => thread.terminate('stopping')));
   }
 
-  #occupy(index: number, pauseMs: number, ready: () => void, failed: (cause: Error) => void): Seat {
+  get #stuckMs(): number {
+    return this.#options.stuckMs ?? defaultStuckMs;
+  }
+
+  /** Resolves when the first thread of this number is ready. */
+  #seat(index: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#seats[index] = this.#occupy(index, firstPauseMs, resolve, reject);
+    });
+  }
+
+  /** @param failed told, in place of the observer, that it ended before it was ready; absent: it is replaced. */
+  #occupy(index: number, pauseMs: number, ready: () => void, failed?: (cause: Error) => void): Seat {
     const { entry, dataOf, environmentOf, maxJobBytes } = this.#options;
     const thread = new EngineThread(
       entry,
@@ -161,13 +180,16 @@ export class EngineThreads implements JobTaker {
           } else this.#observer.message(index, message);
         },
         gone: (loss) => {
+          const wasReady = seat.ready;
           seat.ready = false;
-          failed(
-            new EngineThreadError(`engine thread ${index}: ${reasonOf(loss.cause)}`, { cause: loss.cause }),
-          );
-          if (this.#stopping) return;
-          this.#observer.lost(index, loss);
-          this.#replaceLater(index, seat);
+          if (!wasReady && failed !== undefined) {
+            const { cause } = loss;
+            failed(new EngineThreadError(`engine thread ${index}: ${reasonOf(cause)}`, { cause }));
+          } else if (!this.#stopping) {
+            this.#observer.lost(index, loss);
+            const healthy = performance.now() - seat.startedAtMs >= healthyMs;
+            this.#replaceLater(index, seat, healthy ? firstPauseMs : seat.pauseMs);
+          }
         },
       },
     );
@@ -175,24 +197,24 @@ export class EngineThreads implements JobTaker {
     return seat;
   }
 
-  #replaceLater(index: number, former: Seat): void {
-    const healthy = performance.now() - former.startedAtMs >= healthyMs;
-    const pauseMs = healthy ? firstPauseMs : former.pauseMs;
+  #replaceLater(index: number, former: Seat, pauseMs: number): void {
+    const nextPauseMs = Math.min(pauseMs * 2, longestPauseMs);
     former.timer = setTimeout(() => {
       if (this.#stopping) return;
-      this.#seats[index] = this.#occupy(
-        index,
-        Math.min(pauseMs * 2, longestPauseMs),
-        () => this.#observer.replaced(index),
-        () => undefined,
-      );
+      try {
+        this.#seats[index] = this.#occupy(index, nextPauseMs, () => this.#observer.replaced(index));
+      } catch (cause) {
+        // The system gives no thread, or no memory for it, now.
+        this.#observer.lost(index, { jobs: 0, transactions: 0, cause });
+        this.#replaceLater(index, former, nextPauseMs);
+      }
     }, pauseMs);
   }
 
-  #supervise(): void {
+  #supervise(longestGapMs: number): void {
     for (const { thread, ready } of this.#seats) {
-      if (ready && thread.stuckForMs() >= stuckMs)
-        void thread.terminate(new EngineThreadError(`took no job for ${stuckMs / 1000} s`));
+      if (ready && thread.stuckForMs(longestGapMs) >= this.#stuckMs)
+        void thread.terminate(new EngineThreadError(`took no job for ${this.#stuckMs / 1000} s`));
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { AnswerTag, type Channel, JobTag, stateWords } from './channel.ts';
+import { AnswerTag, type Channel, JobTag, notMeasured, sharedNowMs, stateWords } from './channel.ts';
 import { type JobHandler, RefusedJob } from './jobs.ts';
 import { RingReader, RingWriter } from './ring.ts';
 
@@ -31,7 +31,6 @@ export class JobLoop {
   #running = false;
   #unannounced = 0;
   #announcedAtMs = 0;
-  #stopped = false;
 
   /** @param port bells go and come by it, as the message 0. */
   constructor(channel: Channel, port: MessagePort, handler: JobHandler, liveTransactions: () => number) {
@@ -46,19 +45,14 @@ export class JobLoop {
 
   /** Looks for jobs now. To be called at the start and for each bell. */
   wake(): void {
-    if (this.#running || this.#stopped) return;
+    if (this.#running) return;
     this.#running = true;
     this.#run();
   }
 
-  /** No further job is taken. */
-  stop(): void {
-    this.#stopped = true;
-  }
-
   readonly #run = (): void => {
     const untilMs = performance.now() + sliceMs;
-    while (!this.#stopped) {
+    for (;;) {
       if (!this.#step()) {
         this.#announce();
         this.#countLive();
@@ -99,22 +93,26 @@ export class JobLoop {
       return;
     }
     const startedAtMs = performance.now();
+    // A job that came too late costs nothing, and one that waits for something costs less than its time.
+    let measured = sharedNowMs() <= timeMs;
     try {
       this.#handler.handle({ payload, maxAnswerBytes: value, deadlineMs: timeMs }, (bytes) =>
-        this.#answer(ticket, AnswerTag.done, startedAtMs, bytes),
+        this.#answer(ticket, AnswerTag.done, measured ? startedAtMs : undefined, bytes),
       );
+      measured = false;
     } catch (cause) {
       if (!(cause instanceof RefusedJob)) throw cause;
       const said = Buffer.from(`${cause.code}\n${cause.message}`);
-      this.#answer(ticket, AnswerTag.refused, startedAtMs, said);
+      this.#answer(ticket, AnswerTag.refused, undefined, said);
     }
   }
 
-  #answer(ticket: number, tag: number, startedAtMs: number, bytes: Uint8Array): void {
+  /** @param startedAtMs undefined: says nothing about the time that jobs take. */
+  #answer(ticket: number, tag: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
     const nowMs = performance.now();
-    const elapsedUs = Math.round((nowMs - startedAtMs) * 1000);
+    const elapsedUs = startedAtMs === undefined ? notMeasured : Math.ceil((nowMs - startedAtMs) * 1000);
     if (this.#unsent.length > 0 || !this.#answers.write(ticket, tag, elapsedUs, 0, bytes)) {
-      this.#unsent.push({ ticket, tag, bytes });
+      this.#unsent.push({ ticket, tag, bytes: Buffer.from(bytes) });
       if (this.#unsent.length === 1) setTimeout(this.#retry, retryMs);
       this.#announce();
       return;
@@ -127,7 +125,7 @@ export class JobLoop {
 
   readonly #retry = (): void => {
     for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
-      if (!this.#answers.write(next.ticket, next.tag, 0, 0, next.bytes)) break;
+      if (!this.#answers.write(next.ticket, next.tag, notMeasured, 0, next.bytes)) break;
       this.#unsent.shift();
     }
     this.#unannounced += 1;

@@ -25,6 +25,8 @@ export interface DaemonOptions {
 export interface SecurityEvent {
   readonly phase: string;
   readonly verdict: string;
+  /** The application or the mode only reports. */
+  readonly would_block?: boolean;
   readonly rules: readonly {
     readonly id: string;
     readonly matches: readonly { readonly address: string; readonly key_path?: readonly string[] }[];

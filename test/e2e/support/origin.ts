@@ -10,6 +10,8 @@ export interface OriginRequest {
   /** The request target as it arrived. */
   readonly target: string;
   readonly headers: IncomingMessage['headers'];
+  /** Its headers, on `performance.now()`'s clock. */
+  readonly receivedAtMs: number;
 }
 
 type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;
@@ -53,7 +55,7 @@ export class Origin {
 
   #record(request: IncomingMessage): void {
     const { method = '', url: target = '', headers } = request;
-    this.requests.push({ method, target, headers });
+    this.requests.push({ method, target, headers, receivedAtMs: performance.now() });
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {

@@ -1,0 +1,136 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { messageNames } from '../../../src/adapters/haproxy/contract.ts';
+import { routeOf } from '../../../src/adapters/haproxy/notify-route.ts';
+import { decodeMessages, encodeMessages, type SpoeMessageInput, SpopError } from '../../../src/spop/index.ts';
+import * as wire from '../../spop/arbitraries.ts';
+import {
+  type Arguments,
+  binary,
+  int64,
+  message,
+  nothing,
+  requestBodyMessage,
+  requestHeadersMessage,
+  responseBodyMessage,
+  responseHeadersMessage,
+  string,
+} from '../../support/spoe-messages.ts';
+
+const routeOfMessages = (...messages: SpoeMessageInput[]) => routeOf(encodeMessages(messages));
+const responseWith = (args: Arguments) => routeOfMessages(message(messageNames.responseHeaders, args));
+
+function thrownBy(step: () => unknown): unknown {
+  try {
+    step();
+  } catch (cause) {
+    return cause;
+  }
+  return undefined;
+}
+
+describe('the route of a NOTIFY', () => {
+  it('names the first message and the first identity', () => {
+    const route = routeOfMessages(
+      message('somebody-elses-msg', { colour: string('blue') }),
+      responseHeadersMessage('12'),
+      responseBodyMessage('13', '{}'),
+    );
+    expect(route).toMatchObject({ messageName: 'somebody-elses-msg', identity: '12' });
+  });
+
+  it('passes over an identity that is not there yet', () => {
+    expect(routeOfMessages(requestBodyMessage(undefined, '{}')).identity).toBeUndefined();
+    const both = routeOfMessages(requestBodyMessage(undefined, '{}'), responseHeadersMessage('12'));
+    expect(both.identity).toBe('12');
+    expect(responseWith({ span_id: int64(12) }).identity).toBeUndefined();
+    expect(responseWith({ span_id: nothing }).identity).toBeUndefined();
+  });
+
+  it('of nothing is empty', () => {
+    expect(routeOf(Buffer.alloc(0))).toMatchObject({
+      ...{ messageName: '', identity: undefined, processingTimeoutMs: undefined },
+    });
+  });
+
+  it.each([
+    [string('200ms'), 200],
+    [string('1s'), 1000],
+    [binary('1m'), 60_000],
+    [string('250'), 250],
+    [int64(300), 300],
+    [{ type: 'int32', value: 40 } as const, 40],
+    [string('0'), undefined],
+    [int64(0), undefined],
+    [int64(-5), undefined],
+    [string('soon'), undefined],
+    [string(''), undefined],
+    [{ type: 'boolean', value: true } as const, undefined],
+    [nothing, undefined],
+  ])('has a processing time-out of %j: %s ms', (processing_timeout, wanted) => {
+    expect(responseWith({ processing_timeout }).processingTimeoutMs).toBe(wanted);
+  });
+
+  it('takes the first time-out that is one', () => {
+    const route = routeOfMessages(
+      message(messageNames.requestHeaders, { processing_timeout: string('never') }),
+      message(messageNames.requestBody, { processing_timeout: string('2s') }),
+    );
+    expect(route.processingTimeoutMs).toBe(2000);
+  });
+
+  it('costs more with a body than with headers of the same size, and more the longer it is', () => {
+    const headers = routeOfMessages(requestHeadersMessage(`/${'x'.repeat(10_000)}`)).cost;
+    const body = routeOfMessages(requestBodyMessage('1', 'x'.repeat(10_000))).cost;
+    expect(body).toBeGreaterThan(5 * headers);
+    expect(routeOfMessages(responseBodyMessage('1', 'x'.repeat(1000))).cost).toBeLessThan(body);
+    expect(
+      routeOfMessages(requestHeadersMessage('/'), requestBodyMessage('1', 'x'.repeat(10_000))).cost,
+    ).toBeGreaterThan(5 * headers);
+  });
+
+  it('throws SpopError or nothing, whatever the bytes, and nothing for what can be decoded', () => {
+    const cut = fc
+      .tuple(fc.array(wire.message, { maxLength: 3 }), fc.nat(100), fc.uint8Array({ maxLength: 4 }))
+      .map(([messages, at, noise]) => {
+        const whole = encodeMessages(messages);
+        const place = Math.floor((whole.length * at) / 100);
+        return Buffer.concat([whole.subarray(0, place), noise, whole.subarray(place + noise.length)]);
+      });
+    const any = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
+    fc.assert(
+      fc.property(fc.oneof(cut, any), (payload) => {
+        const cause = thrownBy(() => routeOf(payload));
+        if (cause === undefined) return;
+        expect(cause).toBeInstanceOf(SpopError);
+        expect(() => decodeMessages(payload)).toThrow(SpopError);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('finds in any messages what decoding finds', () => {
+    const own = fc.record({
+      name: fc.constantFrom(...Object.values(messageNames)),
+      args: fc.array(
+        fc.record({
+          name: fc.constantFrom('span_id', 'processing_timeout', 'body', ''),
+          value: wire.typedData,
+        }),
+        { maxLength: 4 },
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(fc.oneof(own, wire.message), { maxLength: 4 }), (messages) => {
+        const payload = encodeMessages(messages);
+        const decoded = decodeMessages(payload);
+        const route = routeOf(payload);
+        expect(route.messageName).toBe(decoded[0]?.name ?? '');
+        const named = decoded.flatMap(({ args }) => args).filter(({ name }) => name === 'span_id');
+        const texts = named.filter(({ value }) => value.type === 'string' || value.type === 'binary');
+        expect(route.identity === undefined).toBe(texts.length === 0);
+        expect(route.cost).toBeGreaterThan(0);
+      }),
+    );
+  });
+});

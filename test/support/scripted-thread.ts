@@ -1,0 +1,76 @@
+/** An engine thread that does what the payload of a job says: see test/workers/engine-threads.test.ts. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ThreadData } from '../../src/workers/engine-thread.ts';
+import { readyMessage } from '../../src/workers/engine-threads.ts';
+import { JobLoop } from '../../src/workers/job-loop.ts';
+import { type JobHandler, RefusedJob } from '../../src/workers/jobs.ts';
+
+export interface ScriptedData {
+  /** What it does in place of starting. */
+  readonly start?: 'throw' | 'exit';
+}
+
+if (parentPort === null) throw new Error('this is the entry of a worker thread');
+const port = parentPort;
+const { index, channel, data } = workerData as ThreadData<ScriptedData>;
+if (data.start === 'throw') throw new Error('no start today');
+if (data.start === 'exit') process.exit(3);
+
+const liveTransactions = 7;
+let backlog = 0;
+
+const handler: JobHandler = {
+  handle({ payload }, answer) {
+    const [order = '', amount = ''] = payload.toString().split(' ');
+    const answered = Buffer.from(`${index} ${payload.toString()}`);
+    switch (order) {
+      case 'busy':
+        busy(Number(amount));
+        answer(answered);
+        break;
+      case 'later':
+        setTimeout(() => answer(answered), Number(amount));
+        break;
+      case 'large':
+        answer(Buffer.alloc(Number(amount), amount));
+        break;
+      case 'backlog':
+        backlog += 1;
+        answer(answered);
+        break;
+      case 'refuse':
+        throw new RefusedJob('SOME_CODE', 'first line\nsecond line');
+      case 'throw':
+        throw new Error('thrown on demand');
+      case 'exit':
+        return process.exit(5);
+      case 'hang':
+        port.postMessage('hanging');
+        for (;;);
+      default:
+        answer(answered);
+    }
+  },
+  skipped(payload) {
+    port.postMessage({ index, skipped: payload.toString() });
+  },
+  workOnBacklog() {
+    if (backlog === 0) return false;
+    backlog -= 1;
+    if (backlog === 0) port.postMessage({ index, backlog: 'done' });
+    return true;
+  },
+};
+
+function busy(forMs: number): void {
+  const untilMs = performance.now() + forMs;
+  while (performance.now() < untilMs);
+}
+
+const loop = new JobLoop(channel, port, handler, () => liveTransactions);
+port.on('message', (message: unknown) => {
+  if (message === 0) loop.wake();
+  else port.postMessage({ index, heard: message });
+});
+port.postMessage(readyMessage);
+loop.wake();

@@ -1,0 +1,385 @@
+import { EventEmitter, once } from 'node:events';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { sharedNowMs } from '../../src/workers/channel.ts';
+import { EngineThread } from '../../src/workers/engine-thread.ts';
+import {
+  EngineThreadError,
+  EngineThreads,
+  type EngineThreadsObserver,
+  type EngineThreadsOptions,
+} from '../../src/workers/engine-threads.ts';
+import type { Job, JobResult } from '../../src/workers/jobs.ts';
+import type { ScriptedData } from '../support/scripted-thread.ts';
+
+const entry = new URL('../support/scripted-thread.ts', import.meta.url);
+const maxJobBytes = 200_000;
+
+/** What the threads told, and a way to wait for it. */
+class Told implements EngineThreadsObserver {
+  readonly messages: unknown[] = [];
+  readonly losses: { index: number; jobs: number; transactions: number; cause: unknown }[] = [];
+  readonly replacements: number[] = [];
+
+  message(_index: number, message: unknown): void {
+    this.messages.push(message);
+  }
+  lost(index: number, loss: { jobs: number; transactions: number; cause: unknown }): void {
+    this.losses.push({ index, ...loss });
+  }
+  replaced(index: number): void {
+    this.replacements.push(index);
+  }
+}
+
+const running: EngineThreads[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((threads) => threads.stop()));
+});
+
+function create(count: number, changes: Partial<EngineThreadsOptions> = {}) {
+  const told = new Told();
+  const options: EngineThreadsOptions = {
+    ...{ count, entry, maxJobBytes },
+    dataOf: (): ScriptedData => ({}),
+    environmentOf: () => ({}),
+    ...changes,
+  };
+  const threads = new EngineThreads(options, told);
+  running.push(threads);
+  return { threads, told };
+}
+
+async function start(count: number, changes: Partial<EngineThreadsOptions> = {}) {
+  const created = create(count, changes);
+  await created.threads.start();
+  return created;
+}
+
+function job(order: string, changes: Partial<Job> = {}): Job {
+  return {
+    payload: Buffer.from(order),
+    maxAnswerBytes: 1000,
+    deadlineMs: Number.MAX_VALUE,
+    cost: 100,
+    ...changes,
+  };
+}
+
+const shown = (result: JobResult): string =>
+  result.kind === 'done'
+    ? Buffer.from(result.bytes).toString()
+    : result.kind === 'refused'
+      ? `refused ${result.error.code}: ${result.error.message}`
+      : 'lost';
+
+/** Jobs that were accepted, with every answer that they got. */
+class Ledger {
+  readonly #answers: string[][] = [];
+  #open = 0;
+  #settled: () => void = () => undefined;
+
+  submit(threads: EngineThreads, index: number, order: string, changes: Partial<Job> = {}): boolean {
+    const answers: string[] = [];
+    const accepted = threads.submit(index, job(order, changes), (result) => {
+      answers.push(shown(result));
+      this.#open -= 1;
+      if (this.#open === 0) this.#settled();
+    });
+    if (accepted) {
+      this.#answers.push(answers);
+      this.#open += 1;
+    }
+    return accepted;
+  }
+
+  /** When each has an answer, and the threads had time for a second one: what was answered, in the order of submission. */
+  async all(): Promise<string[][]> {
+    if (this.#open > 0) await new Promise<void>((resolve) => (this.#settled = resolve));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return this.#answers;
+  }
+}
+
+describe('engine threads', () => {
+  it('answer every job once, whatever becomes of it and in whatever order', async () => {
+    const { threads } = await start(2);
+    const ledger = new Ledger();
+    const orders = ['echo', 'later 1', 'echo', 'refuse', 'busy 1', 'later 9', 'backlog', 'echo'];
+    const wanted: string[][] = [];
+    for (let turn = 0; turn < 1000; turn += 1) {
+      const index = turn % 2;
+      const order = orders[turn % orders.length] ?? '';
+      expect(ledger.submit(threads, index, order)).toBe(true);
+      wanted.push([order === 'refuse' ? 'refused SOME_CODE: first line\nsecond line' : `${index} ${order}`]);
+      if (turn % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(threads.pendingJobs).toBeGreaterThan(0);
+    expect(await ledger.all()).toEqual(wanted);
+    expect(threads.pendingJobs).toBe(0);
+    expect(threads.expectedWaitMs(0)).toBe(0);
+  });
+
+  it('are woken again after they slept, each time', async () => {
+    const { threads } = await start(1);
+    for (let turn = 0; turn < 200; turn += 1) {
+      const ledger = new Ledger();
+      ledger.submit(threads, 0, `echo ${turn}`);
+      if (turn % 20 === 0) expect(await ledger.all()).toEqual([[`0 echo ${turn}`]]);
+      else await vi.waitFor(() => expect(threads.pendingJobs).toBe(0), { interval: 0 });
+    }
+  });
+
+  it('refuse what the ring cannot hold, without effect, and take jobs again later', async () => {
+    const { threads } = await start(1);
+    const ledger = new Ledger();
+    ledger.submit(threads, 0, 'busy 100');
+    const payload = Buffer.from(`echo ${'x'.repeat(maxJobBytes - 5)}`);
+    let accepted = 0;
+    while (accepted < 1000 && ledger.submit(threads, 0, '', { payload, cost: 1 })) accepted += 1;
+    expect(accepted).toBeGreaterThan(30);
+    expect(accepted).toBeLessThan(100);
+    expect(threads.pendingJobs).toBe(accepted + 1);
+    const answers = await ledger.all();
+    expect(answers.slice(1)).toEqual(Array.from({ length: accepted }, () => [`0 ${payload.toString()}`]));
+    expect(ledger.submit(threads, 0, '', { payload })).toBe(true);
+    await ledger.all();
+  });
+
+  it('give answers that fill the ring of answers many times over', async () => {
+    const { threads } = await start(1);
+    const ledger = new Ledger();
+    for (let count = 0; count < 200; count += 1) ledger.submit(threads, 0, `large ${maxJobBytes - count}`);
+    // This thread does not look while that one writes more than fits.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    const answers = await ledger.all();
+    expect(answers.map((once) => once.map((text) => text.length))).toEqual(
+      Array.from({ length: 200 }, (_, count) => [maxJobBytes - count]),
+    );
+  });
+
+  it('hear of messages that were answered without them, and of everything else', async () => {
+    const { threads, told } = await start(2);
+    threads.skipped(1, Buffer.from('some message'));
+    threads.post(0, { kind: 'hello' });
+    threads.broadcast('all');
+    await vi.waitFor(() =>
+      expect(new Set(told.messages.map((message) => JSON.stringify(message)))).toEqual(
+        new Set([
+          '{"index":1,"skipped":"some message"}',
+          '{"index":0,"heard":{"kind":"hello"}}',
+          '{"index":0,"heard":"all"}',
+          '{"index":1,"heard":"all"}',
+        ]),
+      ),
+    );
+  });
+
+  it('work on their backlog when no job waits', async () => {
+    const { threads, told } = await start(1);
+    const ledger = new Ledger();
+    for (let count = 0; count < 50; count += 1) ledger.submit(threads, 0, 'backlog');
+    await ledger.all();
+    await vi.waitFor(() => expect(told.messages).toContainEqual({ index: 0, backlog: 'done' }));
+  });
+});
+
+describe('a thread that ends', () => {
+  const wantedLoss = { index: 0, transactions: 7 };
+
+  it.each([
+    ['throws', 'throw', /thrown on demand/],
+    ['exits', 'exit', /exit code 5/],
+    ['does not come back', 'hang', /took no job for 1 s/],
+  ])(
+    'because a job %s: all its jobs are answered once, it is replaced and takes jobs again',
+    async (_what, order, cause) => {
+      const { threads, told } = await start(2, { stuckMs: 1000 });
+      const [mine, others] = [new Ledger(), new Ledger()];
+      const before = new Ledger();
+      before.submit(threads, 0, 'echo');
+      await before.all();
+      for (const what of ['echo', 'later 60000', order, 'echo', 'refuse']) mine.submit(threads, 0, what);
+      for (let count = 0; count < 20; count += 1) others.submit(threads, 1, 'echo');
+      expect(await mine.all()).toEqual([['0 echo'], ['lost'], ['lost'], ['lost'], ['lost']]);
+      expect(await others.all()).toEqual(Array.from({ length: 20 }, () => ['1 echo']));
+      expect(told.losses).toMatchObject([{ ...wantedLoss, jobs: 4 }]);
+      expect(String(told.losses[0]?.cause)).toMatch(cause);
+      await vi.waitFor(() => expect(told.replacements).toEqual([0]), 5000);
+      expect([threads.isReady(0), threads.pendingJobs, threads.readyThreads]).toEqual([true, 0, 2]);
+      const again = new Ledger();
+      expect(again.submit(threads, 0, 'echo')).toBe(true);
+      expect(await again.all()).toEqual([['0 echo']]);
+      expect([told.losses.length, told.replacements]).toEqual([1, [0]]);
+    },
+  );
+
+  it('takes nothing until it is replaced, and is not chosen', async () => {
+    const { threads, told } = await start(2);
+    new Ledger().submit(threads, 1, 'throw');
+    await vi.waitFor(() => expect(told.losses).toHaveLength(1));
+    expect(threads.isReady(1)).toBe(false);
+    expect(threads.submit(1, job('echo'), () => expect.unreachable())).toBe(false);
+    threads.skipped(1, Buffer.from('nobody hears this'));
+    threads.post(1, 'nor this');
+    expect([threads.leastBusy(), threads.leastBusy()]).toEqual([0, 0]);
+    await vi.waitFor(() => expect(told.replacements).toEqual([1]), 5000);
+    expect(new Set([threads.leastBusy(), threads.leastBusy()])).toEqual(new Set([0, 1]));
+    expect(told.messages).toEqual([]);
+  });
+
+  it('is replaced again when its replacement cannot even be created, or dies of its start', async () => {
+    let asked = 0;
+    const { threads, told } = await start(1, {
+      dataOf: (): ScriptedData => {
+        asked += 1;
+        if (asked === 2) throw new Error('no memory for a thread');
+        return asked === 3 ? { start: 'throw' } : {};
+      },
+    });
+    new Ledger().submit(threads, 0, 'exit');
+    await vi.waitFor(() => expect(told.replacements).toEqual([0]), 10_000);
+    expect(told.losses.map(({ jobs, cause }) => [jobs, String(cause)])).toEqual([
+      [1, 'Error: exit code 5'],
+      [0, 'Error: no memory for a thread'],
+      [0, 'Error: no start today'],
+    ]);
+    const ledger = new Ledger();
+    ledger.submit(threads, 0, 'echo');
+    expect(await ledger.all()).toEqual([['0 echo']]);
+  });
+
+  it('is not one that is only busy', async () => {
+    const { threads, told } = await start(1, { stuckMs: 1000 });
+    const ledger = new Ledger();
+    for (let count = 0; count < 30; count += 1) ledger.submit(threads, 0, 'busy 50');
+    expect(await ledger.all()).toEqual(Array.from({ length: 30 }, () => ['0 busy 50']));
+    expect(told.losses).toEqual([]);
+  });
+});
+
+describe('the choice of a thread', () => {
+  it('goes round while all are idle', async () => {
+    const { threads } = await start(3);
+    const chosen = Array.from({ length: 6 }, () => threads.leastBusy());
+    expect(chosen).toEqual([0, 1, 2, 0, 1, 2]);
+  });
+
+  it('goes round again after work whose costs are fractions', async () => {
+    const { threads } = await start(3);
+    const ledger = new Ledger();
+    for (const cost of [0.1, 0.2, 0.7, 150.02, 1e9]) {
+      for (const index of [0, 1, 1, 2, 2, 2]) ledger.submit(threads, index, 'echo', { cost });
+    }
+    await ledger.all();
+    expect([0, 1, 2].map((index) => threads.expectedWaitMs(index))).toEqual([0, 0, 0]);
+    expect(Array.from({ length: 6 }, () => threads.leastBusy())).toEqual([0, 1, 2, 0, 1, 2]);
+  });
+
+  it('falls on the one with the least work, not the fewest jobs', async () => {
+    const { threads } = await start(3);
+    const ledger = new Ledger();
+    ledger.submit(threads, 0, 'later 50', { cost: 5000 });
+    for (let count = 0; count < 3; count += 1) ledger.submit(threads, 1, 'later 50', { cost: 100 });
+    ledger.submit(threads, 2, 'later 50', { cost: 1000 });
+    expect(threads.leastBusy()).toBe(1);
+    ledger.submit(threads, 1, 'later 50', { cost: 1000 });
+    expect(threads.leastBusy()).toBe(2);
+    await ledger.all();
+  });
+
+  it('learns what this machine makes of a cost, from jobs that were worked on', async () => {
+    const { threads } = await start(1);
+    const waitFor1000 = async (): Promise<number> => {
+      const ledger = new Ledger();
+      ledger.submit(threads, 0, 'later 1', { cost: 1000 });
+      const waitMs = threads.expectedWaitMs(0);
+      await ledger.all();
+      return waitMs;
+    };
+    expect(await waitFor1000()).toBe(1);
+    const worked = new Ledger();
+    for (let count = 0; count < 50; count += 1) worked.submit(threads, 0, 'busy 2', { cost: 100 });
+    await worked.all();
+    const learned = await waitFor1000();
+    // 2000 µs for a cost of 100 are 20 ms for 1000; it was 1, and moves by a fiftieth each time.
+    expect(learned).toBeGreaterThan(8);
+    const late = new Ledger();
+    for (let count = 0; count < 200; count += 1) late.submit(threads, 0, 'echo', { deadlineMs: 0 });
+    await late.all();
+    expect(await waitFor1000()).toBe(learned);
+  });
+});
+
+describe('the start', () => {
+  it.each([
+    ['throws', { dataOf: () => ({ start: 'throw' }) }, /engine thread \d: no start today/],
+    ['exits', { dataOf: () => ({ start: 'exit' }) }, /engine thread \d: exit code 3/],
+    ['is of no file', { entry: new URL('./nowhere.ts', import.meta.url) }, /engine thread \d: .*nowhere/],
+    ['cannot be given its data', { dataOf: () => () => undefined }, /could not be cloned/],
+  ])('fails when one thread %s, and nothing is left running or replaced', async (_what, changes, message) => {
+    const { threads, told } = create(2, changes);
+    const started = threads.start();
+    await expect(started).rejects.toThrow(EngineThreadError);
+    await expect(started).rejects.toThrow(message);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(told).toEqual(new Told());
+    expect(threads.readyThreads).toBe(0);
+    expect(threads.leastBusy()).toBeUndefined();
+  });
+
+  it('fails when only one of them does', async () => {
+    const { threads, told } = create(3, {
+      dataOf: (index): ScriptedData => (index === 1 ? { start: 'exit' } : {}),
+    });
+    await expect(threads.start()).rejects.toThrow('engine thread 1: exit code 3');
+    expect(threads.readyThreads).toBe(0);
+    expect(told.replacements).toEqual([]);
+  });
+});
+
+describe('the stop', () => {
+  it('ends all threads, tells every pending job and replaces nobody', async () => {
+    const { threads, told } = await start(2);
+    const ledger = new Ledger();
+    for (const order of ['hang', 'echo']) ledger.submit(threads, 0, order);
+    ledger.submit(threads, 1, 'later 60000');
+    await threads.stop();
+    expect(await ledger.all()).toEqual([['lost'], ['lost'], ['lost']]);
+    expect(threads.submit(0, job('echo'), () => expect.unreachable())).toBe(false);
+    expect([threads.readyThreads, threads.liveTransactions, told.losses, told.replacements]).toEqual([
+      ...[0, 0],
+      ...[[], []],
+    ]);
+  });
+});
+
+describe('how long a thread is stuck', () => {
+  it('does not contain the time in which the whole process stood still', async () => {
+    const messages = new EventEmitter();
+    let told = 0;
+    const thread = new EngineThread(
+      entry,
+      { index: 0, data: {} },
+      maxJobBytes,
+      {},
+      {
+        message: (message) => messages.emit(message === 'hanging' ? 'hanging' : 'ready'),
+        gone: () => {
+          told += 1;
+        },
+      },
+    );
+    await once(messages, 'ready');
+    expect(thread.stuckForMs(1000)).toBe(0);
+    thread.submit(job('hang'), () => undefined);
+    await once(messages, 'hanging');
+    // It took one since the last look.
+    expect(thread.stuckForMs(1000)).toBe(0);
+    const stoodStillAtMs = sharedNowMs();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    expect(sharedNowMs() - stoodStillAtMs).toBeGreaterThan(90);
+    expect(thread.stuckForMs(10)).toBe(10);
+    await thread.terminate('the end of this test');
+    expect([thread.alive, told]).toEqual([false, 1]);
+  });
+});
