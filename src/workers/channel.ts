@@ -36,13 +36,15 @@ export const AnswerTag = {
 /** The value of an answer is the microseconds that its job took, or this. */
 export const notMeasured = 0;
 
-/** Jobs of the largest size that a ring holds at least; usual ones are a tenth of it. */
-const largestJobs = 32;
+/** Jobs of the largest size that a ring holds, as long as that is not too much memory: two of them in any case. */
+const largestJobs = 16;
 const smallestCapacityBytes = 4 * 1024 * 1024;
+const usualCapacityBytes = 64 * 1024 * 1024;
 
 /** @param maxJobBytes largest payload, and largest answer. */
 export function createChannel(maxJobBytes: number): Channel {
-  const capacity = Math.max(smallestCapacityBytes, ringCapacity(largestJobs, maxJobBytes));
+  const wanted = Math.min(usualCapacityBytes, ringCapacity(largestJobs, maxJobBytes));
+  const capacity = Math.max(smallestCapacityBytes, wanted, ringCapacity(2, maxJobBytes));
   return {
     jobs: createRingMemory(capacity),
     answers: createRingMemory(capacity),
