@@ -77,15 +77,16 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
     expect(headerPairs(request?.args.get('headers'))).toContainEqual(['host', 'site.example']);
     expect(Object.fromEntries(requestBody?.args ?? [])).toEqual({
       ...noApplication,
-      ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n },
+      ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n, processing_timeout: '200ms' },
     });
     expect(Object.fromEntries(response?.args ?? [])).toMatchObject({
       ...{ status: 200n, span_id: '7', body_size: 5n, conf_version: '1.2.0' },
+      processing_timeout: '200ms',
     });
     expect(headerPairs(response?.args.get('headers'))).toContainEqual(['x-body-size', '5']);
     expect(Object.fromEntries(responseBody?.args ?? [])).toEqual({
       ...noApplication,
-      ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n },
+      ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n, processing_timeout: '200ms' },
     });
   });
 
