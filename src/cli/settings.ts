@@ -106,7 +106,7 @@ export const settings = {
     flag: 'engine-threads',
     group: 'HAProxy',
     description:
-      'Threads that analyse. auto: one for each processor that this process may use, 8 at most, none on a single one. 0: the thread that owns the connections does it.',
+      'Threads that analyse. auto: one for each processor that this process may use, 8 at most, fewer where memory is limited, none on a single processor. 0: the thread that owns the connections does it.',
   }),
   transactionTimeoutMs: withDefault(haproxyTime, '1m', {
     env: 'DD_HAPROXY_SPOA_TRANSACTION_TIMEOUT',
@@ -159,7 +159,7 @@ export const settings = {
     group: 'Limits',
     description: "A connection without any frame for so long is closed. Keep it above HAProxy's own.",
   }),
-  maxLiveTransactions: withDefault(integer(1, 10_000_000), '20000', {
+  maxLiveTransactions: withDefault(integer(1, 10_000_000), '10000', {
     env: 'DD_HAPROXY_SPOA_MAX_TRANSACTIONS',
     flag: 'max-transactions',
     group: 'Limits',
