@@ -12,10 +12,10 @@ const wholeMillion = 1_000_000;
 const defaultSeconds = 18;
 const sampleEveryMs = 200;
 /**
- * Of unfinished transactions, so many are kept. The default of the daemon in the whole million, which replaces them 25
- * times; a tenth of it where there is less time, so that they are replaced as often.
+ * Of unfinished transactions, so many are kept. The default of the daemon in the whole million, which replaces them 50
+ * times; a fifth of it where there is less time, so that they are replaced as often.
  */
-const kept = { full: 20_000, short: 2000 } as const;
+const kept = { full: 10_000, short: 2000 } as const;
 
 interface Sample {
   readonly transactions: number;
@@ -57,7 +57,7 @@ export async function benchMemory({ tracing, full }: Options): Promise<Section> 
       notes: full
         ? []
         : [
-            `stopped after ${defaultSeconds} seconds; DD_HAPROXY_SPOA_MAX_TRANSACTIONS is ${whole(kept.short)} here, a tenth of its default`,
+            `stopped after ${defaultSeconds} seconds; DD_HAPROXY_SPOA_MAX_TRANSACTIONS is ${whole(kept.short)} here, a fifth of its default`,
             '--full does the whole million with the default; the heap takes about half of that to find its size',
           ],
       figures: {
