@@ -5,6 +5,8 @@ import { longestTimeToLiveMs, maxTransactions, residentMegabytes, type Target } 
 
 /** Beyond what was there after the first round. A leak of a kilobyte a session passes it in minutes. */
 const growthMegabytes = 400;
+/** At any time. Ten thousand connections take some 150 MB, bodies under analysis the most. */
+const mostMegabytes = 1_500;
 /** Timers, lingers and sweeps come on top of the time to live. */
 const quietWithinMs = longestTimeToLiveMs + 25_000;
 
@@ -30,7 +32,9 @@ export class Invariants {
     if (live > maxTransactions) throw new Finding(`${live} live transactions, at most ${maxTransactions}`);
     const lost = await daemon.metric('engine_threads_lost_total');
     if (lost > 0) throw new Finding(`${lost} engine threads were lost`);
-    this.peakMegabytes = Math.max(this.peakMegabytes, await residentMegabytes(daemon));
+    const megabytes = await residentMegabytes(daemon);
+    this.peakMegabytes = Math.max(this.peakMegabytes, megabytes);
+    if (megabytes > mostMegabytes) throw new Finding(`${megabytes} MB resident`);
   }
 
   /** When nobody is connected any more. @throws Finding */

@@ -68,7 +68,7 @@ const body = fc.oneof(
   fc.uint8Array({ maxLength: 2_000 }).map((bytes) => Buffer.from(bytes)),
 );
 
-/** Of a transaction no longer than the target's TTL, and what is no time. */
+/** Of a transaction no longer than the target's TTL, and what is no time; text, for any integer is milliseconds. */
 const time = fc.constantFrom('2s', '1', '500ms', '0', '2 s', '-5s', '9'.repeat(400), '');
 const patience = fc.constantFrom('200ms', '1us', '10s', '0', 'soon');
 const asText = (text: fc.Arbitrary<string>): fc.Arbitrary<TypedDataInput> => text.map(string);
@@ -85,8 +85,6 @@ export function spoeMessage(known: readonly string[]): fc.Arbitrary<SpoeMessageI
     [argumentNames.path]: orOdd(asText(nasty.map((text) => `/${text}`))),
     [argumentNames.headers]: orOdd(headers.map(binary)),
     [argumentNames.https]: orOdd(fc.boolean().map((value) => ({ type: 'boolean', value }))),
-    // Not odd: any integer would be a number of milliseconds.
-    [argumentNames.timeout]: asText(time),
     [argumentNames.processingTimeout]: asText(patience),
     [argumentNames.body]: orOdd(body.map(binary)),
     [argumentNames.spanId]: orOdd(asText(identityText(known))),
@@ -104,7 +102,9 @@ export function spoeMessage(known: readonly string[]): fc.Arbitrary<SpoeMessageI
       weight: 6,
       arbitrary: fc.record({
         name: fc.constantFrom(...Object.values(messageNames)),
-        args: fc.array(argument, { maxLength: 14 }),
+        args: fc
+          .tuple(fc.array(argument, { maxLength: 14 }), time)
+          .map(([args, ttl]) => [...args, { name: argumentNames.timeout, value: string(ttl) }]),
       }),
     },
     // Not only random names, among which nothing is found: empty ones count.

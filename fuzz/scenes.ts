@@ -1,4 +1,5 @@
 /** Hostile conduct that is a matter of time and number rather than of bytes. Each scene ends with all of its connections. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -158,9 +159,12 @@ async function flood(target: Target, tally: Tally): Promise<undefined> {
 /** A process that says to be an agent, with messages that name the daemon, others, and nobody. */
 async function falseAgents(target: Target, tally: Tally, identity = '1'): Promise<undefined> {
   const [, , instance = '0'.repeat(16)] = identity.split('.');
+  // Nobody else's span id: a session beside may have begun a transaction of a usual one that only reports.
+  const forge = (owner: string): string =>
+    `${randomBytes(7).readUIntBE(1, 6) + 1}.${'0'.repeat(32)}.${owner}`;
   const forged = [0, 1, 2, 9_999].flatMap((thread) => [
-    `1.${'0'.repeat(32)}.${instance}.${thread}`,
-    `1.${'0'.repeat(32)}.${hostileInstance}.${thread}`,
+    forge(`${instance}.${thread}`),
+    forge(`${hostileInstance}.${thread}`),
   ]);
   const client = await SpopClient.connect({ port: target.port });
   await client.hello({ peer: { instance: hostileInstance, nonce: '0'.repeat(32) } });
@@ -171,7 +175,10 @@ async function falseAgents(target: Target, tally: Tally, identity = '1'): Promis
       const { actions, size } = await client.notify([response], undefined, frameId);
       if (size > Math.max(Number(frameId), 256) + 25)
         throw new Finding(`${size} bytes for frame-id ${frameId}`);
-      if (variablesOf(actions)['blocked'] !== true) throw new Finding(`relayed with ${one}, ${frameId}`);
+      const variables = variablesOf(actions);
+      if (variables['blocked'] !== true) {
+        throw new Finding(`relayed with ${one}, ${frameId}: ${JSON.stringify(variables)}`);
+      }
       tally.acks += 1;
     }
   }
