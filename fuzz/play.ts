@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { encodeHaproxyDisconnect, FrameSplitter } from '../src/spop/index.ts';
 import { type AgentFrame, decodeAgentFrame } from '../test/support/spop-client.ts';
+import { drip } from './drip.ts';
 import { type Expectation, expectationOf, type Outcome } from './oracle.ts';
 import { Finding, type Session } from './session.ts';
 import type { Tally } from './tally.ts';
@@ -26,11 +27,7 @@ export async function play(session: Session, target: Target, tally: Tally): Prom
   }
   const peer = await Listener.connect(target.port, expected);
   try {
-    for (const chunk of session.chunks) {
-      if (!peer.socket.writable) break;
-      peer.socket.write(chunk);
-      await new Promise(setImmediate);
-    }
+    await drip(peer.socket, session.chunks);
     await end(session, expected, peer);
     if (peer.wrong !== undefined) throw peer.wrong;
   } finally {

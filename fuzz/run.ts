@@ -10,7 +10,7 @@ import { blindSession } from './mutate.ts';
 import { Neighbour } from './neighbour.ts';
 import { play } from './play.ts';
 import { scenes } from './scenes.ts';
-import { Finding } from './session.ts';
+import { Finding, type Session, showSession } from './session.ts';
 import { structuredSession } from './sessions.ts';
 import { newTally, summaryTable, type Tally } from './tally.ts';
 import { startTarget, type Target } from './target.ts';
@@ -96,12 +96,13 @@ class Run {
         await this.#contained(kind, () => check(this.#options.seed + this.#batch));
       }
     };
-    const { play: playOne } = this;
     const work = Array.from({ length: lanes }).flatMap(() => [
       lane('structured', (seed) =>
-        this.#check(structured, seed, isOver, (one) => playOne(one, 'structured')),
+        this.#check(structured, seed, isOver, (one) => this.#play(one, 'structured'), showSession),
       ),
-      lane('blind', (seed) => this.#check(blindSession, seed, isOver, (one) => playOne(one, 'blind'))),
+      lane('blind', (seed) =>
+        this.#check(blindSession, seed, isOver, (one) => this.#play(one, 'blind'), showSession),
+      ),
       lane('conversation', (seed) =>
         this.#check(conversation, seed, isOver, (one) =>
           converse(one, this.#target, this.#tally('conversation')),
@@ -117,8 +118,9 @@ class Run {
     this.#options.say(this.#progress(index));
   }
 
-  readonly play = (session: Parameters<typeof play>[0], kind: string): Promise<void> =>
-    play(session, this.#target, this.#tally(kind));
+  #play(session: Session, kind: string): Promise<void> {
+    return play(session, this.#target, this.#tally(kind));
+  }
 
   async #playScenes(neighbour: Neighbour): Promise<void> {
     for (const [name, scene] of scenes) {
@@ -136,6 +138,7 @@ class Run {
     seed: number,
     isOver: () => boolean,
     property: (value: T) => Promise<void>,
+    show: (value: T) => string = (value) => JSON.stringify(value),
   ): Promise<void> {
     const details = await fc.check(
       fc.asyncProperty(arbitrary, async (value) => {
@@ -145,7 +148,7 @@ class Run {
     );
     if (details.failed) {
       const { seed: ofBatch, counterexamplePath, counterexample, errorInstance } = details;
-      const what = fc.stringify(counterexample).slice(0, 6_000);
+      const what = counterexample === null ? 'nothing' : show(counterexample[0]);
       throw new Finding(`${errorInstance}\n  seed ${ofBatch}, path ${counterexamplePath}: ${what}`);
     }
   }

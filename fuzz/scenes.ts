@@ -1,7 +1,7 @@
 /** Hostile conduct that is a matter of time and number rather than of bytes. Each scene ends with all of its connections. */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { argumentNames } from '../src/adapters/haproxy/contract.ts';
 import { encodeHaproxyHello, encodeNotify } from '../src/spop/index.ts';
@@ -12,6 +12,7 @@ import {
   variablesOf,
 } from '../test/support/spoe-messages.ts';
 import { decodeAgentFrames, SpopClient, TYPICAL_HELLO } from '../test/support/spop-client.ts';
+import { drip } from './drip.ts';
 import { fillStore } from './fill-store.ts';
 import { hostileInstance } from './hostile-peer.ts';
 import { Finding } from './session.ts';
@@ -48,10 +49,10 @@ async function slowSenders(target: Target, tally: Tally): Promise<undefined> {
         hello,
         encodeNotify(1, 1, [requestHeadersMessage(path, undefined, brief)]),
       ]);
-      for (const byte of bytes) {
-        client.write(Buffer.from([byte]));
-        await new Promise(setImmediate);
-      }
+      await drip(
+        client.socket,
+        Array.from(bytes, (byte) => Buffer.from([byte])),
+      );
       const { actions } = await client.ackOf(1, 1);
       if ((variablesOf(actions)['blocked'] === true) !== attack) throw new Finding(`slow sender: ${path}`);
       await client.disconnect();
@@ -119,7 +120,9 @@ async function halfOpen(target: Target, tally: Tally): Promise<undefined> {
 const crowdSize = 10_000;
 
 async function idleCrowd(target: Target, tally: Tally): Promise<string | undefined> {
-  const limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
+  // Node raises the soft limit to the hard one for itself, so this is what the daemon has, too.
+  const said = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim();
+  const limit = said === 'unlimited' ? Number.POSITIVE_INFINITY : Number(said);
   if (limit < crowdSize + 1_000)
     return `idle crowd not played: ulimit -n is ${limit}, not ${crowdSize + 1_000}`;
   const crowd: Socket[] = [];

@@ -20,3 +20,10 @@ export type Ending = (typeof endings)[number];
 export class Finding extends Error {
   override readonly name = 'Finding';
 }
+
+/** Enough to play it again. */
+export function showSession({ plan, chunks, ending }: Session): string {
+  const whole = Buffer.concat(chunks);
+  const cuts = chunks.length === whole.length ? 'byte by byte' : `in ${chunks.map(({ length }) => length)}`;
+  return `${plan}; then ${ending}; ${whole.length} bytes ${cuts}: ${whole.toString('hex').slice(0, 8_000)}`;
+}
