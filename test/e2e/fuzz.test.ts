@@ -19,6 +19,6 @@ it('any bytes and any conduct on the SPOP socket harm neither the daemon nor oth
 
   expect(report.findings).toEqual([]);
   for (const kind of ['neighbour', 'structured', 'blind', 'conversation']) {
-    expect(report.tallies.get(kind)?.acks, kind).toBeGreaterThan(10);
+    expect(report.tallies.get(kind)?.acks, kind).toBeGreaterThan(0);
   }
 });
