@@ -34,7 +34,9 @@ export function routeOf(payload: Buffer): NotifyRoute {
   let identity: string | undefined;
   let processingTimeoutMs: number | undefined;
   let hasBody = false;
+  let messages = 0;
   while (cursor.nextMessage()) {
+    messages += 1;
     messageName ??= cursor.messageName;
     if (bodyMessages.has(cursor.messageName)) hasBody = true;
     while (cursor.nextArgument()) {
@@ -48,7 +50,8 @@ export function routeOf(payload: Buffer): NotifyRoute {
     messageName: messageName ?? '',
     identity,
     processingTimeoutMs,
-    cost: headersCost + payload.length * perByte,
+    // Each message is a transaction or a part of one: a frame has room for thousands that carry nothing.
+    cost: headersCost * Math.max(1, messages) + payload.length * perByte,
   };
 }
 

@@ -1,0 +1,23 @@
+/** `npm run fuzz -- --minutes 30 --seed N`: see "Fuzzing" in CONTRIBUTING.md. */
+import { parseArgs } from 'node:util';
+import { fuzz } from './run.ts';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '30' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+  },
+});
+const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+if (!(minutes > 0) || !Number.isInteger(seed)) {
+  console.error('usage: npm run fuzz -- [--minutes 30] [--seed N]');
+  process.exit(2);
+}
+console.log(`seed ${seed}, ${minutes} minutes`);
+const startedAtMs = performance.now();
+const report = await fuzz({
+  ...{ seed, seconds: minutes * 60, roundSeconds: 50 },
+  say: (line) => console.log(`${((performance.now() - startedAtMs) / 60_000).toFixed(1)} min  ${line}`),
+});
+console.log(`\n${report.table}\n\n${report.notes.join('\n')}\nfindings: ${report.findings.length}`);
+process.exitCode = report.findings.length === 0 ? 0 : 1;
