@@ -115,6 +115,11 @@ export class Connection {
     return this.#lastAckAtMs;
   }
 
+  /** Asked to leave with an answer. */
+  get leaving(): boolean {
+    return this.#goodbye !== undefined;
+  }
+
   refuseHealthchecks(): void {
     this.#agent.refuseHealthchecks = true;
   }
