@@ -24,10 +24,11 @@ const logger = createLogger(config.logLevel, { write: (line) => tell({ kind: 'lo
 const metrics = new Metrics(Object.values(messageNames), { ofProcess: false });
 const { waf, configs } = createWaf(config, data);
 configs.apply({ removed: [], added: data.configs });
+const pages = createBlockPages(config, data);
 const { engine, jobs, drain } = await createEngineHost({
   config,
   waf,
-  pages: createBlockPages(config, data),
+  pages,
   owner: { instance: data.instance, thread: index },
   maxLiveTransactions: data.maxLiveTransactions,
   limits: data.limits,
@@ -53,6 +54,9 @@ async function obey(message: ToThread): Promise<void> {
       break;
     case 'enabled':
       engine.enabled = message.value;
+      break;
+    case 'pages':
+      pages.replace(message.files.pages, message.files.servicePages);
       break;
     case 'metrics':
       tell({ kind: 'metrics', request: message.request, metrics: await metrics.registry.getMetricsAsJSON() });

@@ -7,7 +7,13 @@ import { EngineThreads } from '../workers/engine-threads.ts';
 import { InlineEngine } from '../workers/inline-engine.ts';
 import type { JobTaker } from '../workers/jobs.ts';
 import { createEngineHost, type EngineHost } from './engine-host.ts';
-import { createBlockPages, type EngineFiles, type LoadedWaf, StartError } from './load-engine.ts';
+import {
+  createBlockPages,
+  type EngineFiles,
+  type LoadedWaf,
+  type PageFiles,
+  StartError,
+} from './load-engine.ts';
 import { usableProcessors } from './processors.ts';
 import type { Config } from './settings.ts';
 import { createSharedLimits } from './shared-limits.ts';
@@ -35,6 +41,11 @@ export interface Engines {
   enabled: boolean;
   /** Takes a change of the rules into effect, in every engine. */
   apply(change: WafConfigChange): WafConfigOutcome[];
+  /**
+   * Takes other block pages into effect, in every engine.
+   * @throws StartError when one can never fit into a frame; then nothing changes.
+   */
+  replacePages(files: PageFiles): void;
   /** What /metrics shows. */
   metricsText(): Promise<string>;
   /** Ends what is under way and sends the last spans. */
@@ -67,10 +78,11 @@ export function threadsFor(processors: number, memoryBytes: number): number {
 
 async function startInline(options: EnginesOptions): Promise<Engines> {
   const { config, files, loaded, instance, metrics } = options;
+  const pages = createBlockPages(config, files);
   const host: EngineHost = await createEngineHost({
     ...options,
     waf: loaded.waf,
-    pages: createBlockPages(config, files),
+    pages,
     owner: { instance, thread: 0 },
     maxLiveTransactions: config.maxLiveTransactions,
     limits: createSharedLimits(),
@@ -89,6 +101,10 @@ async function startInline(options: EnginesOptions): Promise<Engines> {
       engine.enabled = value;
     },
     apply: (change) => loaded.configs.apply(change),
+    replacePages(changed) {
+      createBlockPages(config, changed);
+      pages.replace(changed.pages, changed.servicePages);
+    },
     metricsText: () => metrics.registry.metrics(),
     drain: () => host.drain(),
   };
@@ -98,6 +114,7 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
   const { config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId } = options;
   // Refused here, once, and not by every thread.
   createBlockPages(config, files);
+  let pageFiles: PageFiles = files;
   const limits = createSharedLimits();
   const collected = new ThreadMetrics(count, (index, request) => tell(index, { kind: 'metrics', request }));
   const drained = Array.from({ length: count }, () => Promise.withResolvers<void>());
@@ -111,7 +128,10 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
       dataOf: (): EngineThreadData => ({
         config,
         instance,
-        ...files,
+        rulesSource: files.rulesSource,
+        ruleset: files.ruleset,
+        pages: pageFiles.pages,
+        servicePages: pageFiles.servicePages,
         configs: loaded.configs.snapshot(),
         enabled,
         maxLiveTransactions: Math.ceil(config.maxLiveTransactions / count),
@@ -165,6 +185,11 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
       const outcomes = loaded.configs.apply(change);
       tellAll({ kind: 'policy', change });
       return outcomes;
+    },
+    replacePages(changed) {
+      createBlockPages(config, changed);
+      pageFiles = changed;
+      tellAll({ kind: 'pages', files: changed });
     },
     async metricsText() {
       const snapshots = await collected.collect(threads);

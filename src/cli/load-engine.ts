@@ -61,7 +61,11 @@ export function loadBlockPages(config: Config): BlockPages {
   return createBlockPages(config, readPages(config));
 }
 
-function readPages(config: Config): Pick<EngineFiles, 'pages' | 'servicePages'> {
+/** Block page templates, as the files are now. */
+export type PageFiles = Pick<EngineFiles, 'pages' | 'servicePages'>;
+
+/** @throws StartError when a template cannot be read. */
+export function readPages(config: Config): PageFiles {
   return {
     pages: {
       html: readTemplate('DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML', config.blockedTemplateHtmlPath),
@@ -72,10 +76,7 @@ function readPages(config: Config): Pick<EngineFiles, 'pages' | 'servicePages'> 
 }
 
 /** @throws StartError when a template can never fit into a frame. */
-export function createBlockPages(
-  config: Config,
-  files: Pick<EngineFiles, 'pages' | 'servicePages'>,
-): BlockPages {
+export function createBlockPages(config: Config, files: PageFiles): BlockPages {
   const pages = new BlockPages(files.pages, files.servicePages);
   if (pages.largestPageBytes > config.maxFrameSizeBytes) {
     throw new StartError(

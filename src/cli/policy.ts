@@ -17,6 +17,8 @@ import type { Config } from './settings.ts';
 
 /** Where rules come from while the daemon runs. */
 export interface Policy {
+  /** Looks through the folder now; the sources notice changes by themselves, only later. */
+  reload(): void;
   stop(): void;
 }
 
@@ -63,6 +65,7 @@ export function startPolicy(
     );
   }
   return {
+    reload: () => folder?.scan(),
     stop() {
       folder?.stop();
       remote?.stop();

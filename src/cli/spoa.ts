@@ -15,6 +15,7 @@ import { type Engines, startEngines } from './engines.ts';
 import { createWaf, readEngineFiles, StartError } from './load-engine.ts';
 import { packageVersion } from './package-info.ts';
 import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
+import { reload } from './reload.ts';
 import type { Config } from './settings.ts';
 import { peerObserver, routerObserver, serverObserver } from './spoa-observers.ts';
 
@@ -96,6 +97,9 @@ export async function runSpoa(config: Config): Promise<void> {
         process.exit(0);
       });
   };
+  process.on('SIGHUP', () => {
+    if (!stopping) reload(config, engines, policy, logger);
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }

@@ -2,6 +2,7 @@ import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { BlockPageTemplates } from '../engine/block-page.ts';
 import type { Ruleset } from '../engine/waf/waf.ts';
 import type { WafConfig, WafConfigChange } from '../engine/waf/waf-configs.ts';
+import type { PageFiles } from './load-engine.ts';
 import type { Config } from './settings.ts';
 import type { SharedLimits } from './shared-limits.ts';
 
@@ -25,6 +26,7 @@ export interface EngineThreadData {
 export type ToThread =
   | { readonly kind: 'policy'; readonly change: WafConfigChange }
   | { readonly kind: 'enabled'; readonly value: boolean }
+  | { readonly kind: 'pages'; readonly files: PageFiles }
   | { readonly kind: 'metrics'; readonly request: number }
   | { readonly kind: 'drain' };
 

@@ -48,14 +48,20 @@ code{font-size:.85rem;color:#666}
  * body it can carry, and gets the operator's page, else the built-in one, else an empty body: in this order.
  */
 export class BlockPages {
-  readonly #templates: BlockPageTemplates;
-  readonly #ofService: ReadonlyMap<string, BlockPageTemplates>;
+  #templates: BlockPageTemplates;
+  #ofService: ReadonlyMap<string, BlockPageTemplates>;
 
   /** @param ofService pages of single applications, by service name; where there is none, `templates` serve. */
   constructor(
     templates: BlockPageTemplates = {},
     ofService: ReadonlyMap<string, BlockPageTemplates> = new Map(),
   ) {
+    this.#templates = templates;
+    this.#ofService = ofService;
+  }
+
+  /** Other templates from now on. */
+  replace(templates: BlockPageTemplates, ofService: ReadonlyMap<string, BlockPageTemplates>): void {
     this.#templates = templates;
     this.#ofService = ofService;
   }

@@ -1,5 +1,6 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
+import { LineOutput, openWithoutBlocking } from './line-output.ts';
 
 export type { Logger } from 'pino';
 
@@ -8,12 +9,27 @@ export interface LogDestination {
   write(line: string): void;
 }
 
-/** Standard output: one JSON object a line, or lines for people when that is a terminal. */
+/**
+ * Standard output: one JSON object a line, or lines for people when that is a terminal. It never stops the process: what
+ * it does not take is lost after a while, and said.
+ */
 export function standardOutput(format: 'auto' | 'json' | 'pretty'): LogDestination {
+  const output = new LineOutput(openWithoutBlocking(), (lost) => rendered(lossNote(lost)));
+  process.once('exit', () => output.finish());
   const forPeople = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
-  return forPeople
-    ? pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
-    : pino.destination({ fd: 1, sync: true });
+  const prettify = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
+  const rendered = (line: string): string => (forPeople ? prettify(line) : line);
+  return { write: (line) => output.write(rendered(line)) };
+}
+
+function lossNote(lost: number): string {
+  let note = '';
+  createLogger('warn', {
+    write(line) {
+      note = line;
+    },
+  }).warn({ lost }, 'log lines lost: standard output took none');
+  return note;
 }
 
 export function createLogger(level: string, destination: LogDestination): Logger {

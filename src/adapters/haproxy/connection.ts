@@ -45,6 +45,10 @@ type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 /** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
 const framesPerWrite = 32;
 
+/** A connection that leaves holds its answers for so long after the last one, and no answer longer than the bound. */
+const holdMs = 10;
+const longestHoldMs = 50;
+
 /** After the last frame, the peer has this long to close its side. */
 const lingerMs = 2000;
 
@@ -70,6 +74,9 @@ export class Connection {
   #lastAckAtMs = 0;
   /** The goodbye that leaves with the next answer after which none is due. */
   #goodbye: string | undefined;
+  /** While it runs, answers wait for the goodbye. */
+  #holdTimer: NodeJS.Timeout | undefined;
+  #heldSinceMs: number | undefined;
   #hasAnswered = false;
 
   constructor(
@@ -98,7 +105,10 @@ export class Connection {
     socket.on('end', () => this.#ended());
     // A reset is how HAProxy 3.x ends a connection: 'close' follows, and that is all there is to it.
     socket.on('error', (cause: Error) => this.#observer.socketError?.(cause));
-    socket.on('close', () => clearTimeout(this.#helloTimer));
+    socket.on('close', () => {
+      clearTimeout(this.#helloTimer);
+      clearTimeout(this.#holdTimer);
+    });
   }
 
   get inFlight(): number {
@@ -115,6 +125,11 @@ export class Connection {
     return this.#lastAckAtMs;
   }
 
+  /** Asked to leave with an answer. */
+  get leaving(): boolean {
+    return this.#goodbye !== undefined;
+  }
+
   refuseHealthchecks(): void {
     this.#agent.refuseHealthchecks = true;
   }
@@ -126,8 +141,9 @@ export class Connection {
   }
 
   /**
-   * AGENT-DISCONNECT 0 in one write with the next ACK, as soon as no other is due. At that moment HAProxy is least
-   * likely to have sent another NOTIFY, which would be lost; a connection without an answer under way does not leave.
+   * AGENT-DISCONNECT 0 in one write with the next ACK, as soon as no other is due. The ACK is held back a moment: HAProxy
+   * gives a NOTIFY to the connection that owes least, so that none is on its way here, to be lost, when this one ends.
+   * A connection without an answer under way does not leave.
    */
   leaveWithAnswer(message: string): void {
     this.#goodbye = message;
@@ -152,14 +168,29 @@ export class Connection {
       if (event === undefined) break;
       this.#on(event);
       frames += 1;
-      if (frames % framesPerWrite === 0) this.#flush();
+      if (frames % framesPerWrite === 0 && this.#holdTimer === undefined) this.#flush();
     }
-    if (this.#goodbye !== undefined && this.#hasAnswered && this.#agent.inFlight === 0) {
-      this.#agent.disconnect(StatusCode.NORMAL, this.#goodbye);
-    }
+    if (this.#goodbye !== undefined && this.#hasAnswered) this.#hold(this.#goodbye);
     this.#hasAnswered = false;
-    this.#flush();
+    if (this.#holdTimer === undefined) this.#flush();
     this.#regulate();
+  }
+
+  /** Each answer prolongs it, up to a bound. */
+  #hold(message: string): void {
+    const nowMs = performance.now();
+    this.#heldSinceMs ??= nowMs;
+    clearTimeout(this.#holdTimer);
+    const waitMs = Math.min(holdMs, this.#heldSinceMs + longestHoldMs - nowMs);
+    this.#holdTimer = setTimeout(() => this.#contained(() => this.#release(message)), waitMs);
+  }
+
+  /** With an answer still under way, the next one tries again. */
+  #release(message: string): void {
+    this.#holdTimer = undefined;
+    this.#heldSinceMs = undefined;
+    if (this.#agent.inFlight === 0) this.#agent.disconnect(StatusCode.NORMAL, message);
+    this.#flush();
   }
 
   #mustWait(): boolean {

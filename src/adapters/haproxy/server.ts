@@ -43,6 +43,13 @@ const quietBeforeGoodbyeMs = 100;
  */
 const lastCallMs = 1000;
 
+/**
+ * Connections of HAProxy that are never idle leave one after the other, in this time before the last call: HAProxy opens
+ * others, to other agents, for a new message only. Up to 3.0 it leaves those that wait in its queue to their time-out
+ * when all its connections go at once.
+ */
+const leavingMs = 3000;
+
 const goodbye = 'shutting down';
 
 export class SpopServer {
@@ -107,9 +114,7 @@ export class SpopServer {
     this.#server.close();
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
       this.#sayGoodbyeToIdle(isAwaiting);
-      if (performance.now() >= deadlineAtMs - lastCallMs) {
-        for (const connection of this.#connections) connection.leaveWithAnswer(goodbye);
-      }
+      this.#askToLeave(deadlineAtMs - lastCallMs - performance.now());
       await delay(drainPollMs);
     }
     this.close();
@@ -121,6 +126,18 @@ export class SpopServer {
     for (const connection of this.#connections) {
       connection.disconnect(StatusCode.NORMAL, goodbye);
       connection.destroy();
+    }
+  }
+
+  /** @param untilLastCallMs negative from the last call on */
+  #askToLeave(untilLastCallMs: number): void {
+    if (untilLastCallMs > leavingMs) return;
+    const staying = [...this.#connections].filter(
+      ({ leaving, peer }) => !leaving && (peer === undefined || untilLastCallMs <= 0),
+    );
+    const turns = Math.max(1, Math.floor(untilLastCallMs / drainPollMs));
+    for (const connection of staying.slice(0, Math.ceil(staying.length / turns))) {
+      connection.leaveWithAnswer(goodbye);
     }
   }
 

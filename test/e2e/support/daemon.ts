@@ -19,6 +19,8 @@ export interface DaemonOptions {
   /** Wins over the settings of the tests; an empty value is one that is not set. */
   readonly env?: Record<string, string>;
   readonly flags?: readonly string[];
+  /** A command that takes the daemon's as its last arguments and becomes it (exec): limits, another output. */
+  readonly wrapper?: readonly string[];
 }
 
 /** A security event as the log has it; the parts that tests look at. */
@@ -56,6 +58,13 @@ export class Daemon {
     this.healthPort = healthPort;
   }
 
+  /** Of the life that began last. */
+  get pid(): number {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error('the daemon was not started');
+    return pid;
+  }
+
   get running(): boolean {
     const child = this.#process;
     return child !== undefined && child.exitCode === null && child.signalCode === null;
@@ -67,7 +76,9 @@ export class Daemon {
    */
   async start(): Promise<void> {
     if (!existsSync(mainFile)) throw new Error(`${mainFile} does not exist: run "npm run build" first`);
-    const child = spawn(process.execPath, [mainFile, ...(this.#options.flags ?? [])], {
+    const wrapper = this.#options.wrapper ?? [];
+    const command = [...wrapper, process.execPath, mainFile, ...(this.#options.flags ?? [])];
+    const child = spawn(command[0] ?? '', command.slice(1), {
       env: { ...environmentWithoutOurs(), ...this.#settings(), ...this.#options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
