@@ -37,9 +37,12 @@ export function serverObserver(
     connected: () => metrics.connectionsOpened.inc(),
     refused(reason, address) {
       metrics.connectionsRefused.inc({ reason });
-      stranger = address;
-      if (reason === 'limit') warnOfLimit();
-      else warnOfStranger();
+      if (reason === 'limit') {
+        warnOfLimit();
+      } else {
+        stranger = address;
+        warnOfStranger();
+      }
     },
     handshakeFailed(cause, address) {
       metrics.errors.inc({ kind: 'tls' });

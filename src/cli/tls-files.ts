@@ -45,8 +45,10 @@ export function readTls(config: Config): Tls | undefined {
     return { identity, secureContext: secureContextOf(identity) };
   } catch (cause) {
     if (!(cause instanceof TlsIdentityError)) throw cause;
-    const path = config[settingOf[cause.part]] ?? tlsCertificatePath;
-    throw new StartError(`${settings[settingOf[cause.part]].env}: ${path} ${cause.message}`, { cause });
+    const setting = settingOf[cause.part];
+    // Without a file of its own, the key is looked for in that of the certificate.
+    const named = config[setting] === undefined ? settingOf.certificate : setting;
+    throw new StartError(`${settings[named].env}: ${config[named]} ${cause.message}`, { cause });
   }
 }
 
