@@ -12,12 +12,14 @@ export interface HealthcheckResult {
   readonly message: string;
 }
 
+type HealthAddress = Pick<Config, 'host' | 'healthcheckPort'> & Partial<Pick<Config, 'healthcheckHost'>>;
+
 export function addHealthcheckCommand(program: Command): void {
   withSettings(
     program
       .command('healthcheck')
       .description('Ask a running SPOA on this machine whether it is ready. Exit code 0 (ready) or 1.'),
-    ['host', 'healthcheckPort'],
+    ['host', 'healthcheckHost', 'healthcheckPort'],
   ).action(async (flags: Record<string, string>) => {
     const { healthy, message } = await askReadiness(configFrom(flags));
     (healthy ? process.stdout : process.stderr).write(`${message}\n`);
@@ -27,7 +29,7 @@ export function addHealthcheckCommand(program: Command): void {
 
 /** Never rejects: not reachable is an answer. */
 export function askReadiness(
-  settings: Pick<Config, 'host' | 'healthcheckPort'>,
+  settings: HealthAddress,
   limitMs: number = timeoutMs,
 ): Promise<HealthcheckResult> {
   const url = readinessUrl(settings);
@@ -51,8 +53,8 @@ export function askReadiness(
 }
 
 /** Where a listener on `host` is reached from the same machine. */
-export function readinessUrl(settings: Pick<Config, 'host' | 'healthcheckPort'>): string {
-  const bare = settings.host.replace(/^\[|\]$/g, '');
+export function readinessUrl(settings: HealthAddress): string {
+  const bare = (settings.healthcheckHost ?? settings.host).replace(/^\[|\]$/g, '');
   const host = bare === '0.0.0.0' || bare === '' ? '127.0.0.1' : bare === '::' ? '::1' : bare;
   return `http://${host.includes(':') ? `[${host}]` : host}:${settings.healthcheckPort}/ready`;
 }

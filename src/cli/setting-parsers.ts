@@ -1,3 +1,4 @@
+import { type AllowList, parseAllowList } from '../adapters/haproxy/allow-list.ts';
 import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
 import { type PeerAddress, parsePeerAddress } from '../adapters/haproxy/peers/address.ts';
 
@@ -133,6 +134,21 @@ export const peerAddresses: Parser<readonly PeerAddress[]> = {
     }
     return addresses.length === 0 ? undefined : addresses;
   },
+};
+
+export const addressList: Parser<AllowList> = {
+  allowed:
+    "IPv4 and IPv6 addresses and networks, separated by commas, for instance '10.0.0.5,192.0.2.0/24,2001:db8::/64'",
+  parse(value) {
+    const networks = nameList.parse(value) ?? [];
+    return networks.length === 0 ? undefined : parseAllowList(networks);
+  },
+};
+
+/** Permissions as chmod reads them: of a file that nobody executes. */
+export const fileMode: Parser<number> = {
+  allowed: "three octal digits, for instance '660'",
+  parse: (value) => (/^0?[0-7]{3}$/.test(value) ? Number.parseInt(value, 8) : undefined),
 };
 
 /** Long enough that it cannot be found by trying; see adapters/haproxy/peers/proof.ts. */

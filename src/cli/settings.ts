@@ -1,6 +1,8 @@
 import {
+  addressList,
   agentUrl,
   boolean,
+  fileMode,
   haproxyTime,
   headerName,
   integer,
@@ -68,6 +70,40 @@ export const settings = {
     group: 'HAProxy',
     description: 'Path of a unix socket to listen on instead of host and port. A stale one is replaced.',
   }),
+  socketMode: withDefault(fileMode, '660', {
+    env: 'DD_HAPROXY_SPOA_SOCKET_MODE',
+    flag: 'socket-mode',
+    group: 'HAProxy',
+    description:
+      'Permissions of the unix socket: who may write may connect. 660: the user and the group of the agent.',
+  }),
+  allowed: optional(addressList, {
+    env: 'DD_HAPROXY_SPOA_ALLOW',
+    flag: 'allow',
+    group: 'HAProxy',
+    description:
+      'Who may connect to the port: HAProxy and other agents. All others are closed unread. Unset: everybody. The unix socket and the health port are not meant.',
+  }),
+  tlsCertificatePath: optional(path, {
+    env: 'DD_HAPROXY_SPOA_TLS_CERT',
+    flag: 'tls-cert',
+    group: 'HAProxy',
+    description:
+      'File with the certificate of the agent, in PEM, and those between it and its CA: HAProxy and other agents must speak TLS. Read again on SIGHUP.',
+  }),
+  tlsKeyPath: optional(path, {
+    env: 'DD_HAPROXY_SPOA_TLS_KEY',
+    flag: 'tls-key',
+    group: 'HAProxy',
+    description: 'File with its key, in PEM without a passphrase; unset: in the file of the certificate.',
+  }),
+  tlsCaPath: optional(path, {
+    env: 'DD_HAPROXY_SPOA_TLS_CA',
+    flag: 'tls-ca',
+    group: 'HAProxy',
+    description:
+      'File with CA certificates, in PEM: HAProxy and other agents must show a certificate of one of them. Unset: nobody is asked for one.',
+  }),
   peers: optional(peerAddresses, {
     env: 'DD_HAPROXY_SPOA_PEERS',
     flag: 'peers',
@@ -87,6 +123,12 @@ export const settings = {
     flag: 'healthcheck-port',
     group: 'HAProxy',
     description: 'Port of the HTTP server for /, /ready and /metrics.',
+  }),
+  healthcheckHost: optional(text, {
+    env: 'DD_HAPROXY_SPOA_HEALTHCHECK_HOST',
+    flag: 'healthcheck-host',
+    group: 'HAProxy',
+    description: 'Address that the health port listens on; unset: that of `DD_HAPROXY_SPOA_HOST`.',
   }),
   processingTimeoutMs: withDefault(haproxyTime, '200ms', {
     env: 'DD_HAPROXY_SPOA_PROCESSING_TIMEOUT',

@@ -19,14 +19,35 @@ export function serverObserver(
   metrics: Metrics,
   heardOf: (instance: string) => void,
 ): ServerObserver {
-  const warnRefused = throttled(repeatIntervalMs, (more) =>
+  const warnOfLimit = throttled(repeatIntervalMs, (more) =>
     logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
+  );
+  let stranger: string | undefined;
+  const warnOfStranger = throttled(repeatIntervalMs, (more) =>
+    logger.warn(
+      { address: stranger, more },
+      'connection refused: its address is not in DD_HAPROXY_SPOA_ALLOW',
+    ),
+  );
+  let failed: { readonly address: string | undefined; readonly reason: string } | undefined;
+  const warnOfHandshake = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ ...failed, more }, 'connection closed: TLS handshake failed'),
   );
   return {
     connected: () => metrics.connectionsOpened.inc(),
-    refused() {
-      metrics.connectionsRefused.inc();
-      warnRefused();
+    refused(reason, address) {
+      metrics.connectionsRefused.inc({ reason });
+      if (reason === 'limit') {
+        warnOfLimit();
+      } else {
+        stranger = address;
+        warnOfStranger();
+      }
+    },
+    handshakeFailed(cause, address) {
+      metrics.errors.inc({ kind: 'tls' });
+      failed = { address, reason: handshakeReason(cause) };
+      warnOfHandshake();
     },
     hello(maxFrameSize, engineId, peer) {
       if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
@@ -160,4 +181,9 @@ export function notifyObserver(logger: Logger, metrics: Metrics): NotifyObserver
       warnOnce('variables', { names }, "variables do not fit into HAProxy's frame: raise tune.bufsize");
     },
   };
+}
+
+/** OpenSSL's messages begin with the thread and end with a place in its sources; their code is enough to look up. */
+function handshakeReason(cause: Error): string {
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }

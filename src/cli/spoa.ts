@@ -3,6 +3,7 @@ import { messageNames } from '../adapters/haproxy/contract.ts';
 import { drawInstance } from '../adapters/haproxy/identity.ts';
 import { NotifyRouter } from '../adapters/haproxy/notify-router.ts';
 import type { PeerAddress } from '../adapters/haproxy/peers/address.ts';
+import type { LinkOptions } from '../adapters/haproxy/peers/link.ts';
 import { PeerNetwork } from '../adapters/haproxy/peers/network.ts';
 import { peerAnswerer } from '../adapters/haproxy/peers/proof.ts';
 import { SpopServer } from '../adapters/haproxy/server.ts';
@@ -18,6 +19,7 @@ import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
 import { reload } from './reload.ts';
 import type { Config } from './settings.ts';
 import { peerObserver, routerObserver, serverObserver } from './spoa-observers.ts';
+import { readTls, renewTlsOnHangup } from './tls-files.ts';
 
 /** Runs the SPOA until a signal ends the process. Rejects with an error for the operator when it cannot start. */
 export async function runSpoa(config: Config): Promise<void> {
@@ -27,24 +29,35 @@ export async function runSpoa(config: Config): Promise<void> {
   const instance = drawInstance();
   const remoteConfigClientId = drawRemoteConfigClientId(config);
 
+  let tls = readTls(config);
   const files = readEngineFiles(config);
   const loaded = createWaf(config, files);
   logRuleset(logger, loaded.waf, config);
   const engines = await startEngines({
     ...{ config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId },
   });
-  const peers = config.peers === undefined ? undefined : createPeers(config, config.peers, instance, logger);
+  const peers =
+    config.peers === undefined
+      ? undefined
+      : createPeers(config, config.peers, instance, logger, () => tls?.secureContext);
   const router = new NotifyRouter(
     engines.jobs,
     { instance, processingTimeoutMs: config.processingTimeoutMs, peers },
     routerObserver(logger, metrics),
   );
   const server = new SpopServer(
-    { ...config, answerPeer: peerAnswerer(instance, config.peerSecret) },
+    { ...config, tls: tls?.identity, answerPeer: peerAnswerer(instance, config.peerSecret) },
     router,
     serverObserver(logger, metrics, (peer) => peers?.heardOf(peer)),
   );
   addGauges(metrics, engines, server, peers);
+
+  if (tls !== undefined) {
+    renewTlsOnHangup(config, logger, (renewed) => {
+      tls = renewed;
+      server.renewTls(renewed.identity);
+    });
+  }
 
   let ready = false;
   const health = createHealthServer(config.version ?? packageVersion, {
@@ -61,7 +74,7 @@ export async function runSpoa(config: Config): Promise<void> {
   ready = true;
   logger.info(
     {
-      ...{ version: packageVersion, listening, health: config.healthcheckPort },
+      ...{ version: packageVersion, listening, tls: tls !== undefined, health: config.healthcheckPort },
       ...{ engineThreads: engines.threads, instance },
     },
     `listening on ${listening}`,
@@ -109,9 +122,10 @@ function createPeers(
   peers: readonly PeerAddress[],
   instance: string,
   logger: Logger,
+  secureContext: NonNullable<LinkOptions['secureContext']>,
 ): PeerNetwork {
   const { peerSecret: secret, maxFrameSizeBytes } = config;
-  return new PeerNetwork({ peers, instance, secret, maxFrameSizeBytes }, peerObserver(logger));
+  return new PeerNetwork({ peers, instance, secret, maxFrameSizeBytes, secureContext }, peerObserver(logger));
 }
 
 function addGauges(
@@ -152,7 +166,7 @@ function logRuleset(logger: Logger, waf: Waf, config: Config): void {
 }
 
 async function listenHealth(health: Server, config: Config): Promise<void> {
-  const address = { host: config.host, port: config.healthcheckPort };
+  const address = { host: config.healthcheckHost ?? config.host, port: config.healthcheckPort };
   await new Promise<void>((resolve, reject) => {
     // Stays: later errors, for instance of accepting without descriptors, must not end the process.
     health.on('error', (cause) => reject(explainListen(cause, 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', address)));
@@ -186,7 +200,9 @@ function explainListen(
       : code === 'EACCES'
         ? `not permitted; choose another with ${variable}`
         : code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL'
-          ? 'is no address of this machine; set DD_HAPROXY_SPOA_HOST'
+          ? variable === 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT'
+            ? 'is no address of this machine; set DD_HAPROXY_SPOA_HEALTHCHECK_HOST or DD_HAPROXY_SPOA_HOST'
+            : 'is no address of this machine; set DD_HAPROXY_SPOA_HOST'
           : String(cause);
   return new StartError(`cannot listen on ${where}: ${reason}`, { cause });
 }

@@ -17,7 +17,7 @@ const timeouts = {
 
 /**
  * `GET /` answers 200 as long as the process lives, in the form that Datadog's tools read. `/ready` is for load
- * balancers, `/metrics` for Prometheus.
+ * balancers, `/metrics` for Prometheus. Nobody is asked who they are: see docs/network.md for what a stranger learns.
  */
 export function createHealthServer(version: string, source: HealthSource): Server {
   const alive = JSON.stringify({ status: 'ok', library: { language: 'nodejs', version } });
@@ -32,7 +32,8 @@ export function createHealthServer(version: string, source: HealthSource): Serve
     } else if (path === '/metrics') {
       source.metrics().then(
         ({ contentType, body }) => response.writeHead(200, { 'content-type': contentType }).end(body),
-        (cause: unknown) => response.writeHead(500).end(String(cause)),
+        // Why is none of a stranger's business.
+        () => response.writeHead(500).end(),
       );
     } else {
       response.writeHead(200, { 'content-type': 'application/json' }).end(alive);

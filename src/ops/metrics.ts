@@ -13,7 +13,8 @@ export class Metrics {
   readonly connectionsOpened = this.#counter('spop_connections_total', 'SPOP connections accepted.');
   readonly connectionsRefused = this.#counter(
     'spop_connections_refused_total',
-    'SPOP connections refused: too many.',
+    'SPOP connections refused, by reason.',
+    ['reason'],
   );
   readonly messages = this.#counter('messages_total', 'SPOE messages by name.', ['message']);
   readonly errors = this.#counter('errors_total', 'Errors by kind.', ['kind']);

@@ -24,6 +24,8 @@ const info = JSON.stringify({
 
 export class FakeAgent {
   readonly spans: ReceivedSpan[] = [];
+  /** Of every request, whatever it was for. */
+  readonly bodies: Buffer[] = [];
   readonly remoteConfig = new RemoteConfigServer();
   readonly #server: Server;
 
@@ -32,6 +34,7 @@ export class FakeAgent {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
+        this.bodies.push(Buffer.concat(chunks));
         if (request.url === '/v0.7/config') {
           this.remoteConfig.receive(Buffer.concat(chunks).toString(), ({ status, body }) =>
             response.writeHead(status).end(body),

@@ -1,22 +1,27 @@
 import { lstatSync, unlinkSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type SpopError, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions, type NotifyAnswerer } from './connection.ts';
+import { Listener, type ListenerOptions, type RefusalReason } from './listener.ts';
 import { failedActions } from './notify-handler.ts';
+import type { TlsIdentity } from './tls.ts';
 
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
   | { readonly socketPath: string };
 
-export interface SpopServerOptions extends ConnectionOptions {
-  readonly maxConnections: number;
+export interface SpopServerOptions extends ConnectionOptions, ListenerOptions {
+  /** Permissions of a unix socket; those that the process gives to its files if there are none. */
+  readonly socketMode?: number | undefined;
 }
 
 /** Told what happens on the sockets. Must not throw. */
 export interface ServerObserver {
   connected?(): void;
-  /** More connections than allowed. */
-  refused?(): void;
+  /** Closed unread: more connections than allowed, or an address that is not. */
+  refused?(reason: RefusalReason, address: string | undefined): void;
+  /** It never got as far as a connection. */
+  handshakeFailed?(cause: Error, address: string | undefined): void;
   /** @param peer the instance of another agent that connected in the place of HAProxy */
   hello?(maxFrameSizeBytes: number, engineId: string | undefined, peer: string | undefined): void;
   disconnected?(status: number, message: string): void;
@@ -56,7 +61,7 @@ export class SpopServer {
   readonly #options: SpopServerOptions;
   readonly #answerer: NotifyAnswerer;
   readonly #observer: ServerObserver;
-  readonly #server: Server;
+  readonly #listener: Listener;
   readonly #connections = new Set<Connection>();
   #draining = false;
   #everConnected = false;
@@ -65,7 +70,12 @@ export class SpopServer {
     this.#options = options;
     this.#answerer = answerer;
     this.#observer = observer;
-    this.#server = createServer((socket) => this.#accept(socket));
+    this.#listener = new Listener(options, {
+      accepted: (socket) => this.#accept(socket),
+      refused: (reason, address) => this.#observer.refused?.(reason, address),
+      handshakeFailed: (cause, address) => this.#observer.handshakeFailed?.(cause, address),
+      failed: (cause) => this.#observer.socketError?.(cause),
+    });
   }
 
   get connections(): number {
@@ -84,16 +94,13 @@ export class SpopServer {
    */
   async listen(address: ListenAddress): Promise<string> {
     if ('socketPath' in address) await removeStaleSocket(address.socketPath);
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen('socketPath' in address ? { path: address.socketPath } : address, () => {
-        this.#server.off('error', reject);
-        // Accepting can fail for want of descriptors; those that are open go on.
-        this.#server.on('error', (cause) => this.#observer.socketError?.(cause));
-        resolve();
-      });
-    });
-    return describeAddress(this.#server.address());
+    await this.#listener.listen(address, this.#options.socketMode);
+    return describeAddress(this.#listener.address());
+  }
+
+  /** For connections from now on; nothing when TLS is off. */
+  renewTls(identity: TlsIdentity): void {
+    this.#listener.renewTls(identity);
   }
 
   /**
@@ -111,7 +118,7 @@ export class SpopServer {
     this.#draining = true;
     for (const connection of this.#connections) connection.refuseHealthchecks();
     if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
-    this.#server.close();
+    this.#listener.close();
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
       this.#sayGoodbyeToIdle(isAwaiting);
       this.#askToLeave(deadlineAtMs - lastCallMs - performance.now());
@@ -122,11 +129,11 @@ export class SpopServer {
 
   /** At once. */
   close(): void {
-    this.#server.close();
     for (const connection of this.#connections) {
       connection.disconnect(StatusCode.NORMAL, goodbye);
       connection.destroy();
     }
+    this.#listener.destroy();
   }
 
   /** @param untilLastCallMs negative from the last call on */
@@ -153,11 +160,6 @@ export class SpopServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.#options.maxConnections) {
-      this.#observer.refused?.();
-      socket.destroy();
-      return;
-    }
     this.#everConnected = true;
     this.#observer.connected?.();
     const connection = new Connection(

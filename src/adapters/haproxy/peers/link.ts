@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { type AgentHello, HaproxyConnection, type PeerGreeting, StatusCode } from '../../../spop/index.ts';
 import type { PeerAddress } from './address.ts';
+import { dialPeer } from './dial.ts';
 import type { LinkEnd } from './observer.ts';
 import { isProven } from './proof.ts';
 import type { PeerTimings } from './timings.ts';
@@ -12,6 +14,8 @@ export interface LinkOptions {
   readonly secret: string | undefined;
   readonly maxFrameSizeBytes: number;
   readonly timings: PeerTimings;
+  /** Asked at each dialling: with our certificate for the peer, and the CA that its own must be of. None: no TLS. */
+  readonly secureContext?: () => SecureContext | undefined;
 }
 
 export interface LinkHandlers {
@@ -37,9 +41,6 @@ const maxInFlight = 512;
 /** What one turn of the event loop may add up to before it is written. */
 const maxUnwrittenBytes = 1_048_576;
 
-/** Without a relay, a machine that is gone is noticed after this and ten seconds of probes. */
-const keepAliveMs = 10_000;
-
 /** After our last frame, the peer has this long to close its side. */
 const lingerMs = 2000;
 
@@ -58,7 +59,9 @@ export class PeerLink {
   readonly #helloTimer: NodeJS.Timeout;
   readonly #pending = new Map<number, PendingRelay>();
   #instance: string | undefined;
+  /** With TLS: after its handshake. */
   #connected = false;
+  #inHandshake = false;
   #ended = false;
   #flushScheduled = false;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -78,23 +81,22 @@ export class PeerLink {
     });
     this.#helloTimer = setTimeout(() => {
       const detail = `no HELLO within ${options.timings.helloMs} ms`;
-      this.#end(this.#connected ? 'no-hello' : 'unreachable', detail);
+      this.#end(this.#connected ? 'no-hello' : this.#failure(), detail);
     }, options.timings.helloMs).unref();
-    this.#socket = connect({
-      host: address.host,
-      port: address.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveMs,
-    });
-    this.#socket.on('connect', () => {
-      this.#connected = true;
+    this.#socket = dialPeer(address, options.secureContext?.(), {
+      reached: () => {
+        this.#inHandshake = true;
+      },
+      connected: () => {
+        this.#inHandshake = false;
+        this.#connected = true;
+        this.#flush();
+      },
     });
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#socket.on('end', () => this.#end('closed', 'the peer closed the connection'));
-    this.#socket.on('error', (cause) => this.#end(this.#connected ? 'closed' : 'unreachable', cause.message));
+    this.#socket.on('error', (cause) => this.#end(this.#failure(), cause.message));
     this.#socket.on('close', () => this.#end('closed', 'the connection was closed'));
-    this.#flush();
   }
 
   /** Who is there; undefined before its HELLO. */
@@ -130,6 +132,11 @@ export class PeerLink {
   /** Says goodbye; what waits is answered with undefined. */
   stop(): void {
     this.#end('stopped', 'bye');
+  }
+
+  #failure(): LinkEnd {
+    if (this.#inHandshake) return 'tls';
+    return this.#connected ? 'closed' : 'unreachable';
   }
 
   #isBusy(): boolean {

@@ -27,6 +27,7 @@ export interface PeerNetworkOptions {
   /** Only who knows it gets a message; undefined: whoever answers at a configured address and names an instance. */
   readonly secret: string | undefined;
   readonly maxFrameSizeBytes: number;
+  readonly secureContext?: NonNullable<LinkOptions['secureContext']>;
   /** All addresses of a name. Default: as the system resolves it, search domains and /etc/hosts included. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
   readonly timings?: Partial<PeerTimings>;

@@ -2,6 +2,8 @@
 export type LinkEnd =
   /** No connection. */
   | 'unreachable'
+  /** A connection, but no TLS handshake: without TLS, or with a certificate that is not of our CA. */
+  | 'tls'
   /** A connection, but no HELLO in time. */
   | 'no-hello'
   /** We reached ourselves. */

@@ -1,0 +1,68 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContext } from 'node:tls';
+
+/** PEM, as in the files of an operator. */
+export interface TlsIdentity {
+  /** Our certificate first, then those between it and its CA. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Of HAProxy and of other agents. Undefined: nobody is asked for a certificate. */
+  readonly ca: string | undefined;
+}
+
+/** Which part of an identity cannot be used. The message is the end of "<file> …". */
+export class TlsIdentityError extends Error {
+  override readonly name = 'TlsIdentityError';
+  readonly part: keyof TlsIdentity;
+
+  constructor(part: keyof TlsIdentity, message: string) {
+    super(message);
+    this.part = part;
+  }
+}
+
+/** The oldest version that is spoken; HAProxy since 2.2 has the same default. */
+const minVersion = 'TLSv1.2';
+
+/** What both ends of a connection use. @throws TlsIdentityError when the parts are not what they should be. */
+export function secureContextOf(identity: TlsIdentity): SecureContext {
+  const [own] = certificatesOf('certificate', identity.certificate);
+  let fits: boolean;
+  try {
+    fits = own?.checkPrivateKey(createPrivateKey(identity.key)) ?? false;
+  } catch {
+    throw new TlsIdentityError('key', 'has no private key in PEM without a passphrase');
+  }
+  if (!fits) throw new TlsIdentityError('key', 'is not the key of the certificate');
+  if (identity.ca !== undefined) certificatesOf('ca', identity.ca);
+  try {
+    return createSecureContext(contextOptions(identity));
+  } catch (cause) {
+    throw new TlsIdentityError('certificate', `is refused by OpenSSL: ${reasonOf(cause)}`);
+  }
+}
+
+export function contextOptions({ certificate, key, ca }: TlsIdentity) {
+  return { cert: certificate, key, ca, minVersion } as const;
+}
+
+/** When our certificate ends. */
+export function expiryOf({ certificate }: TlsIdentity): Date | undefined {
+  const [own] = certificatesOf('certificate', certificate);
+  return own === undefined ? undefined : new Date(own.validTo);
+}
+
+/** At least one. OpenSSL passes over what it cannot read, and with it over the CA that an operator meant. */
+function certificatesOf(part: 'certificate' | 'ca', pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new TlsIdentityError(part, 'has no certificate in PEM');
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (cause) {
+    throw new TlsIdentityError(part, `has a certificate that cannot be read: ${reasonOf(cause)}`);
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
