@@ -42,9 +42,9 @@ export type Analyst = Pick<
 
 /**
  * A body that was asked for may be uploaded slowly, and must not be inspected without its headers because they were
- * forgotten meanwhile. HAProxy waits for an hour at most (frontend-config.cfg).
+ * forgotten meanwhile. But nobody tells us when the client gives up, and what it left behind takes memory.
  */
-const uploadPatienceMs = 3_600_000;
+const uploadPatienceMs = 600_000;
 
 /** Plain HTTP values in, verdicts out. Knows no door. */
 export class Engine {
