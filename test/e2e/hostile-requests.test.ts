@@ -14,10 +14,17 @@ const setups: Readonly<Record<Setup, ProtectedPlan>> = {
   recommended: { daemon: { env: { DD_APPSEC_RULES: '', DD_APPSEC_PROTECT: 'all' } } },
 };
 
-async function answerTo({ bytes, answers = 1 }: HostileRequest, port: number): Promise<HttpResponse> {
+async function answerTo(
+  { bytes, answers = 1, afterContinue }: HostileRequest,
+  port: number,
+): Promise<HttpResponse> {
   const connection = new Http1Connection(port);
   connection.write(bytes);
   try {
+    if (afterContinue !== undefined) {
+      expect((await connection.head()).status).toBe(100);
+      connection.write(afterContinue);
+    }
     for (let skipped = 1; skipped < answers; skipped += 1) await connection.response();
     return await connection.response();
   } finally {
@@ -43,9 +50,13 @@ async function expectOutcome(
     expect(proxy.reached(targetOf(request.id))).toBe(false);
     return;
   }
+  const partial = (): Promise<number> =>
+    proxy.daemon.metric('bodies_partial_total', { phase: 'request-body' });
+  const partialBefore = await partial();
   const response = await answerTo(request, proxy.httpPort);
   if (outcome.kind === 'passes') {
     expect(response.status).toBe(outcome.status ?? 200);
+    expect((await partial()) - partialBefore).toBe(outcome.partial === true ? 1 : 0);
     expect(proxy.reached(targetOf(request.id))).toBe(true);
     return;
   }

@@ -116,6 +116,12 @@ const xmlRows: readonly BodyRow[] = [
   ['xml-plain', 'XML', `<a b="c">${attack}</a>`, somewhereInBody],
   ['xml-references', 'XML: character references', '<a>&#97;&#x74;tack-block</a>', somewhereInBody],
   ['xml-cdata', 'XML: torn apart by CDATA', '<a>att<![CDATA[ack-]]>block</a>', somewhereInBody],
+  [
+    'xml-utf7',
+    'XML: UTF-7 by its first line',
+    "<?xml version='1.0' encoding='utf-7'?><a>+AGEAdAB0-ack-block</a>",
+    somewhereInBody,
+  ],
   ['xml-comment', 'XML: torn apart by a comment', '<a>att<!-- -->ack-block</a>', somewhereInBody],
   [
     'xml-entity',

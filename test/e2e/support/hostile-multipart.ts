@@ -56,6 +56,13 @@ export const hostileForms: readonly HostileRequest[] = [
     `${part(field, attack)}${end}`,
     somewhereInBody,
   ),
+  postRow(
+    'multipart-boundary-continued',
+    'multipart: boundary in pieces (`boundary*0`) beside another',
+    'multipart/form-data; boundary=yy; boundary*0=z; boundary*1=z',
+    `${part(field, 'x', 'yy')}--yy--\r\n${part(field, attack)}${end}`,
+    somewhereInBody,
+  ),
   postRow('multipart-no-end', 'multipart: no end', form, part(field, attack), inBody('a', '0')),
   postRow(
     'multipart-cut',

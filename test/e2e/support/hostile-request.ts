@@ -17,7 +17,13 @@ export type Outcome =
   /** HAProxy answers by itself, or closes the connection without an answer; the origin sees nothing. */
   | { readonly kind: 'refused'; readonly status: number | undefined }
   /** It reaches the origin. `why` stands in docs/security.md. */
-  | { readonly kind: 'passes'; readonly why: string; readonly status?: number };
+  | {
+      readonly kind: 'passes';
+      readonly why: string;
+      readonly status?: number;
+      /** A body that is counted as seen in part. */
+      readonly partial?: boolean;
+    };
 
 /** `ordinary`: the rules of the tests. `large-buffer`: with 64 KiB for tune.bufsize. `recommended`: Datadog's rules. */
 export type Setup = 'ordinary' | 'large-buffer' | 'recommended';
@@ -34,6 +40,8 @@ export interface HostileRequest {
   readonly setup?: Setup;
   /** How many answers there are to read; the last one is looked at. */
   readonly answers?: number;
+  /** Written when HAProxy has asked for it with 100. */
+  readonly afterContinue?: string;
 }
 
 export interface RawParts {
@@ -65,7 +73,7 @@ export function rawRequest(id: string, parts: RawParts): Buffer {
   return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), bytes, Buffer.from(after)]);
 }
 
-type RowRest = Pick<HostileRequest, 'but' | 'setup' | 'answers'>;
+type RowRest = Pick<HostileRequest, 'but' | 'setup' | 'answers' | 'afterContinue'>;
 
 /** A row whose request is written from parts. */
 export function row(
@@ -101,6 +109,7 @@ export const inRawUri: Outcome = { kind: 'found', address: 'server.request.uri.r
 /** Somewhere in the body: which of its readings shows the attack first is of no account. */
 export const somewhereInBody: Outcome = { kind: 'found', address: 'server.request.body' };
 export const refused: Outcome = { kind: 'refused', status: 400 };
+export const closed: Outcome = { kind: 'refused', status: undefined };
 
 /** By a rule of Datadog's ruleset. */
 export function byRule(rule: string, address: string): Outcome {
@@ -109,6 +118,11 @@ export function byRule(rule: string, address: string): Outcome {
 
 export function passes(why: string, status = 200): Outcome {
   return { kind: 'passes', why, status };
+}
+
+/** As `passes`, with a body that is counted as seen in part. */
+export function passesInPart(why: string): Outcome {
+  return { kind: 'passes', why, partial: true };
 }
 
 function found(address: string, keyPath: readonly string[]): Outcome {

@@ -1,6 +1,7 @@
 // All ways to slip past inspection that are tried, in the order of the table in docs/security.md.
 import { hostileBodies } from './hostile-bodies.ts';
 import { hostileCompressed } from './hostile-compressed.ts';
+import { hostileCookies } from './hostile-cookies.ts';
 import { hostileDocuments } from './hostile-documents.ts';
 import { hostileHeaders } from './hostile-headers.ts';
 import { hostileForms } from './hostile-multipart.ts';
@@ -11,6 +12,7 @@ import { hostileTargets } from './hostile-targets.ts';
 export const hostileRequests: readonly HostileRequest[] = [
   ...hostileTargets,
   ...hostileHeaders,
+  ...hostileCookies,
   ...hostileBodies,
   ...hostileDocuments,
   ...hostileForms,
@@ -26,7 +28,8 @@ export function documented({ id, what, outcome, but = {} }: HostileRequest): str
 
 function words(outcome: Outcome): string {
   if (outcome.kind === 'refused') return `refused by HAProxy: ${outcome.status ?? 'connection closed'}`;
-  if (outcome.kind === 'passes') return `**passes**: ${outcome.why}`;
+  if (outcome.kind === 'passes')
+    return `**passes**: ${outcome.why}${outcome.partial ? '; marked partial' : ''}`;
   // The rule of the tests stands for any rule that knows the attack.
   const rule = outcome.rule === undefined ? '' : ` by \`${outcome.rule}\``;
   return `found in \`${outcome.address}\`${rule}`;

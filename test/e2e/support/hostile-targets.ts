@@ -172,6 +172,12 @@ export const hostileTargets: readonly HostileRequest[] = [
     passes('compatibility characters are not mapped; few applications do'),
   ),
   query('query-repeated', 'query: repeated name', 'q=1&q=%61ttack-block&q=2', inQuery('q', '1')),
+  query(
+    'query-torn',
+    'query: torn in two by a repeated name',
+    'q=attack-&q=block',
+    passes('values are not joined; servers join them in different ways'),
+  ),
   query('query-semicolon', 'query: `;` in place of `&`', 'a=1;q=%61ttack-block', inQuery('a', '0')),
   query('query-bare-name', 'query: a name without `=`', 'q%3B%61ttack-block', inQuery('q;attack-block', '1')),
   query(
