@@ -8,10 +8,12 @@ import { Http1Connection, type HttpResponse } from './support/http-client.ts';
 import { type ProtectedPlan, type ProtectedProxy, shareProtectedProxy } from './support/protected-proxy.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
+const datadogRules = { DD_APPSEC_RULES: '', DD_APPSEC_PROTECT: 'all' };
 const setups: Readonly<Record<Setup, ProtectedPlan>> = {
   ordinary: {},
   'large-buffer': { global: 'tune.bufsize 65536' },
-  recommended: { daemon: { env: { DD_APPSEC_RULES: '', DD_APPSEC_PROTECT: 'all' } } },
+  recommended: { daemon: { env: datadogRules } },
+  hurried: { daemon: { env: { ...datadogRules, DD_APPSEC_WAF_TIMEOUT: '1ms' } } },
 };
 
 async function answerTo(
@@ -76,7 +78,7 @@ async function expectOutcome(
 
 describeEachHaproxy('hostile requests', (binary) => {
   const { branch } = binary;
-  for (const setup of ['ordinary', 'large-buffer', 'recommended'] as const) {
+  for (const setup of ['ordinary', 'large-buffer', 'recommended', 'hurried'] as const) {
     describe(setup, () => {
       const proxy = shareProtectedProxy(binary, setups[setup]);
       const requests = hostileRequests.filter((request) => (request.setup ?? 'ordinary') === setup);

