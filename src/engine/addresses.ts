@@ -2,7 +2,7 @@ import { resolveClientIp } from './client-ip.ts';
 import { parseCookies } from './cookies.ts';
 import type { HeaderList, RequestHead, ResponseHead } from './http.ts';
 import { headerValues } from './http.ts';
-import { decodePercent, type Parameters, parseQuery } from './query.ts';
+import { decodePercent, doubtfulReadings, hasDoubtfulEscape, type Parameters, parseQuery } from './query.ts';
 import type { WafEvent, WafInput } from './waf/waf-context.ts';
 
 /*
@@ -52,10 +52,12 @@ const plainPath = /^[\w\-./~]*$/;
  * Routes of an application turn parts of the path into parameters, and most rules look into parameters only. A proxy
  * knows no routes, so the whole decoded path is given as one parameter, unless it is plain.
  */
-function pathParameters(target: string): { readonly path: string } | undefined {
+function pathParameters(target: string): { readonly path: Values } | undefined {
   const queryStart = target.indexOf('?');
   const path = queryStart === -1 ? target : target.slice(0, queryStart);
-  return plainPath.test(path) ? undefined : { path: decodePercent(path) };
+  if (plainPath.test(path)) return undefined;
+  const decoded = decodePercent(path);
+  return { path: hasDoubtfulEscape(path) ? [decoded, ...doubtfulReadings(path)] : decoded };
 }
 
 type Values = string | string[];

@@ -1,4 +1,4 @@
-import { decodePercent, type Parameters } from './query.ts';
+import { decodePercent, doubtfulReadings, hasDoubtfulEscape, type Parameters } from './query.ts';
 
 /**
  * Cookies of a request: values by name, from all Cookie fields, in the order received.
@@ -66,6 +66,7 @@ function addValue(cookies: Parameters, name: string, raw: string): void {
   // Escapes that did not decode: a server may have left all of them alone.
   if (decoded === raw || decoded.includes('%') || decoded.includes('\ufffd')) values.push(raw);
   if (decoded !== raw) values.push(decoded);
+  if (hasDoubtfulEscape(raw)) values.push(...doubtfulReadings(raw));
   const unescaped = unescapeQuoted(raw);
   if (unescaped !== raw) values.push(unescaped);
 }

@@ -2,7 +2,7 @@
  * The parameters of a request target, as a server would read them.
  *
  * What is in doubt stays in the value, where it is inspected: a fragment, `;` (no separator, as in the URL standard),
- * escapes that do not decode.
+ * escapes that do not decode. Escapes that servers undo in different ways are read in each of them.
  */
 
 /** Values by name, in the order received. Without a prototype: `__proto__` is a legal name. */
@@ -23,11 +23,12 @@ export function parseQuery(target: string): Parameters {
  */
 export function parseUrlEncoded(text: string, from = 0): Parameters {
   const parameters: Parameters = Object.create(null);
+  const isDoubtful = hasDoubtfulEscape(text);
   let start = from;
   while (start < text.length) {
     const ampersand = text.indexOf('&', start);
     const end = ampersand === -1 ? text.length : ampersand;
-    if (end > start) addPair(parameters, text.slice(start, end));
+    if (end > start) addPair(parameters, text.slice(start, end), isDoubtful);
     start = end + 1;
   }
   return parameters;
@@ -52,12 +53,66 @@ export function decodePercent(text: string): string {
 /** A byte beyond ASCII, or a `%` without its two digits. */
 const mayNotDecode = /%(?:[89a-fA-F]|(?![0-9a-fA-F]{2}))/;
 
-function addPair(parameters: Parameters, pair: string): void {
+function addPair(parameters: Parameters, pair: string, isDoubtful: boolean): void {
   const equals = pair.indexOf('=');
   const name = decodeUrlEncoded(equals === -1 ? pair : pair.slice(0, equals));
   const value = equals === -1 ? '' : decodeUrlEncoded(pair.slice(equals + 1));
+  addValue(parameters, name, value);
+  // Without `=` the name may be what an application takes for a value; rules look at values.
+  if (equals === -1 && !plainName.test(name)) addValue(parameters, name, name);
+  if (!isDoubtful) return;
+  const raw = (equals === -1 ? pair : pair.slice(equals + 1)).replaceAll('+', ' ');
+  for (const reading of doubtfulReadings(raw)) addValue(parameters, name, reading);
+}
+
+const plainName = /^[\w.~-]*$/;
+
+function addValue(parameters: Parameters, name: string, value: string): void {
   const values = parameters[name];
   if (values === undefined) parameters[name] = [value];
   // What was said already needs no second look, and padding must not use up the WAF's time.
   else if (values.at(-1) !== value) values.push(value);
+}
+
+/** Whether there are escapes that servers undo in different ways, see `doubtfulReadings`. */
+export function hasDoubtfulEscape(text: string): boolean {
+  return doubtfulEscape.test(text);
+}
+
+/** An escaped `%`, IIS's `%uXXXX`, UTF-8 of two or three bytes for a character that needs fewer. */
+const doubtfulEscape = /%(?:25|u[0-9a-f]{4}|c[01]%[89ab]|e0%[89])/i;
+const doubtfulUnits = /%u([0-9a-f]{4})|%c([01])%([89ab][0-9a-f])|%e0%([89][0-9a-f])%([89ab][0-9a-f])/gi;
+
+/** How often escapes are undone: once by every server, again by applications behind others. */
+const maxRounds = 3;
+
+/**
+ * What lenient servers make of escapes beyond `decodePercent`: escapes of escapes undone, up to three rounds in all,
+ * `%uXXXX` and overlong UTF-8 taken for characters. Without the text as it is. Never throws.
+ */
+export function doubtfulReadings(raw: string): string[] {
+  const readings: string[] = [];
+  let text = raw;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const decoded = decodePercent(text.replace(doubtfulUnits, doubtfulCharacter));
+    if (decoded === text) break;
+    // The first round of plain escapes is what everybody reads.
+    if (round > 0 || decoded !== decodePercent(raw)) readings.push(decoded);
+    text = decoded;
+  }
+  return readings;
+}
+
+function doubtfulCharacter(
+  _: string,
+  unit?: string,
+  lead?: string,
+  tail?: string,
+  high = '',
+  low = '',
+): string {
+  if (unit !== undefined) return String.fromCharCode(Number.parseInt(unit, 16));
+  const bits = (digits: string): number => Number.parseInt(digits, 16) & 0x3f;
+  if (lead !== undefined) return String.fromCharCode(Number(lead) * 64 + bits(tail ?? ''));
+  return String.fromCharCode(bits(high) * 64 + bits(low));
 }

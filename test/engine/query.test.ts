@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseCookies } from '../../src/engine/cookies.ts';
 import { decodePercent, parseQuery } from '../../src/engine/query.ts';
 
 describe('a query', () => {
@@ -14,6 +15,11 @@ describe('a query', () => {
     ['replaces bytes that are no UTF-8', '/?a=%ff%27', { a: ["\ufffd'"] }],
     ['gives a name without `=` the value ""', '/?a&b=', { a: [''], b: [''] }],
     ['keeps further `=` in the value', '/?a=b=c', { a: ['b=c'] }],
+    [
+      'gives a name without `=` that is no word as a value too',
+      '/?%3Cx%3E&-._~',
+      { '<x>': ['', '<x>'], '-._~': [''] },
+    ],
     ['keeps a value without a name', '/?=x', { '': ['x'] }],
     ['does not split at `;`', '/?a=1;b=2', { a: ['1;b=2'] }],
     ['keeps a fragment in the value', '/?a=1#<x>', { a: ['1#<x>'] }],
@@ -35,7 +41,7 @@ describe('a query', () => {
     expect(Object.getPrototypeOf(query)).toBe(null);
   });
 
-  it('of ASCII agrees with URLSearchParams, but for a value that is the same as the one before', () => {
+  it('of ASCII agrees with URLSearchParams, but for repeated values and names that are no mere words', () => {
     const text = fc.array(fc.constantFrom('a', '=', '&', '+', '%', '2', '7', 'c', '3', 'f', ';', '#'), {
       maxLength: 40,
     });
@@ -43,9 +49,15 @@ describe('a query', () => {
       fc.property(text, (units) => {
         const query = units.join('');
         const expected: Record<string, string[]> = {};
-        for (const [name, value] of new URLSearchParams(`?${query}`)) {
-          expected[name] ??= [];
-          if (expected[name].at(-1) !== value) expected[name].push(value);
+        for (const pair of query.split('&')) {
+          for (const [name, value] of new URLSearchParams(`?${pair}`)) {
+            // URLSearchParams does not tell "a" from "a=".
+            const isValueToo = !pair.includes('=') && !/^[a-z\d]*$/.test(name);
+            for (const item of isValueToo ? [value, name] : [value]) {
+              expected[name] ??= [];
+              if (expected[name].at(-1) !== item) expected[name].push(item);
+            }
+          }
         }
         expect(Object.fromEntries(Object.entries(parseQuery(`/?${query}`)))).toEqual(expected);
       }),
@@ -63,12 +75,28 @@ describe('a query', () => {
     );
   });
 
+  it.each([
+    ['escapes of escapes', '%2561%252527', ['%61%2527', 'a%27', "a'"]],
+    ['escapes of escapes, at most three times', '%25252561', ['%252561', '%2561', '%61']],
+    ['%uXXXX', '%u0061%27', ["%u0061'", "a'"]],
+    ['overlong UTF-8 of two bytes', '%c0%ae%C1%A1%41', ['\ufffd\ufffd\ufffd\ufffdA', '.aA']],
+    ['overlong UTF-8 of three bytes', '%e0%80%af', ['\ufffd\ufffd\ufffd', '/']],
+    ['`+` in front of escapes of escapes', '+%2527+%252B', [' %27 %2B', " ' +"]],
+    ['no more than there is: an escaped percent sign', '100%25+', ['100% ']],
+    ['no more than there is: valid UTF-8', '%e0%a4%85%C3%A9', ['\u0905é']],
+  ])('reads %s in every way that servers do', (_what, text, values) => {
+    expect(parseQuery(`/?a=${text}`)['a']).toEqual(values);
+    expect(parseCookies([`a=${text.replaceAll('+', ' ').trim()}`])['a']).toEqual(
+      expect.arrayContaining(values.map((value) => value.trim())),
+    );
+  });
+
   it('keeps literal characters beyond ASCII beside escapes that do not decode', () => {
     expect(parseQuery('/?a=%aaé%C3%A9')['a']).toEqual(['\ufffdéé']);
   });
 
   it('takes time in proportion to its length', () => {
-    for (const hostile of ['%', '%zz&', 'a=%ff&', '&', '=', '+']) {
+    for (const hostile of ['%', '%25', '%u0025', '%c0%a5', '%zz&', 'a=%ff&', '&', '=', '+']) {
       const startedAt = performance.now();
       parseQuery(`/?${hostile.repeat(500_000)}`);
       expect(performance.now() - startedAt).toBeLessThan(5000);

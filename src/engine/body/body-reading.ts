@@ -1,6 +1,7 @@
 import { parseUrlEncoded } from '../query.ts';
 import type { WafValue } from '../waf/waf-value.ts';
 import { isBinaryType } from './body-policy.ts';
+import { charsetsOf, decodeCharset } from './charset.ts';
 import type { InspectedBody } from './inspected-body.ts';
 import { looksLikeJson, maxParsedValues, parseJson } from './json-body.ts';
 import { formType, isJsonSequenceType, isJsonType, type MediaType } from './media-type.ts';
@@ -32,7 +33,7 @@ export class BodyReading {
   }
 
   inspect(bytes: Uint8Array): InspectedBody | Promise<InspectedBody> {
-    const { essence, essences, boundaries } = this.#type;
+    const { essence, essences, boundaries, charset } = this.#type;
     if (bytes.length === 0) return this.result('empty');
     const multipart = essences.some((item) => item.startsWith('multipart/'));
     if (multipart && boundaries.length > 0) return this.#inspectMultipart(bytes);
@@ -41,11 +42,14 @@ export class BodyReading {
     const complaint = this.malformed;
     let format: Format = 'text';
     let isBorneOut = false;
-    for (const text of readText(bytes, this.#type.charset)) {
+    for (const text of readText(bytes, charset)) {
       this.malformed = complaint;
       const found = this.#inspectText(text);
       if (this.malformed === complaint) isBorneOut = true;
       if (found !== 'text') format = found;
+    }
+    if (essences.includes(formType)) {
+      for (const name of charsetsOf(charset)) this.#addEscapedIn(bytes, name);
     }
     // In one of the charsets in question there was nothing wrong.
     if (isBorneOut) this.malformed = complaint;
@@ -125,6 +129,22 @@ export class BodyReading {
     }
   }
 
+  /** Names and values of a form whose escapes stand for bytes of another charset, as servlets read them. */
+  #addEscapedIn(bytes: Uint8Array, charset: string): void {
+    const text = Buffer.from(bytes).toString('latin1');
+    if (!text.includes('%') || countPairs(text) > maxParsedValues) return;
+    for (const pair of text.split('&')) {
+      const equals = pair.indexOf('=');
+      for (const item of equals === -1 ? [pair] : [pair.slice(0, equals), pair.slice(equals + 1)]) {
+        const unescaped = item.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) =>
+          String.fromCharCode(Number.parseInt(hex, 16)),
+        );
+        const value = decodeCharset(Buffer.from(unescaped, 'latin1'), charset);
+        if (value !== undefined) this.#values.push(value);
+      }
+    }
+  }
+
   #addTexts(text: string): void {
     for (const item of rawTexts(text)) {
       if (this.#texts.has(item) || item === '') continue;
@@ -156,11 +176,12 @@ export class BodyReading {
   }
 
   #addParts(parsed: ParsedMultipart): void {
+    const charsets = [...parsed.charsets, this.#type.charset].flatMap(charsetsOf);
     const fields: Record<string, WafValue[]> = Object.create(null);
     for (const part of parsed.parts) {
       if (part.filename !== undefined) this.filenames.push(part.filename);
       fields[part.name] ??= [];
-      fields[part.name]?.push(...partValues(part));
+      fields[part.name]?.push(...partValues(part, charsets));
     }
     this.#values.push(fields);
     for (const block of parsed.oddHeaders) this.#values.push(...rawTexts(block));
@@ -168,10 +189,11 @@ export class BodyReading {
 }
 
 /** What one part may be taken for. Nothing for files that are binary both by name and by content. */
-function partValues(part: MultipartPart): WafValue[] {
+function partValues(part: MultipartPart, charsets: readonly string[]): WafValue[] {
   const { content, filename, type, transferEncoding } = part;
   if (filename !== undefined && isBinaryType(type) && !looksLikeText(content)) return [];
   const texts = readText(content, undefined);
+  for (const charset of charsets) texts.push(decodeCharset(content, charset) ?? '');
   const decoded = decodeTransfer(content, transferEncoding);
   if (decoded !== undefined) texts.push(...readText(decoded, undefined));
   const values: WafValue[] = [...texts];

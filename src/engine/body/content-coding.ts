@@ -61,9 +61,18 @@ export async function decodeContent(
     malformed: undefined,
     undecoded: false,
   };
+  let known = 0;
   for (const coding of codings.toReversed()) {
-    const decode = decoders[coding];
-    if (decode === undefined) return raw(`content-encoding: ${coding.slice(0, 40)} is unknown`);
+    const decode = decoders[coding.replace(decoration, '')];
+    if (decode === undefined) {
+      // Some servers look for a word they know, whatever else stands there.
+      decoded = {
+        ...decoded,
+        malformed: decoded.malformed ?? `content-encoding: ${coding.slice(0, 40)} is unknown`,
+      };
+      continue;
+    }
+    known += 1;
     const step = await decode(decoded.bytes, maxBytes);
     if (step.bytes.length === 0 && bytes.length > 0 && (step.error !== undefined || step.cut)) {
       // Nothing to show, not even in part: what was sent is looked at instead.
@@ -79,8 +88,11 @@ export async function decodeContent(
       undecoded: false,
     };
   }
-  return decoded;
+  return known === 0 && codings.length > 0 ? raw(decoded.malformed ?? '') : decoded;
 }
+
+/** Quotes and parameters, which codings do not have. */
+const decoration = /["'\s]|;.*/g;
 
 interface Step {
   readonly bytes: Uint8Array;

@@ -22,6 +22,8 @@ export interface ParsedMultipart {
   readonly parts: readonly MultipartPart[];
   /** Header blocks of parts that can be understood in more than one way: to be looked at as text. */
   readonly oddHeaders: readonly string[];
+  /** Charsets that parts name, in lower case, without repetition; a few of them. */
+  readonly charsets: readonly string[];
   /** The closing delimiter is missing. */
   readonly cut: boolean;
   /** Something was not delivered: the raw text has to be looked at, for this reason. */
@@ -32,17 +34,25 @@ export interface ParsedMultipart {
 const maxBoundaryLength = 70;
 /** Each part costs streams; the raw text of more of them is looked at instead. */
 const maxParts = 1000;
+/** Each charset is one more reading of every part. */
+const maxCharsets = 4;
 
 /** Never rejects. */
 export async function parseMultipart(bytes: Uint8Array, boundary: string): Promise<ParsedMultipart> {
   if (boundary.length > maxBoundaryLength) {
     const lost = `multipart: boundary of ${boundary.length} characters, at most ${maxBoundaryLength}`;
-    return { parts: [], oddHeaders: [], cut: false, lost };
+    return { parts: [], oddHeaders: [], charsets: [], cut: false, lost };
   }
   const outline = outlineOf(bytes, boundary);
   if (!outline.found) {
     const isCut = `--${boundary}`.startsWith(Buffer.from(bytes).toString('latin1'));
-    return { parts: [], oddHeaders: [], cut: isCut, lost: 'multipart: the boundary does not occur' };
+    return {
+      parts: [],
+      oddHeaders: [],
+      charsets: [],
+      cut: isCut,
+      lost: 'multipart: the boundary does not occur',
+    };
   }
   // A missing end is added, so that busboy delivers the last part as far as it came.
   const whole = outline.closed ? [bytes] : [bytes, Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1')];
@@ -52,7 +62,8 @@ export async function parseMultipart(bytes: Uint8Array, boundary: string): Promi
     lost ??= `multipart: ${parts.length} of ${outline.delimiters} parts could be read`;
   }
   if (outline.surroundings) lost ??= 'multipart: text outside the parts';
-  return { parts, oddHeaders: outline.oddHeaders, cut: !outline.closed, lost };
+  const charsets = [...outline.charsets].slice(0, maxCharsets);
+  return { parts, oddHeaders: outline.oddHeaders, charsets, cut: !outline.closed, lost };
 }
 
 interface Outline {
@@ -66,6 +77,7 @@ interface Outline {
   /** 1 when the last part ends inside its headers. */
   unfinishedHeaders: number;
   readonly oddHeaders: string[];
+  readonly charsets: Set<string>;
 }
 
 function outlineOf(input: Uint8Array, boundary: string): Outline {
@@ -78,6 +90,7 @@ function outlineOf(input: Uint8Array, boundary: string): Outline {
     surroundings: false,
     unfinishedHeaders: 0,
     oddHeaders: [],
+    charsets: new Set(),
   };
   let at = bytes.indexOf(delimiter);
   outline.found = at !== -1;
@@ -100,6 +113,8 @@ function outlineOf(input: Uint8Array, boundary: string): Outline {
 const plainHeaders =
   /^(?:\r\n(?:content-disposition: form-data; name="[^"\\\r\n%]*"(?:; filename="[^"\\\r\n%]*")?|content-type: [\w.+/-]+(?:; ?charset="?[\w-]+"?)?|content-length: \d+|content-transfer-encoding: (?:7bit|8bit|binary)))*$/i;
 
+const charsetParameter = /charset\s{0,8}=\s{0,8}"?([\w.:-]{1,40})/gi;
+
 function readHeaders(part: Buffer, outline: Outline, isLast: boolean): void {
   const end = part.indexOf('\r\n\r\n');
   // The delimiter itself may have been cut, or be the last thing there is.
@@ -111,6 +126,8 @@ function readHeaders(part: Buffer, outline: Outline, isLast: boolean): void {
   const block = part.subarray(0, end === -1 ? part.length : end).toString('utf8');
   if (end === -1 && isLast) outline.unfinishedHeaders = 1;
   // Content after unusual line ends would be taken for headers: the raw text shows it (see `lost`).
+  for (const [, charset = ''] of block.matchAll(charsetParameter))
+    outline.charsets.add(charset.toLowerCase());
   if (!plainHeaders.test(block)) outline.oddHeaders.push(block);
 }
 

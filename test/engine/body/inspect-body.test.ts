@@ -484,6 +484,17 @@ describe('a compressed body', () => {
     }
   });
 
+  it.each(['x-any, gzip', 'gzip, x-any', 'x-any; gzip, gzip;q=1', '"gzip"'])(
+    'is read when the codings are %s',
+    async (coding) => {
+      const inspected = await inspect(
+        gzipSync('{"a":"\\u003cscript>"}'),
+        ofType('application/json', ['content-encoding', coding]),
+      );
+      expect(stringsOf(inspected.body)).toContain('<script>');
+    },
+  );
+
   it('that is not compressed in truth is read by its type all the same', async () => {
     for (const coding of [
       'gzip',
