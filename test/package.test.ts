@@ -62,6 +62,6 @@ describe('the Dockerfile', () => {
 
   it('puts the bill of materials into the image', () => {
     expect(read('Dockerfile')).toMatch(/npm sbom .*> sbom\.json/);
-    expect(read('Dockerfile')).toMatch(/^COPY --from=dependencies \/app\/sbom\.json /m);
+    expect(read('Dockerfile')).toMatch(/^COPY --from=dependencies \/appsec-edge\/sbom\.json /m);
   });
 });
