@@ -14,7 +14,8 @@ COPY src ./src
 RUN npm run build && rm -f dist/.tsbuildinfo
 
 FROM ${NODE_IMAGE} AS dependencies
-WORKDIR /app
+# The bill of materials takes its name from the folder.
+WORKDIR /appsec-edge
 COPY package.json package-lock.json ./
 # dd-trace's optional packages (profiler, code rewriting, runtime metrics) are not used here: 109 MB become 44.
 # libddwaf comes for seven platforms: one is kept, and it is loaded to see that it is the right one.
@@ -22,6 +23,9 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts \
  && find node_modules/@datadog/native-appsec/prebuilds -mindepth 1 -maxdepth 1 \
       ! -name "linuxglibc-$(node -p process.arch)" -exec rm -r {} + \
  && node -p "'libddwaf ' + require('@datadog/native-appsec').DDWAF.version()"
+# Of what is really there: npm takes packages that are left out on purpose for missing ones, unless nobody asks for them.
+RUN npm pkg delete devDependencies \
+ && npm sbom --sbom-format cyclonedx --sbom-type application > sbom.json
 
 FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="appsec-edge" \
@@ -33,7 +37,8 @@ WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY haproxyconf ./haproxyconf
 COPY lua ./lua
-COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=dependencies /appsec-edge/node_modules ./node_modules
+COPY --from=dependencies /appsec-edge/sbom.json ./sbom.json
 COPY --from=build /app/dist ./dist
 # The image's own user `node`, as a number: Kubernetes' runAsNonRoot can only check numbers. Nothing is written.
 USER 1000:1000

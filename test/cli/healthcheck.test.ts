@@ -38,6 +38,11 @@ describe('healthcheck', () => {
     expect(readinessUrl({ host, healthcheckPort: 3080 })).toBe(url);
   });
 
+  it('asks the health port at its own address where it has one', () => {
+    const settings = { host: '10.1.2.3', healthcheckHost: '127.0.0.1', healthcheckPort: 3080 };
+    expect(readinessUrl(settings)).toBe('http://127.0.0.1:3080/ready');
+  });
+
   it('is healthy when the SPOA is ready', async () => {
     const healthcheckPort = await listen(healthServer(true), '0.0.0.0');
     expect(await askReadiness({ host: '0.0.0.0', healthcheckPort })).toEqual({

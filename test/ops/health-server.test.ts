@@ -44,7 +44,8 @@ describe('the health server', () => {
 
   it('answers /metrics with 500 when they cannot be read, and lives on', async () => {
     const url = await start({ metrics: () => Promise.reject(new Error('no metrics')) });
-    expect((await fetch(`${url}/metrics`)).status).toBe(500);
+    const failed = await fetch(`${url}/metrics`);
+    expect([failed.status, await failed.text()]).toEqual([500, '']);
     expect((await fetch(url)).status).toBe(200);
   });
 

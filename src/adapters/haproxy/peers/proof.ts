@@ -16,9 +16,9 @@
  * The price: whoever reaches the port gets proofs for nonces of its choice and can try secrets on them at leisure. A
  * short secret is therefore refused by the settings; a random one of 16 characters or more cannot be found that way.
  *
- * Not protected: links are not encrypted. Somebody who can read or change packets between agents, or who answers at a
+ * Not protected, without TLS: links are not encrypted. Somebody who can read or change packets between agents, or who answers at a
  * configured address *and* reaches a real peer (and so can pass its proof on), reads what is relayed. Against these
- * only an encrypted network helps, for relayed messages as for those of HAProxy.
+ * only TLS (../tls.ts) or an encrypted network helps, for relayed messages as for those of HAProxy.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { PeerAnswer, PeerGreeting } from '../../../spop/index.ts';
