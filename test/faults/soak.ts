@@ -110,7 +110,8 @@ function writePolicy(text: string): void {
 
 /** Of both agents; a dead one counts nothing. */
 async function sample(): Promise<Sample> {
-  const vitals = scene.agents.filter(({ running }) => running).map(({ pid }) => vitalsOf(pid));
+  const all = scene.agents.filter(({ running }) => running).map(({ pid }) => vitalsOf(pid));
+  const vitals = all.filter(({ residentMb }) => Number.isFinite(residentMb));
   return {
     residentMb: vitals.reduce((sum, { residentMb }) => sum + residentMb, 0),
     descriptors: vitals.reduce((sum, { descriptors }) => sum + descriptors, 0),
@@ -142,8 +143,9 @@ async function idle(): Promise<Sample> {
   return await sample();
 }
 
+/** A request whose body never came is given a minute. */
 async function untilZeroLive({ metric }: Scene): Promise<void> {
-  const deadlineMs = performance.now() + 30_000;
+  const deadlineMs = performance.now() + 75_000;
   while ((await metric('transactions_live')) > 0 && performance.now() < deadlineMs) await sleep(200);
 }
 
