@@ -110,7 +110,8 @@ function writePolicy(text: string): void {
 
 /** Of both agents; a dead one counts nothing. */
 async function sample(): Promise<Sample> {
-  const vitals = scene.agents.filter(({ running }) => running).map(({ pid }) => vitalsOf(pid));
+  const all = scene.agents.filter(({ running }) => running).map(({ pid }) => vitalsOf(pid));
+  const vitals = all.filter(({ residentMb }) => Number.isFinite(residentMb));
   return {
     residentMb: vitals.reduce((sum, { residentMb }) => sum + residentMb, 0),
     descriptors: vitals.reduce((sum, { descriptors }) => sum + descriptors, 0),

@@ -237,6 +237,45 @@ describe('draining', () => {
     await drained;
   });
 
+  it('leaves connections that are never quiet one after the other', async () => {
+    const { server, port } = await start();
+    const clients = await Promise.all(Array.from({ length: 4 }, () => opened(port)));
+    const drained = server.drain(0, 2500);
+    const leftAtMs = await Promise.all(
+      clients.map(async (client) => {
+        while (client.frames.at(-1)?.kind !== 'agent-disconnect') {
+          await client.notify([]).catch(() => undefined);
+        }
+        return performance.now();
+      }),
+    );
+    // Fifty milliseconds from one to the next; all at once before.
+    expect(Math.max(...leftAtMs) - Math.min(...leftAtMs)).toBeGreaterThan(100);
+    await drained;
+  });
+
+  it('holds the last answers until nothing more is on its way, so that a message that crosses them is answered', async () => {
+    const { server, port } = await start();
+    const client = await opened(port);
+    const drained = server.drain(0, 1500);
+    const left = client.goodbye();
+    let unanswered = 0;
+    let sent = 0;
+    // Two at a time, the second a little after the first: without holding, the goodbye would overtake the second.
+    while (client.frames.at(-1)?.kind !== 'agent-disconnect') {
+      const first = client.notify([]).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      const second = client.notify([]).catch(() => undefined);
+      const answers = await Promise.all([first, second]);
+      sent += 2;
+      unanswered += answers.filter((given) => given === undefined).length;
+    }
+    await left;
+    expect(sent).toBeGreaterThanOrEqual(2);
+    expect(unanswered).toBe(0);
+    await drained;
+  });
+
   it('ends at its deadline, whatever is in flight', async () => {
     const { answerer, held } = heldAnswerer();
     const { server, port } = await start({}, answerer);

@@ -54,6 +54,7 @@ export async function underLoad(
   const row: FaultRow = {
     ...{ fault: fault.name, haproxy: fault.binary.branch, rate: counts.rate, sent },
     ...{ failed: failures.length, lost, promise: fault.promise },
+    why: [...counts.lost].map(([kind, count]) => `${kind}: ${count}`).join(', '),
   };
   appendFileSync(inject('faultRows'), `${JSON.stringify(row)}\n`);
   if (fault.promise !== 'some failed, some lost') expect(failures.slice(0, 10)).toEqual([]);
@@ -62,12 +63,17 @@ export async function underLoad(
   return counts;
 }
 
-/** Everything is analysed again, and nothing is left of what was under way. */
+const attempts = 5;
+
+/** Soon everything is analysed again: a whole round of requests, of at most five. */
 export async function isWhole(scene: Scene): Promise<void> {
-  const load = new PacedLoad(scene.httpPort, 100, 4);
-  onTestFinished(() => void load.stop());
-  await load.seen(60);
-  const { failures, lost } = await load.stop();
-  expect(failures).toEqual([]);
-  expect(Object.fromEntries(lost)).toEqual({});
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const load = new PacedLoad(scene.httpPort, 100, 4);
+    onTestFinished(() => void load.stop());
+    await load.seen(60);
+    const { failures, lost } = await load.stop();
+    expect(failures).toEqual([]);
+    if (lost.size === 0) return;
+    if (attempt === attempts) expect(Object.fromEntries(lost)).toEqual({});
+  }
 }
