@@ -58,7 +58,8 @@ const mostThreads = 8;
 /** @throws StartError or RulesetError. */
 export async function startEngines(options: EnginesOptions): Promise<Engines> {
   const { engineThreads } = options.config;
-  const count = engineThreads === 'auto' ? threadsFor(usableProcessors(), process.constrainedMemory()) : engineThreads;
+  const count =
+    engineThreads === 'auto' ? threadsFor(usableProcessors(), process.constrainedMemory()) : engineThreads;
   return count === 0 ? await startInline(options) : await startThreads(options, count);
 }
 
