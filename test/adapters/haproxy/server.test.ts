@@ -240,6 +240,7 @@ describe('draining', () => {
   it('leaves connections that are never quiet one after the other', async () => {
     const { server, port } = await start();
     const clients = await Promise.all(Array.from({ length: 4 }, () => opened(port)));
+    await Promise.all(clients.map((client) => client.notify([])));
     const drained = server.drain(0, 2500);
     const leftAtMs = await Promise.all(
       clients.map(async (client) => {
@@ -257,14 +258,17 @@ describe('draining', () => {
   it('holds the last answers until nothing more is on its way, so that a message that crosses them is answered', async () => {
     const { server, port } = await start();
     const client = await opened(port);
+    await client.notify([]);
     const drained = server.drain(0, 1500);
     const left = client.goodbye();
+    // Asked to leave by now, and not yet quiet for long enough to leave without an answer.
+    await new Promise((resolve) => setTimeout(resolve, 20));
     let unanswered = 0;
     let sent = 0;
     // Two at a time, the second a little after the first: without holding, the goodbye would overtake the second.
     while (client.frames.at(-1)?.kind !== 'agent-disconnect') {
       const first = client.notify([]).catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise((resolve) => setTimeout(resolve, 5));
       const second = client.notify([]).catch(() => undefined);
       const answers = await Promise.all([first, second]);
       sent += 2;
