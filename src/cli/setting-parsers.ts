@@ -1,4 +1,4 @@
-import { type AllowList, parseAllowList } from '../adapters/haproxy/allow-list.ts';
+import { parseAllowList } from '../adapters/haproxy/allow-list.ts';
 import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
 import { type PeerAddress, parsePeerAddress } from '../adapters/haproxy/peers/address.ts';
 
@@ -136,12 +136,13 @@ export const peerAddresses: Parser<readonly PeerAddress[]> = {
   },
 };
 
-export const addressList: Parser<AllowList> = {
+/** As `parseAllowList` reads them. Text, as all settings are plain data: they go to the engine threads. */
+export const addressList: Parser<readonly string[]> = {
   allowed:
     "IPv4 and IPv6 addresses and networks, separated by commas, for instance '10.0.0.5,192.0.2.0/24,2001:db8::/64'",
   parse(value) {
     const networks = nameList.parse(value) ?? [];
-    return networks.length === 0 ? undefined : parseAllowList(networks);
+    return networks.length === 0 || parseAllowList(networks) === undefined ? undefined : networks;
   },
 };
 

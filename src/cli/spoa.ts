@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { parseAllowList } from '../adapters/haproxy/allow-list.ts';
 import { messageNames } from '../adapters/haproxy/contract.ts';
 import { drawInstance } from '../adapters/haproxy/identity.ts';
 import { NotifyRouter } from '../adapters/haproxy/notify-router.ts';
@@ -46,7 +47,12 @@ export async function runSpoa(config: Config): Promise<void> {
     routerObserver(logger, metrics),
   );
   const server = new SpopServer(
-    { ...config, tls: tls?.identity, answerPeer: peerAnswerer(instance, config.peerSecret) },
+    {
+      ...config,
+      allowed: config.allowed && parseAllowList(config.allowed),
+      tls: tls?.identity,
+      answerPeer: peerAnswerer(instance, config.peerSecret),
+    },
     router,
     serverObserver(logger, metrics, (peer) => peers?.heardOf(peer)),
   );

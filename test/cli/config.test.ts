@@ -112,6 +112,22 @@ describe('settings', () => {
     expect(() => readConfig({ [name]: text }, {})).toThrow(new ConfigError(`--${flag}: ${sentence}`));
   });
 
+  it('are plain data, which can be given to a thread', () => {
+    const config = readConfig({ allowed: '10.0.0.0/8,::1', peers: 'a,b', errorStatuses: '500' }, {});
+    expect(structuredClone(config)).toEqual(config);
+  });
+
+  it.each([
+    ['allowed', '10.0.0.0/40'],
+    ['allowed', 'localhost'],
+    ['allowed', ','],
+    ['socketMode', '888'],
+    ['socketMode', '66'],
+    ['socketMode', 'rw'],
+  ] as const)('refuse %s %s', (name, value) => {
+    expect(() => readConfig({ [name]: value }, {})).toThrow(ConfigError);
+  });
+
   it('do not repeat a secret that is refused', () => {
     const { env, parser } = settings.peerSecret;
     expect(() => readConfig({}, { [env]: 'fifteen letters' })).toThrow(
