@@ -1,3 +1,10 @@
+import { decodePercent } from './query.ts';
+
+const redacted = '<redacted>';
+
+/** A parameter with an escape in its name. */
+const escapedName = /[^&=%]*%[^&=]*=[^&]*/g;
+
 /** Hides secrets in the query of a request target before it reaches a log or a span. */
 export class QueryObfuscator {
   readonly #pattern: RegExp | undefined;
@@ -10,8 +17,17 @@ export class QueryObfuscator {
   obfuscate(target: string): string {
     const queryStart = target.indexOf('?');
     if (queryStart === -1 || this.#pattern === undefined) return target;
-    return (
-      target.slice(0, queryStart + 1) + target.slice(queryStart + 1).replace(this.#pattern, '<redacted>')
-    );
+    const query = target.slice(queryStart + 1);
+    const readable = query.includes('%') ? this.#hideByName(query) : query;
+    return target.slice(0, queryStart + 1) + readable.replace(this.#pattern, redacted);
+  }
+
+  /** A name that is written with escapes is the same name to the server: what it stands for decides. */
+  #hideByName(query: string): string {
+    return query.replace(escapedName, (pair) => {
+      const equals = pair.indexOf('=');
+      const plain = decodePercent(pair.slice(0, equals)) + pair.slice(equals);
+      return plain.replace(this.#pattern ?? '', redacted) === plain ? pair : redacted;
+    });
   }
 }

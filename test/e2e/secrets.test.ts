@@ -31,6 +31,7 @@ function requests(secret: string): Record<string, RequestParts> {
     '/cookie-beside': { headers: { cookie: `session=${secret}; q=${inUrl}` } },
     '/query': { target: `/query?token=${secret}${inUrl}` },
     '/query-beside': { target: `/query-beside?password=${secret}&q=${inUrl}` },
+    '/query-escaped-name': { target: `/query-escaped-name?api%5Fkey=${secret}&q=${inUrl}` },
     '/form': body(form, `password=${secret}${inUrl}&a=b`),
     '/form-beside': body(form, `password=${secret}&q=${inUrl}`),
     '/json': json({ user: { password: beside } }),

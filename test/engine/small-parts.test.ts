@@ -46,6 +46,13 @@ describe('the obfuscator of queries', () => {
     expect(new QueryObfuscator('').obfuscate('/?token=1')).toBe('/?token=1');
   });
 
+  it('knows a name that is written with escapes', () => {
+    expect(obfuscator.obfuscate('/?a=%201&%74oken=x%20y&pass%77ord=1&b=2')).toBe(
+      '/?a=%201&<redacted>&<redacted>&b=2',
+    );
+    expect(obfuscator.obfuscate('/?%61=%20b&%zz=1')).toBe('/?%61=%20b&%zz=1');
+  });
+
   it('sees the second question mark as part of the query', () => {
     expect(obfuscator.obfuscate('/?a?token=1')).toBe('/?a?<redacted>');
   });
