@@ -16,15 +16,15 @@ import type { WafEvent, WafInput } from './waf/waf-context.ts';
 
 /** @param asLists every name has an array of values, for the schema. */
 export function requestInput(request: RequestHead, clientIp: string | undefined, asLists = false): WafInput {
-  const cookies = parseCookies(headerValues(request.headers, 'cookie'));
-  const query = parseQuery(request.target);
+  const shaped = (parameters: Parameters): Record<string, Values> =>
+    asLists ? parameters : compacted(parameters);
   return {
     'server.request.method': request.method,
     'server.request.uri.raw': request.target,
-    'server.request.headers.no_cookies': fieldsByName(request.headers, 'cookie', asLists),
-    'server.request.cookies': asLists ? cookies : compacted(cookies),
-    'server.request.query': asLists ? query : compacted(query),
-    'server.request.path_params': pathParameters(request.target),
+    'server.request.headers.no_cookies': () => fieldsByName(request.headers, 'cookie', asLists),
+    'server.request.cookies': () => shaped(parseCookies(headerValues(request.headers, 'cookie'))),
+    'server.request.query': () => shaped(parseQuery(request.target)),
+    'server.request.path_params': () => pathParameters(request.target),
     'http.client_ip': clientIp,
   };
 }
@@ -33,7 +33,7 @@ export function requestInput(request: RequestHead, clientIp: string | undefined,
 export function responseInput(response: ResponseHead, asLists = false): WafInput {
   return {
     'server.response.status': String(response.status),
-    'server.response.headers.no_cookies': fieldsByName(response.headers, 'set-cookie', asLists),
+    'server.response.headers.no_cookies': () => fieldsByName(response.headers, 'set-cookie', asLists),
   };
 }
 

@@ -65,7 +65,7 @@ export class Engine {
       maxDecompressedBytes: options.maxDecompressedBytes,
       clientIpHeader: options.clientIpHeader,
       observers: options.observers ?? [],
-      createContext: () => this.#options.waf.createContext(this.#options.wafTimeoutUs),
+      createContext: (forSchema) => this.#options.waf.createContext(this.#options.wafTimeoutUs, forSchema),
       allowReport: () => reportLimiter?.take() ?? true,
       released: (transaction) => this.#store.remove(transaction),
       failed: (_transaction, cause) => options.failed?.(cause),

@@ -55,7 +55,8 @@ export interface TransactionSurroundings {
   /** Nothing is blocked, whatever the application says. */
   readonly reportOnly: boolean;
   readonly observers: readonly TransactionObserver[];
-  createContext(): WafContext;
+  /** @param forSchema whether `sampleSchema` said so. */
+  createContext(forSchema: boolean): WafContext;
   /** Whether one more event may be reported now. */
   allowReport(): boolean;
   /** Called when the transaction has ended, once. */
@@ -69,6 +70,12 @@ const maxReportedEvents = 10;
 
 /** Asks libddwaf for the schema of everything that it was given. */
 const schemaRequest: WafInput = { 'waf.context.processor': { 'extract-schema': true } };
+
+/** Of a body, and of the names of the files in it. */
+const bodyAddresses = {
+  'request-body': ['server.request.body', 'server.request.body.filenames'],
+  'response-body': ['server.response.body', 'server.response.body.filenames'],
+} as const;
 
 /** Of the path, which is given to the rules as a parameter but is none (see addresses.ts). */
 const pathSchema = '_dd.appsec.s.req.params';
@@ -106,6 +113,7 @@ export class Transaction {
   #context: WafContext | undefined;
   #pendingBodies = 0;
   #schemaWanted: boolean | undefined;
+  #requestBodyWanted: boolean | undefined;
   #lastMessageSeen = false;
 
   constructor(
@@ -130,13 +138,31 @@ export class Transaction {
   get wantsRequestBody(): boolean {
     if (this.request === undefined) return false;
     const { headers, declaredBodySize, method } = this.request;
-    return wantsRequestBody(headers, declaredBodySize, this.#around.bodyLimitBytes, method);
+    this.#requestBodyWanted ??=
+      wantsRequestBody(headers, declaredBodySize, this.#around.bodyLimitBytes, method) &&
+      this.#isRead(...bodyAddresses['request-body']);
+    return this.#requestBodyWanted;
   }
 
   /** As `wantsRequestBody`, for a response that has not been analysed yet. */
   wantsResponseBody(response: ResponseHead): boolean {
     const { headers, status } = response;
-    return wantsResponseBody(headers, status, this.#around.bodyLimitBytes, this.request?.method);
+    return (
+      wantsResponseBody(headers, status, this.#around.bodyLimitBytes, this.request?.method) &&
+      this.#isRead(...bodyAddresses['response-body'])
+    );
+  }
+
+  /** Whether a rule looks at one of these, or the schema that is wanted: else a body would be held back for nothing. */
+  #isRead(...addresses: readonly string[]): boolean {
+    if (this.endReason !== undefined) return false;
+    const context = this.#openContext();
+    return addresses.some((address) => context.reads(address));
+  }
+
+  #openContext(): WafContext {
+    this.#context ??= this.#around.createContext(this.#wantsSchema());
+    return this.#context;
   }
 
   analyseRequestHeaders(): Analysis {
@@ -235,10 +261,10 @@ export class Transaction {
     if (this.endReason !== undefined) return this.#nothingMore();
     if (body.partial) this.partial = true;
     for (const observer of this.#around.observers) observer.bodyRead?.(this, phase, body);
-    const direction = phase === 'request-body' ? 'request' : 'response';
+    const [bodyAddress, filenamesAddress] = bodyAddresses[phase];
     const input: WafInput = {
-      [`server.${direction}.body`]: body.body,
-      [`server.${direction}.body.filenames`]: body.filenames.length > 0 ? body.filenames : undefined,
+      [bodyAddress]: body.body,
+      [filenamesAddress]: body.filenames.length > 0 ? body.filenames : undefined,
     };
     return this.#conclude(
       this.#run(phase, phase === 'response-body' ? this.#lastInput(input) : input),
@@ -257,8 +283,7 @@ export class Transaction {
   }
 
   #run(phase: Phase, input: WafInput): Verdict {
-    this.#context ??= this.#around.createContext();
-    const result = this.#context.run(input);
+    const result = this.#openContext().run(input);
     if (result === undefined) return { kind: 'pass' };
     this.#account(result);
     const verdict = this.#permitted(

@@ -27,15 +27,24 @@ export type Action =
   | { readonly kind: 'unset-var'; readonly scope: VariableScope; readonly name: string };
 
 const ActionType = { SET_VAR: 1, UNSET_VAR: 2 } as const;
+const MEASURING_KEPT_BYTES = 4096;
 const SET_VAR_ARGUMENTS = 3;
 const UNSET_VAR_ARGUMENTS = 2;
 const SCOPES: readonly VariableScope[] = ['proc', 'sess', 'txn', 'req', 'res'];
 
+/** Always empty between two calls. */
+const measuring = new ByteWriter();
+
 /** The bytes an action adds to an ACK. */
 export function encodedActionSize(action: Action): number {
-  const writer = new ByteWriter();
-  writeAction(writer, action);
-  return writer.length;
+  try {
+    writeAction(measuring, action);
+    return measuring.length;
+  } finally {
+    // The room that a page took is not worth keeping.
+    if (measuring.length > MEASURING_KEPT_BYTES) measuring.take();
+    else measuring.truncate(0);
+  }
 }
 
 /** The bytes of an ACK payload. */

@@ -1,4 +1,5 @@
-import { isObject, type LooseObject, type Ruleset } from './waf-build.ts';
+import { isObject, type LooseObject } from './loose-object.ts';
+import type { Ruleset } from './waf-build.ts';
 
 /*
  * Overrides of the same rule, decided. libddwaf keeps overrides under random ids and applies them in the order of a

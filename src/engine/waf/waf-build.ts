@@ -1,5 +1,7 @@
 import type { DDWAF } from '@datadog/native-appsec';
 import nativeAppsec from '@datadog/native-appsec';
+import { isObject, type LooseObject } from './loose-object.ts';
+import { mentionsBesidesSchemas } from './mentions.ts';
 
 /*
  * Rules in the making: a libddwaf instance that nobody asks yet. Every change of the rules makes a new one, for
@@ -37,8 +39,19 @@ export interface WafOptions {
 /** What Datadog's own libraries say of a ruleset with nothing in it. */
 export const noValidRules = 'no valid rules or processors';
 
+/** Rules that are ready to be asked. */
+export interface BuiltWaf {
+  readonly ddwaf: DDWAF;
+  /** Addresses that any part of the configurations reads; anything else would be carried over for nothing. */
+  readonly addresses: ReadonlySet<string>;
+  /** Those among them that are read although no schema is asked for. */
+  readonly addressesBesidesSchemas: ReadonlySet<string>;
+}
+
 export class WafBuild {
   readonly #ddwaf: DDWAF;
+  /** By path. */
+  readonly #mentions = new Map<string, ReadonlySet<string>>();
 
   constructor(options: WafOptions) {
     const config: { obfuscatorKeyRegex?: string; obfuscatorValueRegex?: string } = {};
@@ -59,6 +72,8 @@ export class WafBuild {
     }
     const diagnostics = this.#ddwaf.diagnostics;
     const issues = collectIssues(diagnostics);
+    if (accepted) this.#mentions.set(path, mentionsBesidesSchemas(content));
+    else this.#mentions.delete(path);
     return accepted
       ? {
           error: undefined,
@@ -71,11 +86,16 @@ export class WafBuild {
 
   removeConfig(path: string): void {
     this.#ddwaf.removeConfig(path);
+    this.#mentions.delete(path);
   }
 
-  /** The instance, ready to be asked. The build must not be used any more. */
-  finish(): DDWAF {
-    return this.#ddwaf;
+  /** The build must not be used any more. */
+  finish(): BuiltWaf {
+    const addresses = this.#ddwaf.knownAddresses;
+    const mentions = [...this.#mentions.values()];
+    const isMentioned = (address: string): boolean => mentions.some((texts) => texts.has(address));
+    const addressesBesidesSchemas = new Set([...addresses].filter(isMentioned));
+    return { ddwaf: this.#ddwaf, addresses, addressesBesidesSchemas };
   }
 
   discard(): void {
@@ -85,13 +105,6 @@ export class WafBuild {
 
 export function describeIssue({ part, reason, ids }: RulesetIssue): string {
   return `${part}: ${reason}${ids.length === 0 ? '' : ` (${ids.join(', ')})`}`;
-}
-
-/** JSON as it came: any part of it may have any shape. */
-export type LooseObject = Readonly<Record<string, unknown>>;
-
-export function isObject(value: unknown): value is LooseObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**

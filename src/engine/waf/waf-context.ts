@@ -4,8 +4,8 @@ import type { WafValue } from './waf-value.ts';
 
 type NativeContext = ReturnType<DDWAF['createContext']>;
 
-/** Values by WAF address, for instance `server.request.query`. */
-export type WafInput = Readonly<Record<string, WafValue | undefined>>;
+/** Values by WAF address, for instance `server.request.query`; those that take work are made when they are read. */
+export type WafInput = Readonly<Record<string, WafValue | undefined | (() => WafValue | undefined)>>;
 
 /** One event as libddwaf writes it; the parts that we read ourselves are spelled out. */
 export interface WafEvent {
@@ -65,15 +65,20 @@ const nothing = Object.freeze({});
  */
 export class WafContext {
   readonly #native: NativeContext;
-  readonly #knownAddresses: ReadonlySet<string>;
+  readonly #addresses: ReadonlySet<string>;
   #budgetUs: number;
   readonly #reserveUs: number;
 
-  constructor(native: NativeContext, knownAddresses: ReadonlySet<string>, budgetUs: number) {
+  constructor(native: NativeContext, addresses: ReadonlySet<string>, budgetUs: number) {
     this.#native = native;
-    this.#knownAddresses = knownAddresses;
+    this.#addresses = addresses;
     this.#budgetUs = budgetUs;
     this.#reserveUs = Math.ceil(budgetUs / 5);
+  }
+
+  /** Whether a value of this address would be looked at. */
+  reads(address: string): boolean {
+    return this.#addresses.has(address);
   }
 
   /** Returns undefined when no rule reads any of the addresses, or the context is already disposed. */
@@ -121,13 +126,18 @@ export class WafContext {
   ): { readonly persistent: Record<string, WafValue>; readonly truncated: boolean } | undefined {
     const persistent: Record<string, WafValue> = {};
     let truncated = false;
-    for (const [address, value] of Object.entries(input)) {
-      if (value === undefined || !this.#knownAddresses.has(address)) continue;
+    let isEmpty = true;
+    for (const address in input) {
+      if (!this.#addresses.has(address)) continue;
+      const given = input[address];
+      const value = typeof given === 'function' ? given() : given;
+      if (value === undefined) continue;
+      isEmpty = false;
       const fitted = fit(value);
       persistent[address] = fitted.value;
       truncated ||= fitted.truncated;
     }
-    return Object.keys(persistent).length === 0 ? undefined : { persistent, truncated };
+    return isEmpty ? undefined : { persistent, truncated };
   }
 
   dispose(): void {

@@ -1,6 +1,12 @@
-import type { DDWAF } from '@datadog/native-appsec';
 import nativeAppsec from '@datadog/native-appsec';
-import { describeIssue, type Ruleset, type RulesetIssue, WafBuild, type WafOptions } from './waf-build.ts';
+import {
+  type BuiltWaf,
+  describeIssue,
+  type Ruleset,
+  type RulesetIssue,
+  WafBuild,
+  type WafOptions,
+} from './waf-build.ts';
 import { WafContext } from './waf-context.ts';
 
 export type { Ruleset, RulesetIssue, WafOptions } from './waf-build.ts';
@@ -22,7 +28,7 @@ export const builtInPath = 'datadog/00/ASM_DD/default/config';
 /** The rules in effect. Makes contexts; each context outlives the rules, and the `Waf`, that it came from safely. */
 export class Waf {
   readonly #options: WafOptions;
-  #ddwaf: DDWAF;
+  #built: BuiltWaf;
   /** Counts changes of the rules. */
   generation = 0;
   #rulesetVersion: string;
@@ -30,9 +36,9 @@ export class Waf {
   readonly issues: readonly RulesetIssue[];
   readonly loadedRules: number;
 
-  private constructor(options: WafOptions, ddwaf: DDWAF, loaded: LoadedRuleset) {
+  private constructor(options: WafOptions, built: BuiltWaf, loaded: LoadedRuleset) {
     this.#options = options;
-    this.#ddwaf = ddwaf;
+    this.#built = built;
     this.#rulesetVersion = loaded.version ?? unknownVersion;
     this.issues = loaded.issues;
     this.loadedRules = loaded.rules;
@@ -67,9 +73,12 @@ export class Waf {
     return this.#rulesetVersion;
   }
 
-  /** Addresses that the loaded rules read; anything else would be carried over for nothing. */
-  get knownAddresses(): ReadonlySet<string> {
-    return this.#ddwaf.knownAddresses;
+  /**
+   * Addresses whose values are carried over.
+   * @param forSchema what only a schema needs is among them.
+   */
+  addresses(forSchema: boolean): ReadonlySet<string> {
+    return forSchema ? this.#built.addresses : this.#built.addressesBesidesSchemas;
   }
 
   /** Other rules in the making, with the options of these. */
@@ -79,19 +88,20 @@ export class Waf {
 
   /** Takes other rules into effect; contexts made before keep theirs. */
   take(build: WafBuild, rulesetVersion: string | undefined): void {
-    const before = this.#ddwaf;
-    this.#ddwaf = build.finish();
+    const before = this.#built;
+    this.#built = build.finish();
     this.#rulesetVersion = rulesetVersion ?? unknownVersion;
     this.generation += 1;
-    before.dispose();
+    before.ddwaf.dispose();
   }
 
-  createContext(timeoutUs: number): WafContext {
-    return new WafContext(this.#ddwaf.createContext(), this.#ddwaf.knownAddresses, timeoutUs);
+  /** @param forSchema the schema of the transaction will be asked for. */
+  createContext(timeoutUs: number, forSchema = false): WafContext {
+    return new WafContext(this.#built.ddwaf.createContext(), this.addresses(forSchema), timeoutUs);
   }
 
   dispose(): void {
-    this.#ddwaf.dispose();
+    this.#built.ddwaf.dispose();
   }
 }
 

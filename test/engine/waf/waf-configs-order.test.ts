@@ -136,7 +136,7 @@ function verdicts(waf: Waf): unknown[] {
     context.dispose();
     return [result?.events.map((event) => event.rule.id), result?.actions];
   });
-  return [waf.rulesetVersion, [...waf.knownAddresses].sort(), JSON.parse(withoutResponseIds(seen))];
+  return [waf.rulesetVersion, [...waf.addresses(true)].sort(), JSON.parse(withoutResponseIds(seen))];
 }
 
 /** Each block has an id of its own. */

@@ -315,7 +315,7 @@ describe('a change', () => {
 describe('a configuration', () => {
   it('brings rules of its own, which may read what no rule read before', () => {
     const { waf, configs } = start();
-    expect(waf.knownAddresses).not.toContain('server.request.body');
+    expect(waf.addresses(true)).not.toContain('server.request.body');
     const custom = config('ASM', {
       custom_rules: [rule('body', 'attack-body', { address: 'server.request.body', onMatch: ['block'] })],
     });

@@ -12,7 +12,7 @@ describe('a ruleset', () => {
     expect(waf.rulesetVersion).toBe('test-1');
     expect(waf.loadedRules).toBe(14);
     expect(waf.issues).toEqual([]);
-    expect(waf.knownAddresses).toContain('server.response.body');
+    expect(waf.addresses(true)).toContain('server.response.body');
   });
 
   it('that is partly invalid is loaded, and what was refused is named with its ids', () => {

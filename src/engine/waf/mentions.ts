@@ -1,0 +1,20 @@
+import { isObject } from './loose-object.ts';
+
+/** libddwaf's processors that describe the shape of values (API Security), and do so only when they are asked to. */
+const schemaGenerator = 'extract_schema';
+
+/**
+ * Every text in a configuration outside its schema processors. An address that is not among them is read by no rule,
+ * exclusion or fingerprint, in whatever part of the format they name their inputs: only a schema needs its value.
+ */
+export function mentionsBesidesSchemas(content: object): Set<string> {
+  const mentions = new Set<string>();
+  const left: unknown[] = [content];
+  for (let value = left.pop(); value !== undefined; value = left.pop()) {
+    if (typeof value === 'string') mentions.add(value);
+    else if (Array.isArray(value)) for (const item of value as unknown[]) left.push(item ?? null);
+    else if (isObject(value) && value['generator'] !== schemaGenerator)
+      for (const key in value) left.push(value[key] ?? null);
+  }
+  return mentions;
+}
