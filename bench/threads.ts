@@ -27,7 +27,8 @@ export async function benchThreads({ tracing }: Options): Promise<Section> {
   }
 }
 
-function speedUpRows({ asMeasured, withoutGenerator, possible, cost }: SpeedUp): Row[] {
+function speedUpRows(speedUp: SpeedUp): Row[] {
+  const { asMeasured, withoutGenerator, possible, cost, ownCores } = speedUp;
   const row = (label: string, value: number, target?: string): Row => ({
     label: `mix, 2 threads / 1 thread: ${label}`,
     cells: ['', figure(value)],
@@ -38,5 +39,6 @@ function speedUpRows({ asMeasured, withoutGenerator, possible, cost }: SpeedUp):
     row('without the generator', withoutGenerator, '>= 1.70'),
     row(`most that ${cpus().length} cores allow`, possible),
     row('CPU per transaction', cost),
+    row('were there a core for each engine thread', ownCores, '>= 1.70'),
   ];
 }

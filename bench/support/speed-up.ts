@@ -18,15 +18,20 @@ export interface SpeedUp {
   readonly possible: number;
   /** CPU of a transaction with two, divided by that with one. */
   readonly cost: number;
+  /** What the engine threads would do, had each a core of its own: twice what one does in a second of its CPU. */
+  readonly ownCores: number;
 }
 
 /** The two take turns, and who begins as well: a machine that becomes slower or faster favours neither. */
 const pairs = 6;
 const [settleMs, windowSeconds] = [150, 0.9];
 
+/** Enough for neither engine thread to wait for the generator. */
+const streams = 128;
+
 /** @param one and @param two daemons with one and two engine threads, both warm */
 export async function measureSpeedUp(one: BenchDaemon, two: BenchDaemon): Promise<SpeedUp> {
-  const load = closed('mix');
+  const load = closed('mix', streams);
   const generators = [
     await Generator.start(one.port, [load]),
     await Generator.start(two.port, [load]),
@@ -54,31 +59,45 @@ export async function measureSpeedUp(one: BenchDaemon, two: BenchDaemon): Promis
     withoutGenerator: median(results.map(({ withoutGenerator }) => withoutGenerator)),
     possible: median(results.map(({ possible }) => possible)),
     cost: median(results.map(({ cost }) => cost)),
+    ownCores: median(results.map(({ ownCores }) => ownCores)),
   };
 }
 
 function speedUp(one: Phase, two: Phase): SpeedUp {
-  const alone = { one: withoutGenerator(one, 1), two: withoutGenerator(two, 2) };
+  const fromOne = withoutGenerator(one, 1);
+  const gained = withoutGenerator(two, 2) / fromOne;
   const allCores = (cpus().length * 1e6) / one.cost.cpuUsPerTransaction;
   return {
     asMeasured: two.cost.perSecond / one.cost.perSecond,
-    withoutGenerator: alone.two / alone.one,
-    possible: Math.min(2, allCores / alone.one),
+    withoutGenerator: gained,
+    possible: Math.min(2, allCores / fromOne),
     cost: two.cost.cpuUsPerTransaction / one.cost.cpuUsPerTransaction,
+    ownCores: 2 * (perEngineSecond(two, 2) / perEngineSecond(one, 1)),
   };
 }
 
 /**
  * Transactions per second if the CPU of the generator were the daemon's, at the price that its transactions had; but no
- * engine thread gets more than a core. They are the daemon's busiest threads. Idle time is not given to it: it had its
- * chance there.
+ * engine thread gets more than a core. Idle time is not given to it: it had its chance there.
  */
 function withoutGenerator(
   { daemonCores, generatorCores, threads, cost }: Phase,
   engineThreads: number,
 ): number {
-  const engineCores = threads.map(({ cores }) => cores).sort((a, b) => b - a);
-  const busy = engineCores.slice(0, engineThreads).reduce((sum, cores) => sum + cores, 0);
-  const factor = Math.min((daemonCores + generatorCores) / daemonCores, engineThreads / busy);
+  const factor = Math.min(
+    (daemonCores + generatorCores) / daemonCores,
+    engineThreads / engineCores(threads, engineThreads),
+  );
   return cost.perSecond * factor;
+}
+
+/** Transactions in a second of an engine thread's CPU. */
+function perEngineSecond({ threads, cost }: Phase, engineThreads: number): number {
+  return cost.perSecond / engineCores(threads, engineThreads);
+}
+
+/** Cores that the engine threads used: they are the daemon's busiest threads. */
+function engineCores(threads: Phase['threads'], engineThreads: number): number {
+  const busiest = threads.map(({ cores }) => cores).sort((a, b) => b - a);
+  return busiest.slice(0, engineThreads).reduce((sum, cores) => sum + cores, 0);
 }
