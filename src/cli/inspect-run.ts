@@ -4,7 +4,7 @@ import { headerValue } from '../engine/http.ts';
 import type { Analysis, Phase, TransactionObserver } from '../engine/transaction.ts';
 import type { Verdict } from '../engine/verdict.ts';
 import type { Waf } from '../engine/waf/waf.ts';
-import type { WafEvent } from '../engine/waf/waf-context.ts';
+import type { WafEvent } from '../engine/waf/waf-result.ts';
 import { declaredSize, type GivenRequest, type GivenResponse } from './inspect-message.ts';
 import type { Config } from './settings.ts';
 

@@ -3,7 +3,8 @@ import { parseCookies } from './cookies.ts';
 import type { HeaderList, RequestHead, ResponseHead } from './http.ts';
 import { headerValues } from './http.ts';
 import { decodePercent, doubtfulReadings, hasDoubtfulEscape, type Parameters, parseQuery } from './query.ts';
-import type { WafEvent, WafInput } from './waf/waf-context.ts';
+import type { WafInput } from './waf/waf-context.ts';
+import type { WafEvent } from './waf/waf-result.ts';
 
 /*
  * HTTP values to WAF addresses. Names are libddwaf's; the shapes (arrays of values by lower-case name, the status as

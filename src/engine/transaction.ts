@@ -4,7 +4,8 @@ import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
 import type { TransactionTrace } from './trace.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
-import type { WafContext, WafEvent, WafInput, WafResult } from './waf/waf-context.ts';
+import type { WafContext, WafInput } from './waf/waf-context.ts';
+import type { WafEvent, WafResult } from './waf/waf-result.ts';
 
 /*
  *   begin ──► request headers ──► request body ──► response headers ──► response body ──► ended

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type HeaderList, headerValues } from './http.ts';
-import type { WafActions } from './waf/waf-context.ts';
+import type { WafActions } from './waf/waf-result.ts';
 
 /** What to answer instead of the page. Rendered by each door with `BlockPages`. */
 export interface BlockVerdict {

@@ -4,7 +4,7 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import type { HeaderList, RequestHead } from '../../src/engine/http.ts';
 import type { EndReason, Phase, Transaction, TransactionObserver } from '../../src/engine/transaction.ts';
 import { Waf, type WafOptions } from '../../src/engine/waf/waf.ts';
-import type { WafResult } from '../../src/engine/waf/waf-context.ts';
+import type { WafResult } from '../../src/engine/waf/waf-result.ts';
 
 export function readFixtureRules(name: 'actions' | 'partly-invalid' = 'actions'): object {
   return JSON.parse(readFileSync(new URL(`../fixtures/rules/${name}.json`, import.meta.url), 'utf8'));

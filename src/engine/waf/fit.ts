@@ -18,6 +18,8 @@ import type { WafValue } from './waf-value.ts';
 export interface Fitted {
   /** The same reference that was given when nothing had to change. */
   readonly value: WafValue;
+  /** How many values it holds, containers included. */
+  readonly values: number;
   /** True when the value was larger than the bounds on total work, so that its end is missing. */
   readonly truncated: boolean;
 }
@@ -42,21 +44,23 @@ const restKey = '(more)';
 
 /** Reshapes a value so that the binding sees all of it. Never throws, takes time linear in the size. */
 export function fit(value: WafValue): Fitted {
-  if (new Inspection().fits(value, 0)) return { value, truncated: false };
+  const inspection = new Inspection();
+  if (inspection.fits(value, 0)) return { value, values: inspection.values, truncated: false };
   return new Reshaping().run(value);
 }
 
 /** One walk that allocates nothing per value. */
 class Inspection {
-  #nodes = 0;
+  /** Looked at so far. */
+  values = 0;
   #units = 0;
 
   /** `level` counts the containers around the value. */
   fits(value: WafValue, level: number): boolean {
-    this.#nodes += 1;
+    this.values += 1;
     if (typeof value === 'string') return this.#stringFits(value);
     if (typeof value !== 'object' || value === null) return true;
-    if (level >= wafLimits.containerDepth || this.#nodes > fitBounds.nodes) return false;
+    if (level >= wafLimits.containerDepth || this.values > fitBounds.nodes) return false;
     if (Array.isArray(value)) {
       if (value.length > wafLimits.containerEntries) return false;
       for (const item of value as readonly WafValue[]) if (!this.fits(item, level + 1)) return false;
@@ -94,7 +98,11 @@ class Reshaping {
     for (let index = 0; index < this.#hoisted.length && !this.#isSpent(); index += 1) {
       rest.push(this.#build(this.#hoisted[index] ?? null, hoistLevel));
     }
-    return { value: rest.length === 0 ? root : withRest(root, inGroups(rest)), truncated: this.#truncated };
+    return {
+      value: rest.length === 0 ? root : withRest(root, inGroups(rest)),
+      values: this.#nodes,
+      truncated: this.#truncated,
+    };
   }
 
   #build(value: WafValue, level: number): WafValue {

@@ -1,0 +1,124 @@
+import type { DDWAF } from '@datadog/native-appsec';
+
+/** One event as libddwaf writes it; the parts that we read ourselves are spelled out. */
+export interface WafEvent {
+  readonly rule: {
+    readonly id: string;
+    readonly name: string;
+    readonly tags: Readonly<Record<string, string>>;
+    readonly on_match?: readonly string[];
+  };
+  readonly rule_matches: readonly {
+    readonly operator: string;
+    readonly operator_value?: string;
+    readonly parameters: readonly {
+      readonly address?: string;
+      readonly key_path?: readonly string[];
+      readonly value?: string;
+      readonly highlight?: readonly string[];
+    }[];
+  }[];
+  readonly security_response_id?: string;
+}
+
+/** Actions by type, for instance `block_request`, each with its parameters. */
+export type WafActions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+export interface WafResult {
+  readonly events: readonly WafEvent[];
+  readonly actions: WafActions;
+  /** Fingerprints, schemas and other values for the span. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** The run ended before every rule was looked at. */
+  readonly timeout: boolean;
+  /** The WAF asks that the trace be kept. */
+  readonly keep: boolean;
+  /** Time inside libddwaf, in microseconds. */
+  readonly durationUs: number;
+  /** Time including the binding, in microseconds. */
+  readonly durationExtUs: number;
+  /** libddwaf's error code, or −127 when the binding itself threw; undefined when all went well. */
+  readonly errorCode: number | undefined;
+  readonly errorMessage: string | undefined;
+  /** Something was too large even after fitting and was not inspected whole. */
+  readonly truncated: boolean;
+  /** Original sizes of what the binding cut, by Datadog's name of the limit. */
+  readonly truncations: Readonly<Record<string, number>>;
+}
+
+const bindingErrorCode = -127;
+const nothing = Object.freeze({});
+
+type NativeResult = ReturnType<ReturnType<DDWAF['createContext']>['run']>;
+
+/** @param truncated before the binding saw it. */
+export function resultOf(native: NativeResult, truncated: boolean, durationExtUs: number): WafResult {
+  const failed = native.errorCode !== undefined && native.errorCode < 0;
+  return {
+    events: (native.events ?? []) as WafEvent[],
+    // The binding's types call it a list; it is a record of action type to parameters.
+    actions: (native.actions ?? nothing) as unknown as WafActions,
+    attributes: (native.attributes ?? nothing) as Record<string, unknown>,
+    timeout: native.timeout,
+    keep: native.keep ?? false,
+    durationUs: (native.duration ?? 0) / 1000,
+    durationExtUs,
+    errorCode: failed ? native.errorCode : undefined,
+    errorMessage: failed ? `libddwaf returned error ${native.errorCode}` : undefined,
+    truncated: truncated || (native.metrics !== undefined && Object.keys(native.metrics).length > 0),
+    truncations: truncationsOf(native.metrics),
+  };
+}
+
+/** The binding threw. */
+export function failedResult(cause: unknown, truncated: boolean, durationExtUs: number): WafResult {
+  return {
+    ...exhaustedResult(truncated),
+    timeout: false,
+    durationExtUs,
+    errorCode: bindingErrorCode,
+    errorMessage: cause instanceof Error ? cause.message : String(cause),
+  };
+}
+
+/** There was no time left to look at anything. */
+export function exhaustedResult(truncated: boolean): WafResult {
+  return {
+    events: [],
+    actions: nothing,
+    attributes: nothing,
+    timeout: true,
+    keep: false,
+    durationUs: 0,
+    durationExtUs: 0,
+    errorCode: undefined,
+    errorMessage: undefined,
+    truncated,
+    truncations: {},
+  };
+}
+
+/** Of two runs over the same message; the second one looked at more. */
+export function joinedResult(first: WafResult, second: WafResult): WafResult {
+  return {
+    events: [...first.events, ...second.events],
+    actions: { ...first.actions, ...second.actions },
+    attributes: { ...first.attributes, ...second.attributes },
+    timeout: second.timeout,
+    keep: first.keep || second.keep,
+    durationUs: first.durationUs + second.durationUs,
+    durationExtUs: first.durationExtUs + second.durationExtUs,
+    errorCode: second.errorCode ?? first.errorCode,
+    errorMessage: second.errorMessage ?? first.errorMessage,
+    truncated: second.truncated,
+    truncations: second.truncations,
+  };
+}
+
+function truncationsOf(metrics: NativeResult['metrics']): Record<string, number> {
+  const sizes: Record<string, number> = {};
+  if (metrics?.maxTruncatedString) sizes['string_length'] = metrics.maxTruncatedString;
+  if (metrics?.maxTruncatedContainerSize) sizes['container_size'] = metrics.maxTruncatedContainerSize;
+  if (metrics?.maxTruncatedContainerDepth) sizes['container_depth'] = metrics.maxTruncatedContainerDepth;
+  return sizes;
+}
