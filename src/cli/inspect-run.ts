@@ -119,7 +119,10 @@ export async function inspect(
       const chunk = { bytes: request.body, declaredSize: declaredSize(request.head.headers, request.body) };
       analysis = await engine.requestBody(id, chunk, timeToLiveMs);
       measured(observer, 'request-body', request.body);
-    } else notes.push('The request body was not looked at: the agent does not ask for bodies of this kind.');
+    } else
+      notes.push(
+        'The request body was not looked at: no rule reads bodies, or they are not asked for of this kind.',
+      );
   } else if (request.body.length > 0) {
     notes.push('The request body was not looked at: the request was blocked before.');
   }
@@ -135,7 +138,9 @@ export async function inspect(
       analysis = await engine.responseBody(id, chunk, timeToLiveMs);
       measured(observer, 'response-body', response.body);
     } else if (response.body.length > 0 && !isBlocked(analysis)) {
-      notes.push('The response body was not looked at: the agent asks for JSON only.');
+      notes.push(
+        'The response body was not looked at: the agent asks for JSON only, and where a rule reads it.',
+      );
     }
   }
   engine.drain();

@@ -27,6 +27,11 @@ export async function runSpoa(config: Config): Promise<void> {
   const destination = standardOutput(config.logFormat);
   const logger = createLogger(config.logLevel, destination);
   const metrics = new Metrics(Object.values(messageNames));
+  metrics.countedElsewhere(
+    'log_lines_lost_total',
+    'Log lines that standard output did not take.',
+    () => destination.lost,
+  );
   const instance = drawInstance();
   const remoteConfigClientId = drawRemoteConfigClientId(config);
 

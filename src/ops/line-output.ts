@@ -18,12 +18,18 @@ export class LineOutput {
   readonly #backlog: Buffer[] = [];
   #bytes = 0;
   #lost = 0;
+  #lostBefore = 0;
   #retry: NodeJS.Timeout | undefined;
 
   /** @param fd does not block, see `openWithoutBlocking` */
   constructor(fd: number, noteOf: (lost: number) => string) {
     this.#fd = fd;
     this.#noteOf = noteOf;
+  }
+
+  /** Lines lost so far. */
+  get lost(): number {
+    return this.#lostBefore + this.#lost;
   }
 
   write(line: string): void {
@@ -54,6 +60,7 @@ export class LineOutput {
       if (outcome !== 'done') return outcome;
       if (this.#lost === 0) break;
       this.#push(Buffer.from(this.#noteOf(this.#lost)));
+      this.#lostBefore += this.#lost;
       this.#lost = 0;
     }
     clearInterval(this.#retry);

@@ -9,17 +9,28 @@ export interface LogDestination {
   write(line: string): void;
 }
 
+/** One that may lose lines. */
+export interface LossyDestination extends LogDestination {
+  /** Lines lost so far. */
+  readonly lost: number;
+}
+
 /**
  * Standard output: one JSON object a line, or lines for people when that is a terminal. It never stops the process: what
  * it does not take is lost after a while, and said.
  */
-export function standardOutput(format: 'auto' | 'json' | 'pretty'): LogDestination {
+export function standardOutput(format: 'auto' | 'json' | 'pretty'): LossyDestination {
   const output = new LineOutput(openWithoutBlocking(), (lost) => rendered(lossNote(lost)));
   process.once('exit', () => output.finish());
   const forPeople = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
   const prettify = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
   const rendered = (line: string): string => (forPeople ? prettify(line) : line);
-  return { write: (line) => output.write(rendered(line)) };
+  return {
+    write: (line) => output.write(rendered(line)),
+    get lost() {
+      return output.lost;
+    },
+  };
 }
 
 function lossNote(lost: number): string {

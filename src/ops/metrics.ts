@@ -85,6 +85,19 @@ export class Metrics {
     return { service: this.#services.has(service) ? service : 'other' };
   }
 
+  /** A counter that is kept elsewhere. */
+  countedElsewhere(name: string, help: string, value: () => number): void {
+    new Counter({
+      name: `${prefix}${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  }
+
   gauge(name: string, help: string, value: () => number): void {
     new Gauge({
       name: `${prefix}${name}`,

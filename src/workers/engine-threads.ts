@@ -15,6 +15,8 @@ export interface EngineThreadsOptions {
    * The WAF's own limit is far below.
    */
   readonly stuckMs?: number;
+  /** A thread that is not ready after so long is ended, in milliseconds; 60,000 unless told otherwise. */
+  readonly startMs?: number;
 }
 
 /** Told what happens to the threads. Must not throw. */
@@ -36,6 +38,7 @@ export class EngineThreadError extends Error {
 export const readyMessage = { kind: 'ready' } as const;
 
 const defaultStuckMs = 5000;
+const defaultStartMs = 60_000;
 /** Looks at a thread in the time after which it is taken for stuck. */
 const looks = 10;
 const firstPauseMs = 50;
@@ -70,6 +73,9 @@ export class EngineThreads implements JobTaker {
    * @throws EngineThreadError when one ends before that.
    */
   async start(): Promise<void> {
+    const lookEveryMs = this.#stuckMs / looks;
+    this.#supervisor = setInterval(() => this.#supervise(2 * lookEveryMs), lookEveryMs);
+    this.#supervisor.unref();
     try {
       const seated = Array.from({ length: this.#options.count }, (_, index) => this.#seat(index));
       await Promise.all(seated);
@@ -78,9 +84,6 @@ export class EngineThreads implements JobTaker {
       if (cause instanceof EngineThreadError) throw cause;
       throw new EngineThreadError(`an engine thread cannot be started: ${reasonOf(cause)}`, { cause });
     }
-    const lookEveryMs = this.#stuckMs / looks;
-    this.#supervisor = setInterval(() => this.#supervise(2 * lookEveryMs), lookEveryMs);
-    this.#supervisor.unref();
   }
 
   get count(): number {
@@ -212,9 +215,13 @@ export class EngineThreads implements JobTaker {
   }
 
   #supervise(longestGapMs: number): void {
-    for (const { thread, ready } of this.#seats) {
+    const startMs = this.#options.startMs ?? defaultStartMs;
+    for (const { thread, ready, startedAtMs } of this.#seats) {
+      if (!thread.alive) continue;
       if (ready && thread.stuckForMs(longestGapMs) >= this.#stuckMs)
         void thread.terminate(new EngineThreadError(`took no job for ${this.#stuckMs / 1000} s`));
+      else if (!ready && performance.now() - startedAtMs >= startMs)
+        void thread.terminate(new EngineThreadError(`was not ready within ${startMs / 1000} s`));
     }
   }
 }

@@ -245,10 +245,12 @@ describe('inspect', () => {
   it('says which bodies the agent does not ask for', async () => {
     const image = raw('POST / HTTP/1.1\ncontent-type: image/png\n\nattack');
     expect((await report(image)).notes).toEqual([
-      'The request body was not looked at: the agent does not ask for bodies of this kind.',
+      'The request body was not looked at: no rule reads bodies, or they are not asked for of this kind.',
     ]);
     const html = await report(raw('GET / HTTP/1.1\n\n'), 'HTTP/1.1 200 OK\ncontent-type: text/html\n\nleak');
-    expect(html.notes).toEqual(['The response body was not looked at: the agent asks for JSON only.']);
+    expect(html.notes).toEqual([
+      'The response body was not looked at: the agent asks for JSON only, and where a rule reads it.',
+    ]);
   });
 
   it('is printed with the verdict first and the match between marks', async () => {

@@ -11,8 +11,8 @@ it('any bytes and any conduct on the SPOP socket harm neither the daemon nor oth
   console.log(`fuzz: APPSEC_EDGE_FUZZ_SEED=${seed}`);
   const report = await fuzz({
     seed,
-    seconds: 20,
-    roundSeconds: 10,
+    seconds: 60,
+    roundSeconds: 25,
     say: (line) => console.log(`fuzz: ${line}`),
   });
   console.log(`${report.table}\n${report.notes.join('\n')}`);

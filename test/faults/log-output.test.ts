@@ -93,6 +93,7 @@ describeOneHaproxy('standard output', (binary) => {
       await expect.poll(note, { timeout: 20_000, interval: 10 }).toBe(true);
     });
     text += readWaiting(reader);
+    expect(await scene.metric('log_lines_lost_total')).toBeGreaterThan(0);
     expect(text).toContain('"event":"security"');
     for (const line of text.slice(0, text.lastIndexOf('\n')).split('\n')) JSON.parse(line);
     expect(await scene.agents[0]?.stop('SIGTERM')).toBe(0);

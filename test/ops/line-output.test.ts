@@ -69,6 +69,7 @@ it('loses what is more than it keeps, in one place, says how much, and goes on',
   const seen = text.trimEnd().split('\n');
   const lost = Number(/^lost (\d+)$/.exec(seen.at(-1) ?? '')?.[1]);
   expect(lost).toBeGreaterThan(1500);
+  expect(output.lost).toBe(lost);
   expect(`${seen.slice(0, -1).join('\n')}\n`).toBe(
     Array.from({ length: 3000 - lost }, (_, index) => line(index)).join(''),
   );

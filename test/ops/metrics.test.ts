@@ -6,10 +6,12 @@ import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts'
 
 const spoaSource = readFileSync(new URL('../../src/cli/spoa.ts', import.meta.url), 'utf8');
 
-/** Names that /metrics shows, the gauges that the SPOA adds included. */
+/** Names that /metrics shows, those that the SPOA adds included. */
 async function namesShown(): Promise<string[]> {
   const metrics = new Metrics([]);
-  for (const [, name, help] of spoaSource.matchAll(/metrics\.gauge\(\s*'(\w+)',\s*'([^']+)'/g)) {
+  for (const [, name, help] of spoaSource.matchAll(
+    /metrics\.(?:gauge|countedElsewhere)\(\s*'(\w+)',\s*'([^']+)'/g,
+  )) {
     metrics.gauge(name ?? '', help ?? '', () => 0);
   }
   return (await metrics.registry.getMetricsAsJSON())

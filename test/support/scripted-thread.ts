@@ -7,7 +7,7 @@ import { type JobHandler, RefusedJob } from '../../src/workers/jobs.ts';
 
 export interface ScriptedData {
   /** What it does in place of starting. */
-  readonly start?: 'throw' | 'exit';
+  readonly start?: 'throw' | 'exit' | 'hang';
 }
 
 if (parentPort === null) throw new Error('this is the entry of a worker thread');
@@ -15,6 +15,7 @@ const port = parentPort;
 const { index, channel, data } = workerData as ThreadData<ScriptedData>;
 if (data.start === 'throw') throw new Error('no start today');
 if (data.start === 'exit') process.exit(3);
+if (data.start === 'hang') for (;;);
 
 const liveTransactions = 7;
 let backlog = 0;

@@ -213,6 +213,22 @@ describe('a thread that ends', () => {
     },
   );
 
+  it('is replaced once more when its replacement does not become ready', async () => {
+    const starts: ScriptedData[] = [{}, { start: 'hang' }, {}];
+    const { threads, told } = await start(1, {
+      dataOf: () => starts.shift() ?? {},
+      startMs: 1000,
+      stuckMs: 1000,
+    });
+    new Ledger().submit(threads, 0, 'throw');
+    await vi.waitFor(() => expect(told.replacements).toEqual([0]), 10_000);
+    expect(told.losses.map(({ cause }) => String(cause))).toEqual([
+      expect.stringContaining('thrown on demand'),
+      expect.stringContaining('was not ready within 1 s'),
+    ]);
+    expect([threads.isReady(0), starts]).toEqual([true, []]);
+  });
+
   it('takes nothing until it is replaced, and is not chosen', async () => {
     const { threads, told } = await start(2);
     new Ledger().submit(threads, 1, 'throw');
@@ -314,6 +330,7 @@ describe('the start', () => {
   it.each([
     ['throws', { dataOf: () => ({ start: 'throw' }) }, /engine thread \d: no start today/],
     ['exits', { dataOf: () => ({ start: 'exit' }) }, /engine thread \d: exit code 3/],
+    ['hangs', { dataOf: () => ({ start: 'hang' }), startMs: 300, stuckMs: 1000 }, /not ready within 0.3 s/],
     ['is of no file', { entry: new URL('./nowhere.ts', import.meta.url) }, /engine thread \d: .*nowhere/],
     ['cannot be given its data', { dataOf: () => () => undefined }, /could not be cloned/],
   ])('fails when one thread %s, and nothing is left running or replaced', async (_what, changes, message) => {

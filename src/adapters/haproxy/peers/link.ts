@@ -44,6 +44,9 @@ const maxUnwrittenBytes = 1_048_576;
 /** After our last frame, the peer has this long to close its side. */
 const lingerMs = 2000;
 
+/** A time-out may be longer than a timer of Node can be: then it is looked at in between. */
+const longestSweepMs = 3_600_000;
+
 /**
  * Our connection to one peer: HELLO first, then any number of relays at a time. All NOTIFYs of one turn of the event
  * loop leave in one write; while the peer does not take them, or owes too many answers, there are no further ones.
@@ -202,7 +205,8 @@ export class PeerLink {
     if (atMs >= this.#sweepAtMs) return;
     clearTimeout(this.#sweepTimer);
     this.#sweepAtMs = atMs;
-    this.#sweepTimer = setTimeout(() => this.#sweep(), Math.max(1, atMs - performance.now())).unref();
+    const waitMs = Math.min(longestSweepMs, Math.max(1, atMs - performance.now()));
+    this.#sweepTimer = setTimeout(() => this.#sweep(), waitMs).unref();
   }
 
   #sweep(): void {
