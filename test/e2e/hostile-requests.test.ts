@@ -5,6 +5,7 @@ import type { SecurityEvent } from './support/daemon.ts';
 import { type HostileRequest, type Outcome, type Setup, targetOf } from './support/hostile-request.ts';
 import { hostileRequests } from './support/hostile-requests.ts';
 import { Http1Connection, type HttpResponse } from './support/http-client.ts';
+import { http2Response } from './support/http2-frames.ts';
 import { type ProtectedPlan, type ProtectedProxy, shareProtectedProxy } from './support/protected-proxy.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
@@ -17,12 +18,17 @@ const setups: Readonly<Record<Setup, ProtectedPlan>> = {
 };
 
 async function answerTo(
-  { bytes, answers = 1, afterContinue }: HostileRequest,
-  port: number,
+  { id, bytes, answers = 1, afterContinue, afterHead, stream }: HostileRequest,
+  proxy: ProtectedProxy,
 ): Promise<HttpResponse> {
-  const connection = new Http1Connection(port);
+  const connection = new Http1Connection(stream === undefined ? proxy.httpPort : proxy.http2Port);
   connection.write(bytes);
   try {
+    if (afterHead !== undefined) {
+      await expect.poll(() => proxy.reached(targetOf(id)), { interval: 10, timeout: 5_000 }).toBe(true);
+      connection.write(afterHead);
+    }
+    if (stream !== undefined) return await http2Response(connection, stream);
     if (afterContinue !== undefined) {
       expect((await connection.head()).status).toBe(100);
       connection.write(afterContinue);
@@ -34,11 +40,12 @@ async function answerTo(
   }
 }
 
-/** The event that a blocking page names. */
-async function eventOf({ body }: HttpResponse, proxy: ProtectedProxy): Promise<SecurityEvent> {
-  const { security_response_id: id } = JSON.parse(body) as { readonly security_response_id: string };
+/** The event that a blocking page names; the answer to HEAD has no page. */
+async function eventOf(id: string, { body }: HttpResponse, proxy: ProtectedProxy): Promise<SecurityEvent> {
+  if (body === '') return proxy.daemon.securityEvent(targetOf(id));
+  const { security_response_id: responseId } = JSON.parse(body) as { readonly security_response_id: string };
   return JSON.parse(
-    await proxy.daemon.log.waitFor(new RegExp(`"event":"security".*"${id}"`)),
+    await proxy.daemon.log.waitFor(new RegExp(`"event":"security".*"${responseId}"`)),
   ) as SecurityEvent;
 }
 
@@ -48,14 +55,15 @@ async function expectOutcome(
   proxy: ProtectedProxy,
 ): Promise<void> {
   if (outcome.kind === 'refused' && outcome.status === undefined) {
-    await expect(answerTo(request, proxy.httpPort)).rejects.toThrow(/^connection closed before .* after: $/s);
+    const error = outcome.error ?? /^connection closed before .* after: $/s;
+    await expect(answerTo(request, proxy)).rejects.toThrow(error);
     expect(proxy.reached(targetOf(request.id))).toBe(false);
     return;
   }
   const partial = (): Promise<number> =>
     proxy.daemon.metric('bodies_partial_total', { phase: 'request-body' });
   const partialBefore = await partial();
-  const response = await answerTo(request, proxy.httpPort);
+  const response = await answerTo(request, proxy);
   if (outcome.kind === 'passes') {
     expect(response.status).toBe(outcome.status ?? 200);
     expect((await partial()) - partialBefore).toBe(outcome.partial === true ? 1 : 0);
@@ -70,7 +78,7 @@ async function expectOutcome(
     return;
   }
   expect(response.status).toBe(403);
-  const event = await eventOf(response, proxy);
+  const event = await eventOf(request.id, response, proxy);
   const [rule] = event.rules.filter(({ id }) => id === (outcome.rule ?? 'req-block'));
   expect(rule?.matches[0]?.address, JSON.stringify(event.rules)).toBe(outcome.address);
   if (outcome.keyPath !== undefined) expect(rule?.matches[0]?.key_path).toEqual(outcome.keyPath);

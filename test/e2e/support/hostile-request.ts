@@ -15,7 +15,12 @@ export type Outcome =
       readonly rule?: string;
     }
   /** HAProxy answers by itself, or closes the connection without an answer; the origin sees nothing. */
-  | { readonly kind: 'refused'; readonly status: number | undefined }
+  | {
+      readonly kind: 'refused';
+      readonly status: number | undefined;
+      /** What HTTP/2 has in place of an answer, as http2-frames.ts says it. */
+      readonly error?: string;
+    }
   /** It reaches the origin. `why` stands in docs/security.md. */
   | {
       readonly kind: 'passes';
@@ -45,6 +50,10 @@ export interface HostileRequest {
   readonly answers?: number;
   /** Written when HAProxy has asked for it with 100. */
   readonly afterContinue?: string;
+  /** The bytes are HTTP/2: the answer to this stream is looked at. */
+  readonly stream?: number;
+  /** Written when the origin has the head of the request. */
+  readonly afterHead?: Buffer;
 }
 
 export interface RawParts {

@@ -4,6 +4,7 @@ import { hostileCompressed } from './hostile-compressed.ts';
 import { hostileCookies } from './hostile-cookies.ts';
 import { hostileDocuments } from './hostile-documents.ts';
 import { hostileHeaders } from './hostile-headers.ts';
+import { hostileHttp2 } from './hostile-http2.ts';
 import { hostileForms } from './hostile-multipart.ts';
 import { hostileRecommended } from './hostile-recommended.ts';
 import type { HostileRequest, Outcome } from './hostile-request.ts';
@@ -17,6 +18,7 @@ export const hostileRequests: readonly HostileRequest[] = [
   ...hostileDocuments,
   ...hostileForms,
   ...hostileCompressed,
+  ...hostileHttp2,
   ...hostileRecommended,
 ];
 
@@ -27,7 +29,8 @@ export function documented({ id, what, outcome, but = {} }: HostileRequest): str
 }
 
 function words(outcome: Outcome): string {
-  if (outcome.kind === 'refused') return `refused by HAProxy: ${outcome.status ?? 'connection closed'}`;
+  if (outcome.kind === 'refused')
+    return `refused by HAProxy: ${outcome.status ?? outcome.error ?? 'connection closed'}`;
   if (outcome.kind === 'passes')
     return `**passes**: ${outcome.why}${outcome.partial ? '; marked partial' : ''}`;
   // The rule of the tests stands for any rule that knows the attack.

@@ -84,6 +84,12 @@ export class Http1Connection {
     }
   }
 
+  /** Reads this many bytes. */
+  async exactly(length: number): Promise<Buffer> {
+    while (this.#pending.length < length) await this.#more(`${length} bytes`);
+    return this.#take(length);
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -94,20 +100,15 @@ export class Http1Connection {
       let body = '';
       for (;;) {
         const size = Number.parseInt(await this.until('\r\n'), 16);
-        const chunk = await this.#exactly(size + 2);
+        const chunk = await this.exactly(size + 2);
         if (size === 0) return body;
         body += chunk.subarray(0, size).toString('latin1');
       }
     }
     const length = value('content-length');
-    if (length !== undefined) return (await this.#exactly(Number(length))).toString('latin1');
+    if (length !== undefined) return (await this.exactly(Number(length))).toString('latin1');
     while (!this.#ended) await this.#more('the end').catch(() => {});
     return this.#take(this.#pending.length).toString('latin1');
-  }
-
-  async #exactly(length: number): Promise<Buffer> {
-    while (this.#pending.length < length) await this.#more(`${length} bytes`);
-    return this.#take(length);
   }
 
   #take(length: number): Buffer {
