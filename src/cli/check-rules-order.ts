@@ -146,10 +146,15 @@ export const orderRules: readonly Rule[] = [
     *find(setup) {
       for (const frontend of protectedOf(setup)) {
         if (effectiveLine(frontend.section, 'option', 'http-buffer-request') !== undefined) continue;
+        // A condition before the agent was asked cannot be about its wish.
+        const asked = sendersOf(frontend, 'requestHeaders')[0]?.index ?? 0;
         for (const sender of sendersOf(frontend, 'requestBody')) {
           const waits = frontend.rules.some(
             (rule) =>
-              rule.direction === 'request' && rule.index < sender.index && waitTimeMs(rule) !== undefined,
+              rule.direction === 'request' &&
+              rule.index < sender.index &&
+              (rule.index > asked || rule.condition === '') &&
+              waitTimeMs(rule) !== undefined,
           );
           if (!waits) yield { line: sender.line, what: "sends the request body without 'wait-for-body'" };
         }

@@ -163,7 +163,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   [
     'body-not-awaited',
-    drop('main', /^ *http-request wait-for-body.*$/m),
+    drop('main', /^ *http-request wait-for-body.* dd_body_wanted .*$/m),
     /send-spoe-group dd-spoe dd-request-body/,
   ],
   [
@@ -206,10 +206,10 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   [
     'no-conf-version',
-    replace('spoe', 'args conf_version=str(1.2.0)', ''),
+    replace('spoe', 'args conf_version=str(1.3.0)', ''),
     'spoe-message http-request-headers-msg',
   ],
-  ['conf-version', replace('spoe', 'conf_version=str(1.2.0)', 'conf_version=str(0.9.0)'), /0\.9\.0/],
+  ['conf-version', replace('spoe', 'conf_version=str(1.3.0)', 'conf_version=str(0.9.0)'), /0\.9\.0/],
   ['var-prefix', replace('spoe', 'option var-prefix dd', 'option var-prefix waf'), /var-prefix waf/],
   ['continue-on-error', drop('spoe', 'option continue-on-error'), 'spoe-agent dd-agent'],
   ['set-on-error', replace('spoe', 'option set-on-error', 'no option set-on-error'), 'spoe-agent dd-agent'],
@@ -254,7 +254,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   ['no-balance-hash', both(secondServer, drop('main', /^.*set-var\(txn\.dd_shard\).*$/m)), /balance hash/],
   ['several-agents', secondServer, /server spoa2/, { versions: ['3.0'] }],
-  ['outdated-file', replace('main', 'configuration 1.2.0: rules', 'configuration 0.9.1: rules'), /0\.9\.1/],
-  ['outdated-file', replace('lua', 'configuration 1.2.0', 'configuration 2.0.0'), /2\.0\.0/],
+  ['outdated-file', replace('main', 'configuration 1.3.0: rules', 'configuration 0.9.1: rules'), /0\.9\.1/],
+  ['outdated-file', replace('lua', 'configuration 1.3.0', 'configuration 2.0.0'), /2\.0\.0/],
   ['unset-variable', replace('spoe', '-100ms}', '}'), /timeout hello/],
 ];

@@ -5,7 +5,7 @@ import type { SecurityEvent } from './support/daemon.ts';
 import { type HostileRequest, type Outcome, type Setup, targetOf } from './support/hostile-request.ts';
 import { hostileRequests } from './support/hostile-requests.ts';
 import { Http1Connection, type HttpResponse } from './support/http-client.ts';
-import { http2Response } from './support/http2-frames.ts';
+import { http2Response, pingAnswered } from './support/http2-frames.ts';
 import { type ProtectedPlan, type ProtectedProxy, shareProtectedProxy } from './support/protected-proxy.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
@@ -18,12 +18,16 @@ const setups: Readonly<Record<Setup, ProtectedPlan>> = {
 };
 
 async function answerTo(
-  { id, bytes, answers = 1, afterContinue, afterHead, stream }: HostileRequest,
+  { id, bytes, answers = 1, afterContinue, afterPing, afterHead, stream }: HostileRequest,
   proxy: ProtectedProxy,
 ): Promise<HttpResponse> {
   const connection = new Http1Connection(stream === undefined ? proxy.httpPort : proxy.http2Port);
   connection.write(bytes);
   try {
+    if (afterPing !== undefined) {
+      await pingAnswered(connection);
+      connection.write(afterPing);
+    }
     if (afterHead !== undefined) {
       await expect.poll(() => proxy.reached(targetOf(id)), { interval: 10, timeout: 5_000 }).toBe(true);
       connection.write(afterHead);

@@ -16,7 +16,16 @@ import {
   somewhereInBody,
   targetOf,
 } from './hostile-request.ts';
-import { data, type Field, type FrameOptions, headers, literals, preface, text } from './http2-frames.ts';
+import {
+  data,
+  type Field,
+  type FrameOptions,
+  headers,
+  literals,
+  ping,
+  preface,
+  text,
+} from './http2-frames.ts';
 
 const json = JSON.stringify({ a: attack });
 const jsonType: Field = ['content-type', 'application/json'];
@@ -42,7 +51,7 @@ function block(id: string, { method = 'GET', target = targetOf(id), pseudo, fiel
   return literals([...(pseudo ?? ordinary(method, target)), ...fields]);
 }
 
-type Rest = Pick<HostileRequest, 'but' | 'stream' | 'afterHead'>;
+type Rest = Pick<HostileRequest, 'but' | 'stream' | 'afterHead' | 'afterPing'>;
 
 /** A row whose frames are written behind the preface. */
 function framed(
@@ -402,13 +411,16 @@ const bodies: readonly HostileRequest[] = [
     { body: json },
     somewhereInBody,
   ),
-  framed(
-    'http2-get-silent-late',
-    'a body on GET, without type and length, sent later than the head',
-    [headers(first, block('http2-get-silent-late', {}))],
-    passes('nothing tells HAProxy or the agent of it in time'),
-    { afterHead: data(first, json, last) },
-  ),
+  ...['GET', 'HEAD', 'OPTIONS', 'TRACE'].map((method) => {
+    const id = `http2-${method.toLowerCase()}-silent-late`;
+    return framed(
+      id,
+      `a body on ${method}, without type and length, sent later than the head`,
+      [headers(first, block(id, { method })), ping],
+      somewhereInBody,
+      { afterPing: data(first, json, last) },
+    );
+  }),
   bodied(
     'http2-head-silent',
     'a body on HEAD, without type and length, in one piece with the head',
@@ -513,7 +525,6 @@ const upgrade: HostileRequest = row(
     after: attack,
   },
   passes('HAProxy takes the upgrade away, and what follows is the next request'),
-  { but: { '2.6': passes('the upgrade is handed over, and what follows is no HTTP/1 any more', 101) } },
 );
 
 export const hostileHttp2: readonly HostileRequest[] = [...targets, ...fields, ...bodies, upgrade];

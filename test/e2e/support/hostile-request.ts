@@ -52,6 +52,8 @@ export interface HostileRequest {
   readonly afterContinue?: string;
   /** The bytes are HTTP/2: the answer to this stream is looked at. */
   readonly stream?: number;
+  /** Written when HAProxy has read the head of the request: the bytes end with a PING. */
+  readonly afterPing?: Buffer;
   /** Written when the origin has the head of the request. */
   readonly afterHead?: Buffer;
 }

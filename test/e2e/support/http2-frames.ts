@@ -9,10 +9,12 @@ const dataType = 0;
 const headersType = 1;
 const resetType = 3;
 const settingsType = 4;
+const pingType = 6;
 const goawayType = 7;
 const continuationType = 9;
 
 const endStream = 1;
+const acknowledged = 1;
 const endHeaders = 4;
 const padded = 8;
 
@@ -77,6 +79,18 @@ function paddedFrame(type: number, flags: number, stream: number, payload: Buffe
   if (padding === 0) return frame(type, flags, stream, payload);
   const around = Buffer.concat([Buffer.from([padding]), payload, Buffer.alloc(padding)]);
   return frame(type, flags | padded, stream, around);
+}
+
+/** Asks for a sign that everything before it was read. */
+export const ping = frame(pingType, 0, 0, Buffer.alloc(8));
+
+/** Reads up to the answer to `ping`; what comes before it is passed over. */
+export async function pingAnswered(connection: Http1Connection): Promise<void> {
+  for (;;) {
+    const head = await connection.exactly(9);
+    await connection.exactly(head.readUIntBE(0, 3));
+    if (head.readUInt8(3) === pingType && (head.readUInt8(4) & acknowledged) !== 0) return;
+  }
 }
 
 /**
