@@ -7,6 +7,7 @@ import {
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
+import { Farewell } from './farewell.ts';
 import type { ServerObserver } from './server.ts';
 import { turnStartedAtMs } from './turn.ts';
 
@@ -45,10 +46,6 @@ type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 /** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
 const framesPerWrite = 32;
 
-/** A connection that leaves holds its answers for so long after the last one, and no answer longer than the bound. */
-const holdMs = 10;
-const longestHoldMs = 50;
-
 /** After the last frame, the peer has this long to close its side. */
 const lingerMs = 2000;
 
@@ -65,6 +62,7 @@ export class Connection {
   readonly #observer: ServerObserver;
   readonly #failedAnswer: () => Action[];
   readonly #helloTimer: NodeJS.Timeout;
+  readonly #farewell: Farewell;
   /** Events of the last read that wait their turn. */
   readonly #queue: AgentEvent[] = [];
   /** When the events of the queue were read. */
@@ -72,12 +70,6 @@ export class Connection {
   #analysing = 0;
   #workScheduled = false;
   #lastAckAtMs = 0;
-  /** The goodbye that leaves with the next answer after which none is due. */
-  #goodbye: string | undefined;
-  /** While it runs, answers wait for the goodbye. */
-  #holdTimer: NodeJS.Timeout | undefined;
-  #heldSinceMs: number | undefined;
-  #hasAnswered = false;
 
   constructor(
     socket: Socket,
@@ -98,6 +90,7 @@ export class Connection {
       answerPeer: options.answerPeer,
     });
     this.#helloTimer = setTimeout(() => this.#helloMissing(), options.helloTimeoutMs);
+    this.#farewell = new Farewell((goodbye) => this.#contained(() => this.#leave(goodbye)));
     socket.setNoDelay(true);
     socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -107,7 +100,7 @@ export class Connection {
     socket.on('error', (cause: Error) => this.#observer.socketError?.(cause));
     socket.on('close', () => {
       clearTimeout(this.#helloTimer);
-      clearTimeout(this.#holdTimer);
+      this.#farewell.cancel();
     });
   }
 
@@ -127,7 +120,7 @@ export class Connection {
 
   /** Asked to leave with an answer. */
   get leaving(): boolean {
-    return this.#goodbye !== undefined;
+    return this.#farewell.asked;
   }
 
   refuseHealthchecks(): void {
@@ -141,12 +134,11 @@ export class Connection {
   }
 
   /**
-   * AGENT-DISCONNECT 0 in one write with the next ACK, as soon as no other is due. The ACK is held back a moment: HAProxy
-   * gives a NOTIFY to the connection that owes least, so that none is on its way here, to be lost, when this one ends.
+   * AGENT-DISCONNECT 0 in one write with the next ACK, held back a moment, as soon as no other is due; see Farewell.
    * A connection without an answer under way does not leave.
    */
   leaveWithAnswer(message: string): void {
-    this.#goodbye = message;
+    this.#farewell.ask(message);
   }
 
   destroy(): void {
@@ -168,28 +160,15 @@ export class Connection {
       if (event === undefined) break;
       this.#on(event);
       frames += 1;
-      if (frames % framesPerWrite === 0 && this.#holdTimer === undefined) this.#flush();
+      if (frames % framesPerWrite === 0) this.#flushUnlessHeld();
     }
-    if (this.#goodbye !== undefined && this.#hasAnswered) this.#hold(this.#goodbye);
-    this.#hasAnswered = false;
-    if (this.#holdTimer === undefined) this.#flush();
+    this.#farewell.hold();
+    this.#flushUnlessHeld();
     this.#regulate();
   }
 
-  /** Each answer prolongs it, up to a bound. */
-  #hold(message: string): void {
-    const nowMs = performance.now();
-    this.#heldSinceMs ??= nowMs;
-    clearTimeout(this.#holdTimer);
-    const waitMs = Math.min(holdMs, this.#heldSinceMs + longestHoldMs - nowMs);
-    this.#holdTimer = setTimeout(() => this.#contained(() => this.#release(message)), waitMs);
-  }
-
-  /** With an answer still under way, the next one tries again. */
-  #release(message: string): void {
-    this.#holdTimer = undefined;
-    this.#heldSinceMs = undefined;
-    if (this.#agent.inFlight === 0) this.#agent.disconnect(StatusCode.NORMAL, message);
+  #leave(goodbye: string): void {
+    if (this.#agent.inFlight === 0) this.#agent.disconnect(StatusCode.NORMAL, goodbye);
     this.#flush();
   }
 
@@ -285,7 +264,7 @@ export class Connection {
       this.#ackFailed(event);
     }
     this.#lastAckAtMs = performance.now();
-    this.#hasAnswered = true;
+    this.#farewell.answered();
   }
 
   #ackFailed(event: NotifyEvent): void {
@@ -304,6 +283,10 @@ export class Connection {
       this.#workScheduled = false;
       this.#contained(() => this.#work());
     });
+  }
+
+  #flushUnlessHeld(): void {
+    if (!this.#farewell.holding) this.#flush();
   }
 
   #flush(): void {
