@@ -8,8 +8,11 @@ import {
   StatusCode,
 } from '../../spop/index.ts';
 import { Farewell } from './farewell.ts';
+import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server.ts';
 import { turnStartedAtMs } from './turn.ts';
+
+export type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
@@ -18,27 +21,6 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs: number;
   /** What another agent is told of us; see peers/proof.ts. */
   readonly answerPeer?: AgentConnectionOptions['answerPeer'];
-}
-
-/** A NOTIFY that wants its answer. */
-export interface Notify {
-  /** A view of what was read: to be used or copied before `answer` returns. */
-  readonly payload: Buffer;
-  /** Room for the encoded actions in the ACK. */
-  readonly maxActionsBytes: number;
-  /** It was there by then, if not before; on `performance.now()`'s clock, in milliseconds. */
-  readonly receivedAtMs: number;
-  /** It came from another agent, which must not get it back. */
-  readonly relayed: boolean;
-}
-
-/** Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. */
-export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError;
-
-/** What answers a NOTIFY; see NotifyRouter. When it throws, `failedAnswer` stands in; SpopError ends the connection. */
-export interface NotifyAnswerer {
-  /** @param done to be called exactly once, now or later. Bytes are copied before it returns. */
-  answer(notify: Notify, done: (answer: NotifyAnswer) => void): void;
 }
 
 type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
@@ -81,7 +63,7 @@ export class Connection {
   ) {
     this.#socket = socket;
     this.#options = options;
-    this.#answerer = answerer;
+    this.#answerer = new ContainedAnswerer(answerer, failedAnswer, (cause) => observer.frameFailed?.(cause));
     this.#failedAnswer = failedAnswer;
     this.#observer = observer;
     this.#agent = new AgentConnection({
@@ -223,26 +205,12 @@ export class Connection {
     };
     let answered = false;
     let later = false;
-    try {
-      this.#answerer.answer(notify, (answer) => {
-        if (answered) return;
-        answered = true;
-        if (later) this.#analysing -= 1;
-        this.#settle(event, answer);
-        if (later) this.#workSoon();
-      });
-    } catch (cause) {
-      if (answered) {
-        this.#observer.frameFailed?.(cause);
-        return;
-      }
+    this.#answerer.answer(notify, (answer) => {
       answered = true;
-      if (cause instanceof SpopError) this.#settle(event, cause);
-      else {
-        this.#observer.frameFailed?.(cause);
-        this.#settle(event, this.#failedAnswer());
-      }
-    }
+      if (later) this.#analysing -= 1;
+      this.#settle(event, answer);
+      if (later) this.#workSoon();
+    });
     if (answered) return;
     later = true;
     this.#analysing += 1;
