@@ -7,7 +7,7 @@ import {
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
-import { Farewell } from './farewell.ts';
+import { endAfterLastFrame, Farewell } from './farewell.ts';
 import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server.ts';
 import { turnStartedAtMs } from './turn.ts';
@@ -27,9 +27,6 @@ type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
 const framesPerWrite = 32;
-
-/** After the last frame, the peer has this long to close its side. */
-const lingerMs = 2000;
 
 /**
  * One socket and the SPOP state machine behind it. All ACKs of one read leave in one write. While the peer does not
@@ -260,12 +257,7 @@ export class Connection {
   #flush(): void {
     const output = this.#agent.takeOutput();
     if (output !== undefined && this.#socket.writable) this.#socket.write(output);
-    if (this.#agent.closed && this.#socket.writable) {
-      this.#socket.end();
-      const linger = setTimeout(() => this.#socket.destroy(), lingerMs);
-      linger.unref();
-      this.#socket.once('close', () => clearTimeout(linger));
-    }
+    if (this.#agent.closed && this.#socket.writable) endAfterLastFrame(this.#socket);
   }
 
   /** Reads on only while nothing waits. */
