@@ -222,8 +222,8 @@ describe('the span of a WAF in trouble', () => {
 
   it('names the first error, and cuts its message', async () => {
     const transaction = begin('/');
-    transaction.wafErrorCode = -127;
-    transaction.wafErrorMessage = 'x'.repeat(1000);
+    transaction.waf.errorCode = -127;
+    transaction.waf.errorMessage = 'x'.repeat(1000);
     transaction.end('complete');
     const span = await spanOf(transaction);
     expect(span.metrics['_dd.appsec.waf.error']).toBe(-127);
@@ -240,7 +240,7 @@ describe('the span of a WAF in trouble', () => {
     expect(whole.metrics).not.toHaveProperty(['_dd.appsec.truncated.string_length']);
 
     const cut = begin('/');
-    Object.assign(cut.truncations, { string_length: 5000, container_size: 300, container_depth: 20 });
+    Object.assign(cut.waf.truncations, { string_length: 5000, container_size: 300, container_depth: 20 });
     cut.end('complete');
     expect((await spanOf(cut)).metrics).toMatchObject({
       '_dd.appsec.truncated.string_length': 5000,
