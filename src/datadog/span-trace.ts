@@ -105,7 +105,7 @@ class SpanTrace implements TransactionTrace {
   }
 
   propagation(transaction: Transaction): HeaderList {
-    if (transaction.events.length > 0 || transaction.keep) this.#keep();
+    if (transaction.events.length > 0 || transaction.waf.keep) this.#keep();
     // With APM off the client's own headers pass untouched. dd-trace says so too, but for baggage, which it would write anew.
     if (!this.#kept && !this.#factory.settings.apmTracingEnabled) return [];
     const carrier: Record<string, unknown> = {};
@@ -116,14 +116,14 @@ class SpanTrace implements TransactionTrace {
   finish(transaction: Transaction): void {
     const settings = this.#factory.settings;
     const tags: Tags = {};
-    if (transaction.events.length > 0 || transaction.keep) this.#keep();
+    if (transaction.events.length > 0 || transaction.waf.keep) this.#keep();
     if (this.#factory.takeAnnouncement()) {
       this.#keep();
       tags['_dd.appsec.waf.version'] = settings.waf().libraryVersion;
       const clientId = settings.remoteConfigClientId();
       if (clientId !== undefined) tags['_dd.rc.client_id'] = clientId;
     }
-    const schemas = Object.keys(transaction.attributes).some((name) => name.startsWith(schemaPrefix));
+    const schemas = Object.keys(transaction.waf.attributes).some((name) => name.startsWith(schemaPrefix));
     if (schemas && !settings.apmTracingEnabled) this.#keep();
     if (!this.#kept && !settings.apmTracingEnabled) {
       if (!this.#factory.takeHeartbeat()) return;
@@ -189,23 +189,23 @@ function applicationTags(application: Application | undefined): Tags {
 }
 
 function appSecTags(transaction: Transaction, settings: SpanSettings): Tags {
+  const { waf } = transaction;
   const blocked = transaction.verdict.kind === 'block' || transaction.verdict.kind === 'redirect';
   const tags: Tags = {
     '_dd.appsec.enabled': 1,
     '_dd.appsec.event_rules.version': settings.waf().rulesetVersion,
-    '_dd.appsec.waf.duration_ext': transaction.wafDurationExtUs,
+    '_dd.appsec.waf.duration_ext': waf.durationExtUs,
     '_dd.appsec.rasp.duration_ext': 0,
   };
-  if (transaction.wafDurationUs > 0) tags['_dd.appsec.waf.duration'] = transaction.wafDurationUs;
-  if (transaction.wafTimeouts > 0) tags['_dd.appsec.waf.timeouts'] = transaction.wafTimeouts;
-  if (transaction.wafErrorCode !== undefined) {
-    tags['_dd.appsec.waf.error'] = transaction.wafErrorCode;
+  if (waf.durationUs > 0) tags['_dd.appsec.waf.duration'] = waf.durationUs;
+  if (waf.timeouts > 0) tags['_dd.appsec.waf.timeouts'] = waf.timeouts;
+  if (waf.errorCode !== undefined) {
+    tags['_dd.appsec.waf.error'] = waf.errorCode;
     tags['_dd.appsec.error.type'] = 'appsec::waf::exception';
-    tags['_dd.appsec.error.message'] = (transaction.wafErrorMessage ?? '').slice(0, 512);
+    tags['_dd.appsec.error.message'] = (waf.errorMessage ?? '').slice(0, 512);
   }
-  for (const [name, size] of Object.entries(transaction.truncations))
-    tags[`_dd.appsec.truncated.${name}`] = size;
-  for (const [name, value] of Object.entries(transaction.attributes)) {
+  for (const [name, size] of Object.entries(waf.truncations)) tags[`_dd.appsec.truncated.${name}`] = size;
+  for (const [name, value] of Object.entries(waf.attributes)) {
     if (blocked && name.startsWith(responseSchemaPrefix)) continue;
     tags[name] = typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value);
   }

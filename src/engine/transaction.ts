@@ -6,6 +6,7 @@ import type { TransactionTrace } from './trace.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 import type { WafContext, WafInput } from './waf/waf-context.ts';
 import type { WafEvent, WafResult } from './waf/waf-result.ts';
+import { WafSummary } from './waf-summary.ts';
 
 /*
  *   begin ──► request headers ──► request body ──► response headers ──► response body ──► ended
@@ -78,9 +79,6 @@ const bodyAddresses = {
   'response-body': ['server.response.body', 'server.response.body.filenames'],
 } as const;
 
-/** Of the path, which is given to the rules as a parameter but is none (see addresses.ts). */
-const pathSchema = '_dd.appsec.s.req.params';
-
 export class Transaction {
   readonly trace: TransactionTrace;
   readonly request: RequestHead | undefined;
@@ -92,22 +90,14 @@ export class Transaction {
   /** The events to report, at most ten. */
   readonly events: WafEvent[] = [];
   readonly ruleIds: string[] = [];
-  readonly attributes: Record<string, unknown> = {};
-  /** Sizes of what was too large to be inspected whole, by libddwaf's limit. */
-  readonly truncations: Record<string, number> = {};
+  readonly waf = new WafSummary();
   readonly application: Application | undefined;
   /** The rules would have blocked, the application only reports. */
   wouldBlock = false;
   /** Events were found while the rate limit on reports was used up: they are counted, not reported. */
   rateLimited = false;
-  keep = false;
   /** A body was seen in part, or the WAF could not look at everything. */
   partial = false;
-  wafDurationUs = 0;
-  wafDurationExtUs = 0;
-  wafTimeouts = 0;
-  wafErrorCode: number | undefined;
-  wafErrorMessage: string | undefined;
   endReason: EndReason | undefined;
 
   readonly #around: TransactionSurroundings;
@@ -296,21 +286,8 @@ export class Transaction {
   }
 
   #account(result: WafResult): void {
-    this.wafDurationUs += result.durationUs;
-    this.wafDurationExtUs += result.durationExtUs;
-    if (result.keep) this.keep = true;
+    this.waf.add(result);
     if (result.truncated || result.timeout) this.partial = true;
-    if (result.timeout) this.wafTimeouts += 1;
-    if (result.errorCode !== undefined) {
-      this.wafErrorCode ??= result.errorCode;
-      this.wafErrorMessage ??= result.errorMessage;
-    }
-    for (const [name, value] of Object.entries(result.attributes)) {
-      if (name !== pathSchema) this.attributes[name] ??= value;
-    }
-    for (const [limit, size] of Object.entries(result.truncations)) {
-      this.truncations[limit] = Math.max(this.truncations[limit] ?? 0, size);
-    }
   }
 
   #remember(phase: Phase, events: readonly WafEvent[], verdict: Verdict): void {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { WafFacts } from '../../src/datadog/span-trace.ts';
-import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/tracing.ts';
+import type { DatadogTracing } from '../../src/datadog/tracing.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import type { HeaderList } from '../../src/engine/http.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
@@ -11,9 +11,9 @@ import { FakeAgent } from '../support/fake-agent.ts';
 import { withProcessors } from '../support/processor-rules.ts';
 import { spanSettings } from '../support/span-settings.ts';
 import { readFixtureRules, requestHead, testEngine } from '../support/test-engine.ts';
+import { startTestTracing } from '../support/test-tracing.ts';
 
-// Which transactions are sent although APM is off, and which headers their origin gets. Its own process, for the reason
-// that tracing.test.ts gives.
+// Which transactions are sent although APM is off, and which headers their origin gets.
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
@@ -24,18 +24,9 @@ let sampling: Engine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
-  process.env['DD_INSTRUMENTATION_TELEMETRY_ENABLED'] = 'false';
   process.env['DD_TRACE_PROPAGATION_STYLE'] = 'datadog,tracecontext,baggage';
-  tracing = await startDatadogTracing(
-    {
-      service: 'spoa-test',
-      environment: 'test',
-      version: '1.2.3',
-      agentHost: '127.0.0.1',
-      agentPort: agent.port,
-      agentUrl: undefined,
-      apmTracingEnabled: false,
-    },
+  tracing = await startTestTracing(
+    agent,
     spanSettings(new QueryObfuscator(''), { waf: () => facts, remoteConfigClientId: () => 'client-1' }),
   );
   waf = Waf.load(withProcessors(readFixtureRules()), 'fixture');

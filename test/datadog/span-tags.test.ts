@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/tracing.ts';
+import type { DatadogTracing } from '../../src/datadog/tracing.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import type { Application, HeaderList, ResponseHead } from '../../src/engine/http.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
@@ -9,8 +9,9 @@ import { FakeAgent, type ReceivedSpan } from '../support/fake-agent.ts';
 import { withProcessors } from '../support/processor-rules.ts';
 import { spanSettings } from '../support/span-settings.ts';
 import { jsonHeaders, readFixtureRules, requestHead, testEngine } from '../support/test-engine.ts';
+import { startTestTracing } from '../support/test-tracing.ts';
 
-// Every tag that Datadog's own proxies set, with APM on. Its own process, for the reason that tracing.test.ts gives.
+// Every tag that Datadog's own proxies set, with APM on.
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
@@ -18,20 +19,10 @@ let engine: Engine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
-  process.env['DD_INSTRUMENTATION_TELEMETRY_ENABLED'] = 'false';
   process.env['DD_TRACE_SAMPLING_RULES'] = '[{"resource":"GET /dropped/*","sample_rate":0}]';
-  tracing = await startDatadogTracing(
-    {
-      service: 'spoa-test',
-      environment: 'test',
-      version: '1.2.3',
-      agentHost: '127.0.0.1',
-      agentPort: agent.port,
-      agentUrl: undefined,
-      apmTracingEnabled: true,
-    },
-    spanSettings(new QueryObfuscator('password=[^&]+')),
-  );
+  tracing = await startTestTracing(agent, spanSettings(new QueryObfuscator('password=[^&]+')), {
+    apmTracingEnabled: true,
+  });
   engine = testEngine({
     waf: Waf.load(withProcessors(readFixtureRules()), 'fixture'),
     tracer: tracing.tracer,
@@ -222,8 +213,8 @@ describe('the span of a WAF in trouble', () => {
 
   it('names the first error, and cuts its message', async () => {
     const transaction = begin('/');
-    transaction.wafErrorCode = -127;
-    transaction.wafErrorMessage = 'x'.repeat(1000);
+    transaction.waf.errorCode = -127;
+    transaction.waf.errorMessage = 'x'.repeat(1000);
     transaction.end('complete');
     const span = await spanOf(transaction);
     expect(span.metrics['_dd.appsec.waf.error']).toBe(-127);
@@ -240,7 +231,7 @@ describe('the span of a WAF in trouble', () => {
     expect(whole.metrics).not.toHaveProperty(['_dd.appsec.truncated.string_length']);
 
     const cut = begin('/');
-    Object.assign(cut.truncations, { string_length: 5000, container_size: 300, container_depth: 20 });
+    Object.assign(cut.waf.truncations, { string_length: 5000, container_size: 300, container_depth: 20 });
     cut.end('complete');
     expect((await spanOf(cut)).metrics).toMatchObject({
       '_dd.appsec.truncated.string_length': 5000,

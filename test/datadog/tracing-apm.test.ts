@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/tracing.ts';
-import { Engine } from '../../src/engine/engine.ts';
+import type { DatadogTracing } from '../../src/datadog/tracing.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
-import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { spanSettings } from '../support/span-settings.ts';
-import { loadTestWaf, requestHead } from '../support/test-engine.ts';
-
-// Its own process, for the reason that tracing.test.ts gives.
+import { requestHead, testEngine } from '../support/test-engine.ts';
+import { startTestTracing } from '../support/test-tracing.ts';
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
@@ -15,29 +13,14 @@ let engine: Engine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
-  process.env['DD_INSTRUMENTATION_TELEMETRY_ENABLED'] = 'false';
-  tracing = await startDatadogTracing(
-    {
-      service: 'spoa',
-      environment: undefined,
-      version: '1.2.3',
-      agentHost: 'ignored.invalid',
-      agentPort: 1,
-      agentUrl: `http://127.0.0.1:${agent.port}`,
-      apmTracingEnabled: true,
-    },
-    spanSettings(new QueryObfuscator('')),
-  );
-  engine = new Engine({
-    waf: loadTestWaf(),
-    wafTimeoutUs: 1_000_000,
-    bodyLimitBytes: 0,
-    maxDecompressedBytes: 0,
-    clientIpHeader: undefined,
-    maxLiveTransactions: 100,
-    reportLimiter: new RateLimiter(1000, 1000),
-    tracer: tracing.tracer,
+  tracing = await startTestTracing(agent, spanSettings(new QueryObfuscator('')), {
+    environment: undefined,
+    agentHost: 'ignored.invalid',
+    agentPort: 1,
+    agentUrl: `http://127.0.0.1:${agent.port}`,
+    apmTracingEnabled: true,
   });
+  engine = testEngine({ tracer: tracing.tracer }).engine;
 });
 afterAll(() => agent.stop());
 

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DatadogTracing, startDatadogTracing } from '../../src/datadog/tracing.ts';
-import { Engine } from '../../src/engine/engine.ts';
+import type { DatadogTracing } from '../../src/datadog/tracing.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { spanSettings } from '../support/span-settings.ts';
-import { loadTestWaf, requestHead } from '../support/test-engine.ts';
+import { requestHead, testEngine } from '../support/test-engine.ts';
+import { startTestTracing } from '../support/test-tracing.ts';
 
-// dd-trace is one a process and reads its environment once: this file is its own process (vitest isolates files),
-// with APM off as the agent starts by default. tracing-apm.test.ts is the other.
+// With APM off, as the agent starts by default. tracing-apm.test.ts is the other.
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
@@ -16,29 +16,8 @@ let engine: Engine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
-  process.env['DD_INSTRUMENTATION_TELEMETRY_ENABLED'] = 'false';
-  tracing = await startDatadogTracing(
-    {
-      service: 'spoa-test',
-      environment: 'test',
-      version: '1.2.3',
-      agentHost: '127.0.0.1',
-      agentPort: agent.port,
-      agentUrl: undefined,
-      apmTracingEnabled: false,
-    },
-    spanSettings(new QueryObfuscator('password=[^&]+')),
-  );
-  engine = new Engine({
-    waf: loadTestWaf(),
-    wafTimeoutUs: 1_000_000,
-    bodyLimitBytes: 0,
-    maxDecompressedBytes: 0,
-    clientIpHeader: undefined,
-    maxLiveTransactions: 100,
-    reportLimiter: new RateLimiter(1000, 1000),
-    tracer: tracing.tracer,
-  });
+  tracing = await startTestTracing(agent, spanSettings(new QueryObfuscator('password=[^&]+')));
+  engine = testEngine({ tracer: tracing.tracer }).engine;
 });
 afterAll(() => agent.stop());
 
@@ -160,13 +139,7 @@ describe('with APM off', () => {
   });
 
   it('an attack beyond the rate limit is marked, and has no events', async () => {
-    const limited = new Engine({
-      waf: loadTestWaf(),
-      wafTimeoutUs: 1_000_000,
-      bodyLimitBytes: 0,
-      maxDecompressedBytes: 0,
-      clientIpHeader: undefined,
-      maxLiveTransactions: 100,
+    const { engine: limited } = testEngine({
       reportLimiter: new RateLimiter(1, 1000),
       tracer: tracing.tracer,
     });

@@ -1,70 +1,79 @@
 // The policy folder through the daemon: files that come and go, seen in HAProxy's answers.
 import { unlinkSync } from 'node:fs';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fetchOnce, type RequestParts } from './support/http-client.ts';
 import {
-  answersTo,
-  asm,
   blocked,
-  blockedAddress,
-  blockedIps,
-  from,
+  blockReported,
+  itDoesEveryCase,
+  itFreesAnAddressInTime,
   override,
-  policyCases,
+  type PolicyDelivery,
   reported,
   switchFile,
-  wanted,
 } from './support/policy-cases.ts';
 import { newFolder, put } from './support/policy-files.ts';
 import { shareProtectedProxy } from './support/protected-proxy.ts';
-import { describeEachHaproxy, describeOneHaproxy } from './support/stubbed-proxy.ts';
+import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
+
+interface WatchedFolder {
+  readonly folder: string;
+  port(): number;
+  /** Resolves with the line that the daemon logs about a file. */
+  said(file: string, what: string): Promise<string>;
+  statusOf(request: RequestParts): Promise<number>;
+}
+
+/**
+ * One for all tests of the surrounding `describe`. What is put into it there is found by the daemon when it starts.
+ * @param env of the daemon.
+ */
+function shareFolder(binary: FoundHaproxy, env: Record<string, string> = {}): WatchedFolder {
+  const folder = newFolder();
+  const proxy = shareProtectedProxy(binary, {
+    daemon: { env: { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder, ...env } },
+  });
+  const port = (): number => proxy().httpPort;
+  return {
+    folder,
+    port,
+    said: (file, what) => proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`)),
+    statusOf: async (request) => (await fetchOnce(port(), request)).status,
+  };
+}
+
+function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
+  let deliveries = 0;
+  return {
+    port,
+    async deliver(files) {
+      // What the daemon logs about the files of one test must not be taken for those of another.
+      const name = `delivery-${deliveries++}`;
+      const paths = files.map(({ content }, index) => put(folder, `${name}-${index}.json`, content));
+      for (const path of paths) await said(path, 'policy file in effect');
+      return async () => {
+        for (const path of paths) unlinkSync(path);
+        for (const path of paths) await said(path, 'policy file gone');
+      };
+    },
+  };
+}
 
 describeEachHaproxy('what the policy folder can do', (binary) => {
-  const folder = newFolder();
-  const env = { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder };
-  const proxy = shareProtectedProxy(binary, { daemon: { env } });
-  const said = (file: string, what: string): Promise<string> =>
-    proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`));
-  let cases = 0;
-
-  it.each(policyCases)('$what', async ({ files, checks }) => {
-    const { httpPort } = proxy();
-    expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
-    const number = cases++;
-    const paths = files.map(({ content }, index) => put(folder, `case-${number}-${index}.json`, content));
-    for (const path of paths) await said(path, 'policy file in effect');
-    expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'with'));
-    for (const path of paths) unlinkSync(path);
-    for (const path of paths) await said(path, 'policy file gone');
-    expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
-  });
+  itDoesEveryCase(deliveryBy(shareFolder(binary)));
 });
 
 describeOneHaproxy('the policy folder', (binary) => {
-  const folder = newFolder();
-  const env = { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder };
-  const proxy = shareProtectedProxy(binary, { daemon: { env } });
-  const statusOf = async (request: RequestParts): Promise<number> =>
-    (await fetchOnce(proxy().httpPort, request)).status;
-  const said = (file: string, what: string): Promise<string> =>
-    proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`));
+  const watched = shareFolder(binary);
+  const { folder, said, statusOf } = watched;
 
-  it('a blocked address is free again when its time is over', async () => {
-    const { content } = blockedIps(blockedAddress, Math.floor(Date.now() / 1000) + 4);
-    const file = put(folder, 'expiry.json', content);
-    await said(file, 'policy file in effect');
-    expect(await statusOf(from(blockedAddress))).toBe(403);
-    await vi.waitFor(async () => expect(await statusOf(from(blockedAddress))).toBe(200), 15_000);
-    unlinkSync(file);
-    await said(file, 'policy file gone');
-  });
+  itFreesAnAddressInTime(deliveryBy(watched));
 
   it.each([
     ['broken JSON', 'broken.json', '{"rules_override": [', 'JSON'],
     ['what libddwaf refuses', 'refused.json', { rules_override: [{ rules_target: 'x' }] }, 'rules_override'],
   ])('%s is named with its file and leaves the last good content', async (_what, name, content, problem) => {
-    const { content: good } = asm({ rules_override: [override('ua0-600-55x', { on_match: ['block'] })] });
-    const file = put(folder, name, good);
+    const file = put(folder, name, blockReported.content);
     await said(file, 'policy file in effect');
     put(folder, name, content);
     const line = await said(file, `policy .*${problem}`);
@@ -78,26 +87,21 @@ describeOneHaproxy('the policy folder', (binary) => {
 
 describeOneHaproxy('what is there when the daemon starts', (binary) => {
   describe('with a protect level', () => {
-    const folder = newFolder();
+    const { folder, statusOf } = shareFolder(binary, { DD_APPSEC_PROTECT: 'all' });
     put(folder, 'override.json', { rules_override: [override('ua0-600-55x', { on_match: [] })] });
-    const env = { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder, DD_APPSEC_PROTECT: 'all' };
-    const proxy = shareProtectedProxy(binary, { daemon: { env } });
 
     it('is in effect for the first request, and outranks the level', async () => {
-      expect((await fetchOnce(proxy().httpPort, reported)).status).toBe(200);
-      const arachni = { headers: { 'user-agent': 'Arachni/v1' } };
-      expect((await fetchOnce(proxy().httpPort, arachni)).status).toBe(403);
+      expect(await statusOf(reported)).toBe(200);
+      expect(await statusOf({ headers: { 'user-agent': 'Arachni/v1' } })).toBe(403);
     });
   });
 
   describe('with DD_APPSEC_ENABLED', () => {
-    const folder = newFolder();
+    const { folder, statusOf } = shareFolder(binary, { DD_APPSEC_ENABLED: 'true' });
     put(folder, 'off.json', switchFile(false).content);
-    const env = { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder, DD_APPSEC_ENABLED: 'true' };
-    const proxy = shareProtectedProxy(binary, { daemon: { env } });
 
     it('does not switch inspection off', async () => {
-      expect((await fetchOnce(proxy().httpPort, blocked)).status).toBe(403);
+      expect(await statusOf(blocked)).toBe(403);
     });
   });
 });

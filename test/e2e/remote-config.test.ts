@@ -1,25 +1,24 @@
 // Remote Config through the daemon: what the console says, seen in HAProxy's answers.
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FakeAgent } from '../support/fake-agent.ts';
 import type { RemoteConfigRequest, RemoteFiles } from '../support/remote-config-server.ts';
 import type { RequestParts } from './support/http-client.ts';
 import {
-  answersTo,
   asm,
   blocked,
   blockedAddress,
   blockedIps,
+  blockReported,
   from,
+  itDoesEveryCase,
+  itFreesAnAddressInTime,
   override,
-  policyCases,
+  type PolicyDelivery,
   reported,
   switchFile,
-  wanted,
 } from './support/policy-cases.ts';
 import { pathOf, RemoteScene, remoteFiles } from './support/remote-scene.ts';
 import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
-
-const blockReported = asm({ rules_override: [override('ua0-600-55x', { on_match: ['block'] })] });
 
 /** One for all tests of the surrounding `describe`. */
 function shareScene(binary: FoundHaproxy, env: Record<string, string> = {}): () => RemoteScene {
@@ -34,20 +33,23 @@ function shareScene(binary: FoundHaproxy, env: Record<string, string> = {}): () 
   };
 }
 
-describeEachHaproxy('what Remote Config can do', (binary) => {
-  const scene = shareScene(binary);
+function deliveryBy(scene: () => RemoteScene): PolicyDelivery {
+  return {
+    port: () => scene().proxy.httpPort,
+    async deliver(files) {
+      const { client } = await scene().serve(remoteFiles(files));
+      expect(client.state.config_states.map((state) => [state.apply_state, state.apply_error])).toEqual(
+        files.map(() => [2, '']),
+      );
+      return async () => {
+        await scene().serve({});
+      };
+    },
+  };
+}
 
-  it.each(policyCases)('$what', async ({ files, checks }) => {
-    const { httpPort } = scene().proxy;
-    expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
-    const { client } = await scene().serve(remoteFiles(files));
-    expect(client.state.config_states.map((state) => [state.apply_state, state.apply_error])).toEqual(
-      files.map(() => [2, '']),
-    );
-    expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'with'));
-    await scene().serve({});
-    expect(await answersTo(httpPort, checks)).toEqual(wanted(checks, 'without'));
-  });
+describeEachHaproxy('what Remote Config can do', (binary) => {
+  itDoesEveryCase(deliveryBy(shareScene(binary)));
 });
 
 describeOneHaproxy('Remote Config', (binary) => {
@@ -55,13 +57,7 @@ describeOneHaproxy('Remote Config', (binary) => {
   const serve = (files: RemoteFiles): Promise<RemoteConfigRequest> => scene().serve(files);
   const statusOf = (request: RequestParts): Promise<number> => scene().statusOf(request);
 
-  it('a blocked address is free again when its time is over', async () => {
-    const file = blockedIps(blockedAddress, Math.floor(Date.now() / 1000) + 4);
-    await serve(remoteFiles([file]));
-    expect(await statusOf(from(blockedAddress))).toBe(403);
-    await vi.waitFor(async () => expect(await statusOf(from(blockedAddress))).toBe(200), 15_000);
-    await serve({});
-  });
+  itFreesAnAddressInTime(deliveryBy(scene));
 
   it.each([
     ['broken JSON', '{"rules_override": [', /JSON/],

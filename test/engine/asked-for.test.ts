@@ -77,11 +77,11 @@ describe('what only a schema reads', () => {
     const { engine } = start({ schemaSampler: { take: () => true } });
     const analysis = engine.requestHeaders(request(), ttlMs);
     expect(analysis.wantsBody).toBe(true);
-    const { id, attributes } = analysis.transaction;
+    const { id, waf: summary } = analysis.transaction;
     void engine.requestBody(id, bytesOf('{"a":"1"}'), ttlMs);
     expect(engine.responseHeaders(id, jsonResponse, ttlMs).wantsBody).toBe(true);
     void engine.responseBody(id, bytesOf('{"b":"x"}'), ttlMs);
-    expect(attributes).toEqual({
+    expect(summary.attributes).toEqual({
       '_dd.appsec.s.req.body': [{ a: [8] }],
       '_dd.appsec.s.res.body': [{ b: [8] }],
       '_dd.appsec.s.res.headers': [{ 'content-type': [[[8]], { len: 1 }] }],

@@ -7,8 +7,12 @@ import {
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
+import { endAfterLastFrame, Farewell } from './farewell.ts';
+import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server.ts';
 import { turnStartedAtMs } from './turn.ts';
+
+export type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
@@ -19,38 +23,10 @@ export interface ConnectionOptions {
   readonly answerPeer?: AgentConnectionOptions['answerPeer'];
 }
 
-/** A NOTIFY that wants its answer. */
-export interface Notify {
-  /** A view of what was read: to be used or copied before `answer` returns. */
-  readonly payload: Buffer;
-  /** Room for the encoded actions in the ACK. */
-  readonly maxActionsBytes: number;
-  /** It was there by then, if not before; on `performance.now()`'s clock, in milliseconds. */
-  readonly receivedAtMs: number;
-  /** It came from another agent, which must not get it back. */
-  readonly relayed: boolean;
-}
-
-/** Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. */
-export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError;
-
-/** What answers a NOTIFY; see NotifyRouter. When it throws, `failedAnswer` stands in; SpopError ends the connection. */
-export interface NotifyAnswerer {
-  /** @param done to be called exactly once, now or later. Bytes are copied before it returns. */
-  answer(notify: Notify, done: (answer: NotifyAnswer) => void): void;
-}
-
 type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
 const framesPerWrite = 32;
-
-/** A connection that leaves holds its answers for so long after the last one, and no answer longer than the bound. */
-const holdMs = 10;
-const longestHoldMs = 50;
-
-/** After the last frame, the peer has this long to close its side. */
-const lingerMs = 2000;
 
 /**
  * One socket and the SPOP state machine behind it. All ACKs of one read leave in one write. While the peer does not
@@ -65,6 +41,7 @@ export class Connection {
   readonly #observer: ServerObserver;
   readonly #failedAnswer: () => Action[];
   readonly #helloTimer: NodeJS.Timeout;
+  readonly #farewell: Farewell;
   /** Events of the last read that wait their turn. */
   readonly #queue: AgentEvent[] = [];
   /** When the events of the queue were read. */
@@ -72,12 +49,6 @@ export class Connection {
   #analysing = 0;
   #workScheduled = false;
   #lastAckAtMs = 0;
-  /** The goodbye that leaves with the next answer after which none is due. */
-  #goodbye: string | undefined;
-  /** While it runs, answers wait for the goodbye. */
-  #holdTimer: NodeJS.Timeout | undefined;
-  #heldSinceMs: number | undefined;
-  #hasAnswered = false;
 
   constructor(
     socket: Socket,
@@ -89,7 +60,7 @@ export class Connection {
   ) {
     this.#socket = socket;
     this.#options = options;
-    this.#answerer = answerer;
+    this.#answerer = new ContainedAnswerer(answerer, failedAnswer, (cause) => observer.frameFailed?.(cause));
     this.#failedAnswer = failedAnswer;
     this.#observer = observer;
     this.#agent = new AgentConnection({
@@ -98,6 +69,7 @@ export class Connection {
       answerPeer: options.answerPeer,
     });
     this.#helloTimer = setTimeout(() => this.#helloMissing(), options.helloTimeoutMs);
+    this.#farewell = new Farewell((goodbye) => this.#contained(() => this.#leave(goodbye)));
     socket.setNoDelay(true);
     socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -107,7 +79,7 @@ export class Connection {
     socket.on('error', (cause: Error) => this.#observer.socketError?.(cause));
     socket.on('close', () => {
       clearTimeout(this.#helloTimer);
-      clearTimeout(this.#holdTimer);
+      this.#farewell.cancel();
     });
   }
 
@@ -127,7 +99,7 @@ export class Connection {
 
   /** Asked to leave with an answer. */
   get leaving(): boolean {
-    return this.#goodbye !== undefined;
+    return this.#farewell.asked;
   }
 
   refuseHealthchecks(): void {
@@ -141,12 +113,11 @@ export class Connection {
   }
 
   /**
-   * AGENT-DISCONNECT 0 in one write with the next ACK, as soon as no other is due. The ACK is held back a moment: HAProxy
-   * gives a NOTIFY to the connection that owes least, so that none is on its way here, to be lost, when this one ends.
+   * AGENT-DISCONNECT 0 in one write with the next ACK, held back a moment, as soon as no other is due; see Farewell.
    * A connection without an answer under way does not leave.
    */
   leaveWithAnswer(message: string): void {
-    this.#goodbye = message;
+    this.#farewell.ask(message);
   }
 
   destroy(): void {
@@ -168,28 +139,15 @@ export class Connection {
       if (event === undefined) break;
       this.#on(event);
       frames += 1;
-      if (frames % framesPerWrite === 0 && this.#holdTimer === undefined) this.#flush();
+      if (frames % framesPerWrite === 0) this.#flushUnlessHeld();
     }
-    if (this.#goodbye !== undefined && this.#hasAnswered) this.#hold(this.#goodbye);
-    this.#hasAnswered = false;
-    if (this.#holdTimer === undefined) this.#flush();
+    this.#farewell.hold();
+    this.#flushUnlessHeld();
     this.#regulate();
   }
 
-  /** Each answer prolongs it, up to a bound. */
-  #hold(message: string): void {
-    const nowMs = performance.now();
-    this.#heldSinceMs ??= nowMs;
-    clearTimeout(this.#holdTimer);
-    const waitMs = Math.min(holdMs, this.#heldSinceMs + longestHoldMs - nowMs);
-    this.#holdTimer = setTimeout(() => this.#contained(() => this.#release(message)), waitMs);
-  }
-
-  /** With an answer still under way, the next one tries again. */
-  #release(message: string): void {
-    this.#holdTimer = undefined;
-    this.#heldSinceMs = undefined;
-    if (this.#agent.inFlight === 0) this.#agent.disconnect(StatusCode.NORMAL, message);
+  #leave(goodbye: string): void {
+    if (this.#agent.inFlight === 0) this.#agent.disconnect(StatusCode.NORMAL, goodbye);
     this.#flush();
   }
 
@@ -244,26 +202,12 @@ export class Connection {
     };
     let answered = false;
     let later = false;
-    try {
-      this.#answerer.answer(notify, (answer) => {
-        if (answered) return;
-        answered = true;
-        if (later) this.#analysing -= 1;
-        this.#settle(event, answer);
-        if (later) this.#workSoon();
-      });
-    } catch (cause) {
-      if (answered) {
-        this.#observer.frameFailed?.(cause);
-        return;
-      }
+    this.#answerer.answer(notify, (answer) => {
       answered = true;
-      if (cause instanceof SpopError) this.#settle(event, cause);
-      else {
-        this.#observer.frameFailed?.(cause);
-        this.#settle(event, this.#failedAnswer());
-      }
-    }
+      if (later) this.#analysing -= 1;
+      this.#settle(event, answer);
+      if (later) this.#workSoon();
+    });
     if (answered) return;
     later = true;
     this.#analysing += 1;
@@ -285,7 +229,7 @@ export class Connection {
       this.#ackFailed(event);
     }
     this.#lastAckAtMs = performance.now();
-    this.#hasAnswered = true;
+    this.#farewell.answered();
   }
 
   #ackFailed(event: NotifyEvent): void {
@@ -306,15 +250,14 @@ export class Connection {
     });
   }
 
+  #flushUnlessHeld(): void {
+    if (!this.#farewell.holding) this.#flush();
+  }
+
   #flush(): void {
     const output = this.#agent.takeOutput();
     if (output !== undefined && this.#socket.writable) this.#socket.write(output);
-    if (this.#agent.closed && this.#socket.writable) {
-      this.#socket.end();
-      const linger = setTimeout(() => this.#socket.destroy(), lingerMs);
-      linger.unref();
-      this.#socket.once('close', () => clearTimeout(linger));
-    }
+    if (this.#agent.closed && this.#socket.writable) endAfterLastFrame(this.#socket);
   }
 
   /** Reads on only while nothing waits. */

@@ -1,9 +1,9 @@
 import { encodeActions, SPOP_ERRORS, SpopError, type SpopErrorCode } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
 import type { JobResult, JobTaker } from '../../workers/jobs.ts';
-import type { Notify, NotifyAnswer, NotifyAnswerer } from './connection.ts';
 import type { SkipReason } from './contract.ts';
 import { type Identity, type Owner, parseIdentity } from './identity.ts';
+import type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
 import { skippedActions } from './notify-handler.ts';
 import { encodeSkipped } from './notify-jobs.ts';
 import { type NotifyRoute, routeOf } from './notify-route.ts';

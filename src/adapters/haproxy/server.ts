@@ -1,8 +1,9 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type SpopError, StatusCode } from '../../spop/index.ts';
-import { Connection, type ConnectionOptions, type NotifyAnswerer } from './connection.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { Listener, type ListenerOptions, type RefusalReason } from './listener.ts';
+import type { NotifyAnswerer } from './notify.ts';
 import { failedActions } from './notify-handler.ts';
 import type { TlsIdentity } from './tls.ts';
 

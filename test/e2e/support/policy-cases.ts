@@ -1,5 +1,6 @@
 // What Remote Config and the folder can both do, in one table: files in, and what they change in HAProxy's answers
 // to real clients. Datadog's own ruleset runs, so that the ids are those an operator sees.
+import { expect, it, vi } from 'vitest';
 import type { WafProduct } from '../../../src/engine/waf/waf-configs.ts';
 import { fetchOnce, type HttpResponse, header, type RequestParts } from './http-client.ts';
 
@@ -11,7 +12,7 @@ export interface PolicyFile {
   readonly content: unknown;
 }
 
-export interface PolicyCheck {
+interface PolicyCheck {
   readonly request: RequestParts;
   /** Status without the files, and with them. */
   readonly without: number;
@@ -20,10 +21,18 @@ export interface PolicyCheck {
   readonly location?: string;
 }
 
-export interface PolicyCase {
+interface PolicyCase {
   readonly what: string;
   readonly files: readonly PolicyFile[];
   readonly checks: readonly PolicyCheck[];
+}
+
+/** How policy files come to the daemon behind a HAProxy. */
+export interface PolicyDelivery {
+  /** Of HAProxy. */
+  port(): number;
+  /** Resolves when the files are in effect, with what takes them away again. */
+  deliver(files: readonly PolicyFile[]): Promise<() => Promise<void>>;
 }
 
 export const blockedAddress = '198.51.100.7';
@@ -64,6 +73,9 @@ export function phraseRule(id: string, address: string, phrase: string): object 
   };
 }
 
+/** The rule that reports, set to block. */
+export const blockReported = asm({ rules_override: [override('ua0-600-55x', { on_match: ['block'] })] });
+
 export function switchFile(enabled: boolean): PolicyFile {
   return { product: 'ASM_FEATURES', content: { asm: { enabled } } };
 }
@@ -73,7 +85,7 @@ const pathCondition = {
   parameters: { inputs: [{ address: 'server.request.uri.raw' }], regex: '^/free' },
 };
 
-export const policyCases: readonly PolicyCase[] = [
+const policyCases: readonly PolicyCase[] = [
   {
     what: 'an address is blocked and unblocked',
     files: [blockedIps(blockedAddress)],
@@ -99,7 +111,7 @@ export const policyCases: readonly PolicyCase[] = [
   },
   {
     what: 'a rule is set to block',
-    files: [asm({ rules_override: [override('ua0-600-55x', { on_match: ['block'] })] })],
+    files: [blockReported],
     checks: [{ request: reported, without: 200, with: 403 }],
   },
   {
@@ -167,8 +179,29 @@ export const policyCases: readonly PolicyCase[] = [
   },
 ];
 
+/** Each case is a test: the files change the answers, and without them these are as before. */
+export function itDoesEveryCase({ port, deliver }: PolicyDelivery): void {
+  it.each(policyCases)('$what', async ({ files, checks }) => {
+    expect(await answersTo(port(), checks)).toEqual(wanted(checks, 'without'));
+    const takeAway = await deliver(files);
+    expect(await answersTo(port(), checks)).toEqual(wanted(checks, 'with'));
+    await takeAway();
+    expect(await answersTo(port(), checks)).toEqual(wanted(checks, 'without'));
+  });
+}
+
+export function itFreesAnAddressInTime({ port, deliver }: PolicyDelivery): void {
+  it('a blocked address is free again when its time is over', async () => {
+    const status = async (): Promise<number> => (await fetchOnce(port(), from(blockedAddress))).status;
+    const takeAway = await deliver([blockedIps(blockedAddress, Math.floor(Date.now() / 1000) + 4)]);
+    expect(await status()).toBe(403);
+    await vi.waitFor(async () => expect(await status()).toBe(200), 15_000);
+    await takeAway();
+  });
+}
+
 /** Statuses and targets of redirects that real clients get, as the table has them. */
-export async function answersTo(port: number, checks: readonly PolicyCheck[]): Promise<object[]> {
+async function answersTo(port: number, checks: readonly PolicyCheck[]): Promise<object[]> {
   const answers: object[] = [];
   for (const { request } of checks) answers.push(shown(await fetchOnce(port, request)));
   return answers;
@@ -178,7 +211,7 @@ function shown(response: HttpResponse): object {
   return { status: response.status, location: header(response, 'location') };
 }
 
-export function wanted(checks: readonly PolicyCheck[], when: 'with' | 'without'): object[] {
+function wanted(checks: readonly PolicyCheck[], when: 'with' | 'without'): object[] {
   return checks.map((check) => ({
     status: check[when],
     location: when === 'with' ? check.location : undefined,
