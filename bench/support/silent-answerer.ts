@@ -1,4 +1,4 @@
-import type { NotifyAnswerer } from '../../src/adapters/haproxy/connection.ts';
+import type { NotifyAnswerer } from '../../src/adapters/haproxy/notify.ts';
 import { decodeMessages, encodeActions } from '../../src/spop/index.ts';
 import { passActions } from './pass-actions.ts';
 

@@ -12,8 +12,6 @@ import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './not
 import type { ServerObserver } from './server.ts';
 import { turnStartedAtMs } from './turn.ts';
 
-export type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
-
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
   readonly maxFramesInFlight: number;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Notify, NotifyAnswer } from '../../../src/adapters/haproxy/connection.ts';
 import { messageNames, type SkipReason } from '../../../src/adapters/haproxy/contract.ts';
 import { formatIdentity } from '../../../src/adapters/haproxy/identity.ts';
+import type { Notify, NotifyAnswer } from '../../../src/adapters/haproxy/notify.ts';
 import {
   NotifyRouter,
   type PeerRelay,

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Notify, NotifyAnswer, NotifyAnswerer } from '../../../src/adapters/haproxy/connection.ts';
+import type { Notify, NotifyAnswer, NotifyAnswerer } from '../../../src/adapters/haproxy/notify.ts';
 import {
   type ServerObserver,
   SpopServer,
