@@ -41,6 +41,7 @@ export interface DaemonRun {
   readonly headers: HeaderTimes;
 }
 
+/** The first warm-up counts for each engine thread: each compiles for itself. */
 const seconds = { firstWarmUp: 5, warmUp: 0.6, capacity: 3, half: 3.5, clean: 2.5 } as const;
 
 /** @param daemon with so many engine threads, freshly started */
@@ -50,7 +51,7 @@ export async function runDaemon(daemon: BenchDaemon, engineThreads: number): Pro
     engineThreads,
     [closed('mix')],
     seconds.capacity,
-    seconds.firstWarmUp,
+    seconds.firstWarmUp * Math.max(1, engineThreads),
   );
   const mixHalf = await phase(
     daemon,
