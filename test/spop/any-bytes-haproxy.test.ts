@@ -10,7 +10,7 @@ import {
   FrameSplitter,
   HaproxyConnection,
 } from '../../src/spop/index.ts';
-import { action, cut, places } from './arbitraries.ts';
+import { action, cut, places, streamOf } from './arbitraries.ts';
 import { onTheWire } from './fixtures.ts';
 
 const HELLO = encodeAgentHello({
@@ -36,17 +36,7 @@ const piece: fc.Arbitrary<Buffer> = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }).map((array) => Buffer.from(array)) },
 );
 
-const stream = fc
-  .tuple(
-    fc.boolean(),
-    fc.array(piece, { maxLength: 10 }),
-    fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }),
-  )
-  .map(([withHello, pieces, flips]) => {
-    const whole = Buffer.concat(withHello ? [HELLO, ...pieces] : pieces);
-    for (const [place, value] of flips) if (whole.length > 0) whole[place % whole.length] = value;
-    return whole;
-  });
+const stream = streamOf(HELLO, piece);
 
 /**
  * What the bytes meant, views copied, and what would be sent. The HELLO comes by itself, so that NOTIFYs are out when

@@ -16,7 +16,7 @@ import {
   SpopError,
 } from '../../src/spop/index.ts';
 import { decodeAgentFrames, HEALTHCHECK_HELLO, TYPICAL_HELLO } from '../support/spop-client.ts';
-import { cut, message, places } from './arbitraries.ts';
+import { cut, message, places, streamOf } from './arbitraries.ts';
 import { CAPTURES, IDLE_DISCONNECT, onTheWire } from './fixtures.ts';
 
 const HELLO = encodeHaproxyHello(TYPICAL_HELLO);
@@ -35,18 +35,7 @@ const piece: fc.Arbitrary<Buffer> = fc.oneof(
   fc.uint8Array({ maxLength: 20 }).map((array) => Buffer.from(array)),
 );
 
-/** A stream of pieces, some bytes of which may be flipped. */
-const stream = fc
-  .tuple(
-    fc.boolean(),
-    fc.array(piece, { maxLength: 10 }),
-    fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }),
-  )
-  .map(([withHello, pieces, flips]) => {
-    const whole = Buffer.concat(withHello ? [HELLO, ...pieces] : pieces);
-    for (const [place, value] of flips) if (whole.length > 0) whole[place % whole.length] = value;
-    return whole;
-  });
+const stream = streamOf(HELLO, piece);
 
 /** A copy of what the connection said, with the views in it copied too, and what it would send. */
 function run(chunks: readonly Buffer[]) {

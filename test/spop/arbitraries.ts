@@ -79,3 +79,18 @@ export function cut(whole: Buffer, places: readonly number[]): Buffer[] {
 
 /** Ways to cut a stream of bytes. */
 export const places = fc.array(fc.nat(100_000), { maxLength: 30 });
+
+/** Pieces one after the other, behind `hello` or not, some bytes of which may be flipped. */
+export function streamOf(hello: Buffer, piece: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> {
+  return fc
+    .tuple(
+      fc.boolean(),
+      fc.array(piece, { maxLength: 10 }),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }),
+    )
+    .map(([withHello, pieces, flips]) => {
+      const whole = Buffer.concat(withHello ? [hello, ...pieces] : pieces);
+      for (const [place, value] of flips) if (whole.length > 0) whole[place % whole.length] = value;
+      return whole;
+    });
+}
