@@ -53,7 +53,7 @@ export class Invariants {
     await shrinks('spop_connections', 0);
     await shrinks('spop_frames_in_flight', 0);
     await shrinks('transactions_live', uploads.sent);
-    // Short ones drive out what lives for an hour, and end.
+    // Short ones drive out what lives for ten minutes, and end.
     if (uploads.sent > 0) await fillStore(this.#target, 8);
     uploads.sent = 0;
     await shrinks('transactions_live', 0);

@@ -28,7 +28,7 @@ export interface Expectation {
   readonly complete: boolean;
   /** Of all transactions that may have begun. */
   readonly longestTimeToLiveMs: number;
-  /** Requests that announce a body: the daemon waits an hour for a slow upload (src/engine/engine.ts). */
+  /** Requests that announce a body: the daemon waits ten minutes for a slow upload (src/engine/engine.ts). */
   readonly uploads: number;
 }
 

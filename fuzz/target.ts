@@ -8,7 +8,7 @@ export interface Target {
   readonly daemon: Daemon;
   readonly port: number;
   readonly maxFrameSizeBytes: number;
-  /** Requests that announce a body live for an hour. Without them, nothing may be left after a round. */
+  /** Requests that announce a body live for ten minutes. Without them, nothing may be left after a round. */
   readonly uploads: { allowed: boolean; sent: number };
 }
 

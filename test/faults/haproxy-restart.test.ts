@@ -45,7 +45,7 @@ describeEachHaproxy('HAProxy', (binary) => {
       await scene.haproxy.restart();
       await load.seen(300);
     });
-    // Those whose response never came expire; one whose body was awaited is given an hour. A client has one at most.
+    // Those whose response never came expire; one whose body was awaited is given ten minutes. A client has one at most.
     await expect.poll(() => scene.metric('transactions_live'), { timeout: 10_000 }).toBeLessThan(16);
   });
 });
