@@ -9,6 +9,7 @@ import { routeOf } from '../src/adapters/haproxy/notify-route.ts';
 import { wantsRequestBody } from '../src/engine/body/body-policy.ts';
 import {
   AgentConnection,
+  type AgentEvent,
   decodeMessages,
   encodeActions,
   type SpoeMessage,
@@ -44,7 +45,7 @@ export function expectationOf(bytes: Buffer, maxFrameSizeBytes: number): Expecta
     const agent = new AgentConnection({ maxFrameSize: maxFrameSizeBytes, answerPeer: someAnswer });
     const refused: Outcome[] = [];
     let end: Outcome | undefined;
-    for (const event of agent.receive(bytes)) {
+    for (const event of eventsOf(agent, bytes)) {
       if (event.kind === 'error') end = `status ${event.error.status}`;
       else if (event.kind === 'disconnect') end = 'status 0';
       else if (event.kind === 'healthcheck') end = 'healthcheck';
@@ -64,6 +65,16 @@ export function expectationOf(bytes: Buffer, maxFrameSizeBytes: number): Expecta
     complete &&= !agent.end().truncated;
   }
   return { outcomes, notifies, maxFrameSize, complete, longestTimeToLiveMs, uploads };
+}
+
+/** Frame by frame, so that what is acknowledged between two of them counts for the second. */
+function* eventsOf(agent: AgentConnection, bytes: Buffer): Iterable<AgentEvent> {
+  for (let start = 0; start < bytes.length; ) {
+    const length = start + 4 <= bytes.length ? bytes.readUInt32BE(start) : bytes.length;
+    const end = Math.min(bytes.length, start + 4 + length);
+    yield* agent.receive(bytes.subarray(start, end));
+    start = end;
+  }
 }
 
 interface PayloadExpectation {
