@@ -39,13 +39,6 @@ export const readyMessage = { kind: 'ready' } as const;
 
 const defaultStuckMs = 5000;
 const defaultStartMs = 60_000;
-/**
- * So much more to do does the thread with the long work have in the eyes of short work, and so much less in those of
- * long work, in milliseconds: about what a body of 15 KB takes.
- */
-const apartMs = 4;
-/** Long work is forgotten after so long. */
-const longWorkMs = 200;
 /** Looks at a thread in the time after which it is taken for stuck. */
 const looks = 10;
 const firstPauseMs = 50;
@@ -69,9 +62,6 @@ export class EngineThreads implements JobTaker {
   #stopping = false;
   #supervisor: NodeJS.Timeout | undefined;
   #nextSeat = 0;
-  /** Where long work went last, and when. */
-  #longSeat: number | undefined;
-  #longAtMs = 0;
 
   constructor(options: EngineThreadsOptions, observer: EngineThreadsObserver) {
     this.#options = options;
@@ -112,31 +102,20 @@ export class EngineThreads implements JobTaker {
     return this.#seats.reduce((sum, { thread }) => sum + thread.pendingJobs, 0);
   }
 
-  /**
-   * The thread with the least to do; undefined when none is ready. Equal ones take turns. What is long stays together as
-   * long as that costs it little, so that what is short, and comes back to its thread for its response, seldom waits
-   * behind it.
-   */
-  leastBusy(forLongWork: boolean): number | undefined {
-    const nowMs = performance.now();
-    if (nowMs - this.#longAtMs > longWorkMs) this.#longSeat = undefined;
-    const longSeatMs = forLongWork ? -apartMs : apartMs;
+  /** The thread with the least to do; undefined when none is ready. Equal ones take turns. */
+  leastBusy(): number | undefined {
     let best: number | undefined;
     let bestWaitMs = Number.POSITIVE_INFINITY;
     for (let step = 0; step < this.#seats.length; step += 1) {
       const index = (this.#nextSeat + step) % this.#seats.length;
       const seat = this.#seats[index];
       if (seat?.ready !== true) continue;
-      const waitMs = seat.thread.expectedWaitMs + (index === this.#longSeat ? longSeatMs : 0);
+      const waitMs = seat.thread.expectedWaitMs;
       if (waitMs >= bestWaitMs) continue;
       best = index;
       bestWaitMs = waitMs;
     }
     if (best !== undefined) this.#nextSeat = (best + 1) % this.#seats.length;
-    if (forLongWork) {
-      this.#longSeat = best;
-      this.#longAtMs = nowMs;
-    }
     return best;
   }
 

@@ -18,11 +18,8 @@ export type JobResult =
 
 /** What gives jobs to engines: see EngineThreads and InlineEngine. */
 export interface JobTaker {
-  /**
-   * The engine with the least to do; undefined when none takes jobs.
-   * @param forLongWork work that would hold up what is short goes where such work went before.
-   */
-  leastBusy(forLongWork: boolean): number | undefined;
+  /** The engine with the least to do; undefined when none takes jobs. */
+  leastBusy(): number | undefined;
   isReady(index: number): boolean;
   /** Time until a job that came now would be begun, as far as one can know, in milliseconds. */
   expectedWaitMs(index: number): number;

@@ -237,9 +237,9 @@ describe('a thread that ends', () => {
     expect(threads.submit(1, job('echo'), () => expect.unreachable())).toBe(false);
     threads.skipped(1, Buffer.from('nobody hears this'));
     threads.post(1, 'nor this');
-    expect([threads.leastBusy(false), threads.leastBusy(false)]).toEqual([0, 0]);
+    expect([threads.leastBusy(), threads.leastBusy()]).toEqual([0, 0]);
     await vi.waitFor(() => expect(told.replacements).toEqual([1]), 5000);
-    expect(new Set([threads.leastBusy(false), threads.leastBusy(false)])).toEqual(new Set([0, 1]));
+    expect(new Set([threads.leastBusy(), threads.leastBusy()])).toEqual(new Set([0, 1]));
     expect(told.messages).toEqual([]);
   });
 
@@ -276,7 +276,7 @@ describe('a thread that ends', () => {
 describe('the choice of a thread', () => {
   it('goes round while all are idle', async () => {
     const { threads } = await start(3);
-    const chosen = Array.from({ length: 6 }, () => threads.leastBusy(false));
+    const chosen = Array.from({ length: 6 }, () => threads.leastBusy());
     expect(chosen).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
@@ -288,7 +288,7 @@ describe('the choice of a thread', () => {
     }
     await ledger.all();
     expect([0, 1, 2].map((index) => threads.expectedWaitMs(index))).toEqual([0, 0, 0]);
-    expect(Array.from({ length: 6 }, () => threads.leastBusy(false))).toEqual([0, 1, 2, 0, 1, 2]);
+    expect(Array.from({ length: 6 }, () => threads.leastBusy())).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
   it('falls on the one with the least work, not the fewest jobs', async () => {
@@ -297,32 +297,10 @@ describe('the choice of a thread', () => {
     ledger.submit(threads, 0, 'later 50', { cost: 5000 });
     for (let count = 0; count < 3; count += 1) ledger.submit(threads, 1, 'later 50', { cost: 100 });
     ledger.submit(threads, 2, 'later 50', { cost: 1000 });
-    expect(threads.leastBusy(false)).toBe(1);
+    expect(threads.leastBusy()).toBe(1);
     ledger.submit(threads, 1, 'later 50', { cost: 1000 });
-    expect(threads.leastBusy(false)).toBe(2);
+    expect(threads.leastBusy()).toBe(2);
     await ledger.all();
-  });
-
-  it('keeps long work together, and short work away from it, as long as that costs little', async () => {
-    const { threads } = await start(3);
-    const ledger = new Ledger();
-    const [first, second] = [threads.leastBusy(true), threads.leastBusy(true)];
-    expect([first, second]).toEqual([0, 0]);
-    expect(Array.from({ length: 4 }, () => threads.leastBusy(false))).toEqual([1, 2, 1, 2]);
-    // A cost of 1000 is a millisecond as yet.
-    ledger.submit(threads, 0, 'later 50', { cost: 5000 });
-    expect(threads.leastBusy(true)).not.toBe(0);
-    for (const index of [1, 2]) ledger.submit(threads, index, 'later 50', { cost: 20_000 });
-    expect(threads.leastBusy(false)).toBe(0);
-    await ledger.all();
-  });
-
-  it('forgets long work after a while', async () => {
-    const { threads } = await start(2);
-    threads.leastBusy(true);
-    await vi.waitFor(() =>
-      expect(Array.from({ length: 2 }, () => threads.leastBusy(false)).toSorted()).toEqual([0, 1]),
-    );
   });
 
   it('learns what this machine makes of a cost, from jobs that were worked on', async () => {
@@ -363,7 +341,7 @@ describe('the start', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(told).toEqual(new Told());
     expect(threads.readyThreads).toBe(0);
-    expect(threads.leastBusy(false)).toBeUndefined();
+    expect(threads.leastBusy()).toBeUndefined();
   });
 
   it('fails when only one of them does', async () => {

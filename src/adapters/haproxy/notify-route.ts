@@ -12,8 +12,6 @@ export interface NotifyRoute {
   readonly processingTimeoutMs: number | undefined;
   /** Microseconds of work, roughly. */
   readonly cost: number;
-  /** It has a body, or announces one, whose analysis takes much longer than that of headers. */
-  readonly isLong: boolean;
 }
 
 /*
@@ -23,7 +21,6 @@ export interface NotifyRoute {
 const headersCost = 150;
 const headersCostPerByte = 0.02;
 const bodyCostPerByte = 0.5;
-const longBodyBytes = 2048;
 
 const bodyMessages: ReadonlySet<string> = new Set([messageNames.requestBody, messageNames.responseBody]);
 
@@ -38,7 +35,6 @@ export function routeOf(payload: Buffer): NotifyRoute {
   let processingTimeoutMs: number | undefined;
   let hasBody = false;
   let messages = 0;
-  let announcedBytes = 0;
   while (cursor.nextMessage()) {
     messages += 1;
     messageName ??= cursor.messageName;
@@ -47,8 +43,6 @@ export function routeOf(payload: Buffer): NotifyRoute {
       const name = cursor.argumentName;
       if (name === argumentNames.spanId) identity ??= typedText(cursor.value());
       else if (name === argumentNames.processingTimeout) processingTimeoutMs ??= durationOf(cursor.value());
-      else if (name === argumentNames.bodySize)
-        announcedBytes = Math.max(announcedBytes, bytesOf(cursor.value()));
     }
   }
   const perByte = hasBody ? bodyCostPerByte : headersCostPerByte;
@@ -58,12 +52,7 @@ export function routeOf(payload: Buffer): NotifyRoute {
     processingTimeoutMs,
     // Each message is a transaction or a part of one: a frame has room for thousands that carry nothing.
     cost: headersCost * Math.max(1, messages) + payload.length * perByte,
-    isLong: (hasBody ? payload.length : announcedBytes) >= longBodyBytes,
   };
-}
-
-function bytesOf({ value }: TypedData): number {
-  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : 0;
 }
 
 /** `200ms`, `1s`, or milliseconds as a number. */

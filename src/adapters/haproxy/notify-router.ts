@@ -116,7 +116,7 @@ export class NotifyRouter implements NotifyAnswerer {
     deadlineMs: number,
     done: (answer: NotifyAnswer) => void,
   ): void {
-    const thread = this.#threadOf(identity?.owner, route.isLong);
+    const thread = this.#threadOf(identity?.owner);
     if (thread === undefined) {
       this.#skip('no-engine', done);
       return;
@@ -135,10 +135,10 @@ export class NotifyRouter implements NotifyAnswerer {
   }
 
   /** The owner, if it is one of ours and there; else whoever is free. */
-  #threadOf(owner: Owner | undefined, isLong: boolean): number | undefined {
+  #threadOf(owner: Owner | undefined): number | undefined {
     if (owner?.instance === this.#options.instance && this.#engines.isReady(owner.thread))
       return owner.thread;
-    return this.#engines.leastBusy(isLong);
+    return this.#engines.leastBusy();
   }
 
   #conclude(result: JobResult, done: (answer: NotifyAnswer) => void): void {

@@ -79,16 +79,6 @@ describe('the route of a NOTIFY', () => {
     expect(route.processingTimeoutMs).toBe(2000);
   });
 
-  it('is long with a long body, or one that is announced', () => {
-    const announcing = (bodySize: number) =>
-      routeOfMessages(message(messageNames.requestHeaders, { body_size: int64(bodySize) })).isLong;
-    expect([announcing(0), announcing(500), announcing(15_000)]).toEqual([false, false, true]);
-    const withBody = (bytes: number) => routeOfMessages(requestBodyMessage('1', 'x'.repeat(bytes))).isLong;
-    expect([withBody(500), withBody(15_000)]).toEqual([false, true]);
-    // Headers alone are quickly done, however long.
-    expect(routeOfMessages(requestHeadersMessage(`/${'x'.repeat(10_000)}`)).isLong).toBe(false);
-  });
-
   it('costs more with a body than with headers of the same size, and more the longer it is', () => {
     const headers = routeOfMessages(requestHeadersMessage(`/${'x'.repeat(10_000)}`)).cost;
     const body = routeOfMessages(requestBodyMessage('1', 'x'.repeat(10_000))).cost;

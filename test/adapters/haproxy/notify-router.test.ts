@@ -11,7 +11,6 @@ import { decodeActions, encodeMessages, type SpoeMessageInput, SpopError } from 
 import { sharedNowMs } from '../../../src/workers/channel.ts';
 import { type Job, type JobResult, type JobTaker, RefusedJob } from '../../../src/workers/jobs.ts';
 import {
-  int64,
   message,
   requestHeadersMessage,
   responseHeadersMessage,
@@ -34,10 +33,7 @@ class Engines implements JobTaker {
   full = false;
   waitMs = 0;
 
-  readonly askedForLong: boolean[] = [];
-
-  leastBusy(forLongWork: boolean): number | undefined {
-    this.askedForLong.push(forLongWork);
+  leastBusy(): number | undefined {
     return this.free;
   }
   isReady(index: number): boolean {
@@ -134,13 +130,6 @@ describe('a message', () => {
     engines.jobs[0]?.answered({ kind: 'done', bytes: answerOf(1, 2) });
     expect(answers).toEqual([answerOf(1, 2)]);
     expect(told).toEqual([]);
-  });
-
-  it('that announces a long body is said to be long when an engine is chosen', () => {
-    const { engines, ask } = setUp();
-    ask(requestHeadersMessage('/'));
-    ask(requestHeadersMessage('/', undefined, { body_size: int64(15_000) }));
-    expect(engines.askedForLong).toEqual([false, true]);
   });
 
   it('has the time that HAProxy says, if it says it', () => {
