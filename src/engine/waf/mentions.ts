@@ -4,12 +4,12 @@ import { isObject } from './loose-object.ts';
 const schemaGenerator = 'extract_schema';
 
 /**
- * Every text in a configuration outside its schema processors. An address that is not among them is read by no rule,
+ * Every text in these configurations outside their schema processors. An address that is not among them is read by no rule,
  * exclusion or fingerprint, in whatever part of the format they name their inputs: only a schema needs its value.
  */
-export function mentionsBesidesSchemas(content: object): Set<string> {
+export function mentionsBesidesSchemas(contents: readonly object[]): Set<string> {
   const mentions = new Set<string>();
-  const left: unknown[] = [content];
+  const left: unknown[] = [...contents];
   for (let value = left.pop(); value !== undefined; value = left.pop()) {
     if (typeof value === 'string') mentions.add(value);
     else if (Array.isArray(value)) for (const item of value as unknown[]) left.push(item ?? null);

@@ -50,8 +50,8 @@ export interface BuiltWaf {
 
 export class WafBuild {
   readonly #ddwaf: DDWAF;
-  /** By path. */
-  readonly #mentions = new Map<string, ReadonlySet<string>>();
+  /** What was taken, by path. */
+  readonly #contents = new Map<string, Ruleset>();
 
   constructor(options: WafOptions) {
     const config: { obfuscatorKeyRegex?: string; obfuscatorValueRegex?: string } = {};
@@ -72,8 +72,8 @@ export class WafBuild {
     }
     const diagnostics = this.#ddwaf.diagnostics;
     const issues = collectIssues(diagnostics);
-    if (accepted) this.#mentions.set(path, mentionsBesidesSchemas(content));
-    else this.#mentions.delete(path);
+    if (accepted) this.#contents.set(path, content);
+    else this.#contents.delete(path);
     return accepted
       ? {
           error: undefined,
@@ -86,15 +86,14 @@ export class WafBuild {
 
   removeConfig(path: string): void {
     this.#ddwaf.removeConfig(path);
-    this.#mentions.delete(path);
+    this.#contents.delete(path);
   }
 
   /** The build must not be used any more. */
   finish(): BuiltWaf {
     const addresses = this.#ddwaf.knownAddresses;
-    const mentions = [...this.#mentions.values()];
-    const isMentioned = (address: string): boolean => mentions.some((texts) => texts.has(address));
-    const addressesBesidesSchemas = new Set([...addresses].filter(isMentioned));
+    const mentions = mentionsBesidesSchemas([...this.#contents.values()]);
+    const addressesBesidesSchemas = new Set([...addresses].filter((address) => mentions.has(address)));
     return { ddwaf: this.#ddwaf, addresses, addressesBesidesSchemas };
   }
 
