@@ -1,8 +1,8 @@
 // Starts HAProxy with the shipped files, put together as haproxyconf/ says: the global section and the agent's
 // backend beside a site's own file, the rules of the frontend pasted into it.
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { accepts } from '../tools/accepts.ts';
 import { environmentWithoutOurs } from './agent.ts';
 import { Child } from './child.ts';
 import type { DemoPorts } from './ports.ts';
@@ -67,15 +67,4 @@ ${frontend.replace('# log-format', 'log-format')}
 backend origin
     server origin 127.0.0.1:${ports.origin}
 `;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -6,7 +6,6 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
-  readSync,
   rmSync,
   unlinkSync,
   writeFileSync,
@@ -16,6 +15,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { Http1Connection } from '../e2e/support/http-client.ts';
 import { describeOneHaproxy } from '../e2e/support/stubbed-proxy.ts';
+import { readWaiting } from '../support/read-waiting.ts';
 import { sceneOfTest, underLoad } from './support/fault.ts';
 
 /** The daemon's standard output goes into a file or device; one line for every few bytes it has to say. */
@@ -108,13 +108,3 @@ describeOneHaproxy('standard output', (binary) => {
     expect(await scene.agents[0]?.stop('SIGTERM')).toBe(0);
   });
 });
-
-function readWaiting(fd: number): string {
-  const chunk = Buffer.alloc(65_536);
-  let text = '';
-  try {
-    for (;;) text += chunk.toString('latin1', 0, readSync(fd, chunk));
-  } catch {
-    return text;
-  }
-}

@@ -1,10 +1,11 @@
 // Standard output that takes nothing for a while: real descriptors, a pipe without a reader and a full device.
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { LineOutput } from '../../src/ops/line-output.ts';
+import { readWaiting } from '../support/read-waiting.ts';
 
 const noteOf = (lost: number): string => `lost ${lost}\n`;
 
@@ -21,23 +22,13 @@ function openPipe(): number {
   return fd;
 }
 
-function readAll(fd: number): string {
-  const chunk = Buffer.alloc(65_536);
-  let text = '';
-  try {
-    for (;;) text += chunk.toString('latin1', 0, readSync(fd, chunk));
-  } catch {
-    return text;
-  }
-}
-
 /** Reads until the last line is there: the output tries again every 20 ms. */
 async function readUntil(fd: number, last: string | RegExp): Promise<string> {
   let text = '';
   await expect
     .poll(
       () => {
-        text += readAll(fd);
+        text += readWaiting(fd);
         return typeof last === 'string' ? text.endsWith(last) : last.test(text);
       },
       { timeout: 10_000, interval: 10 },
@@ -49,7 +40,7 @@ async function readUntil(fd: number, last: string | RegExp): Promise<string> {
 it('writes at once what the descriptor takes', () => {
   const fd = openPipe();
   new LineOutput(fd, noteOf).write('one\n');
-  expect(readAll(fd)).toBe('one\n');
+  expect(readWaiting(fd)).toBe('one\n');
 });
 
 it('keeps whole lines for a reader that stops for a while, in order', async () => {

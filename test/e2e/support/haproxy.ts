@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { accepts } from '../../../tools/accepts.ts';
 import { LineLog } from './line-log.ts';
 
 export interface HaproxyOptions {
@@ -117,15 +118,4 @@ export function checkConfig(options: Omit<HaproxyOptions, 'readyPort'>): ConfigC
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { accepts } from '../../../tools/accepts.ts';
 import { LineLog } from '../../e2e/support/line-log.ts';
 
 export interface MasterHaproxyOptions {
@@ -139,15 +140,4 @@ export class MasterHaproxy {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
