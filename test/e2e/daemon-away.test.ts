@@ -1,10 +1,10 @@
 // The daemon dies, hangs, comes back, or is told to stop while HAProxy has work for it: the client never notices, and
 // protection is there again as soon as the daemon is.
-import { expect, it, onTestFailed, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { startDaemon } from './support/daemon.ts';
 import { fetchOnce } from './support/http-client.ts';
 import { startLoad } from './support/load.ts';
-import { type ProtectedPlan, type ProtectedProxy, startProtectedProxy } from './support/protected-proxy.ts';
+import { type ProtectedPlan, type ProtectedProxy, proxyOfThisTest } from './support/protected-proxy.ts';
 import { uncomment } from './support/shipped-config.ts';
 import { describeEachHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 
@@ -17,13 +17,8 @@ const noticedMs = '3000';
 const shippedTimeouts = { DD_SPOA_PROCESSING_TIMEOUT: '200ms', DD_SPOA_HELLO_TIMEOUT: '100ms' };
 const calmTimeouts = { DD_SPOA_PROCESSING_TIMEOUT: '1s', DD_SPOA_HELLO_TIMEOUT: '1s' };
 
-/** One for this test, protected to begin with, and stopped when the test ends in whatever way. */
-async function proxyOfThisTest(binary: FoundHaproxy, plan: ProtectedPlan): Promise<ProtectedProxy> {
-  const proxy = await startProtectedProxy(binary, plan);
-  onTestFinished(() => proxy.stop());
-  onTestFailed(() => {
-    process.stderr.write(`${proxy.report()}\n`);
-  });
+async function protectedToBeginWith(binary: FoundHaproxy, plan: ProtectedPlan): Promise<ProtectedProxy> {
+  const proxy = await proxyOfThisTest(binary, plan);
   await isProtected(proxy);
   return proxy;
 }
@@ -37,7 +32,7 @@ function isProtected(proxy: ProtectedProxy): Promise<void> {
 
 describeEachHaproxy('the daemon goes away', (binary) => {
   it('killed: every page is still served; started again: protection is back', async () => {
-    const proxy = await proxyOfThisTest(binary, { env: shippedTimeouts });
+    const proxy = await protectedToBeginWith(binary, { env: shippedTimeouts });
     await proxy.daemon.stop('SIGKILL');
     for (let request = 0; request < 10; request++) expect(await status(proxy, '/')).toBe(200);
     expect(await status(proxy, '/json')).toBe(200);
@@ -52,7 +47,7 @@ describeEachHaproxy('the daemon goes away', (binary) => {
   });
 
   it('killed under load: no client error', async () => {
-    const proxy = await proxyOfThisTest(binary, { env: shippedTimeouts });
+    const proxy = await protectedToBeginWith(binary, { env: shippedTimeouts });
     const load = startLoad(proxy.httpPort, 16);
     await load.seen(200);
     await proxy.daemon.stop('SIGKILL');
@@ -66,7 +61,7 @@ describeEachHaproxy('the daemon goes away', (binary) => {
   // HAProxy 2.6.12 spins for ever, and so do its clients, when a transaction asks again without an agent.
   it('killed under load, for good: every client has its answers, and soon nobody waits', async () => {
     const edit = uncomment('frontend-config.cfg', 'log-format');
-    const proxy = await proxyOfThisTest(binary, { env: shippedTimeouts, edit });
+    const proxy = await protectedToBeginWith(binary, { env: shippedTimeouts, edit });
     const load = startLoad(proxy.httpPort, 32);
     await load.seen(300);
     await proxy.daemon.stop('SIGKILL');
@@ -80,7 +75,7 @@ describeEachHaproxy('the daemon goes away', (binary) => {
   });
 
   it('frozen: every page is still served, late by no more than the time-outs', async () => {
-    const proxy = await proxyOfThisTest(binary, { env: shippedTimeouts });
+    const proxy = await protectedToBeginWith(binary, { env: shippedTimeouts });
     proxy.daemon.signal('SIGSTOP');
     const started = performance.now();
     expect(await status(proxy, '/json')).toBe(200);
@@ -95,7 +90,7 @@ describeEachHaproxy('SIGTERM under load', (binary) => {
   it('no client error, exit code 0, and protection as long as HAProxy asks', async () => {
     // Longer than it takes HAProxy to notice, as the default is: nobody waits for an answer any more at the end.
     const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: noticedMs } };
-    const proxy = await proxyOfThisTest(binary, { env: calmTimeouts, daemon });
+    const proxy = await protectedToBeginWith(binary, { env: calmTimeouts, daemon });
     const load = startLoad(proxy.httpPort, 16);
     await load.seen(200);
     const ended = proxy.daemon.stop('SIGTERM');
@@ -119,7 +114,7 @@ describeEachHaproxy('SIGTERM under load', (binary) => {
     const soon = { DD_HAPROXY_SPOA_SHUTDOWN_TIMEOUT: '7s' };
     const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: noticedMs, ...soon } };
     const agentBackend = `    server two 127.0.0.1:${second.port}`;
-    const proxy = await proxyOfThisTest(binary, { daemon, agentBackend });
+    const proxy = await protectedToBeginWith(binary, { daemon, agentBackend });
     const load = startLoad(proxy.httpPort, 16);
     await load.seen(200);
     expect(await proxy.daemon.stop('SIGTERM')).toBe(0);
@@ -131,7 +126,7 @@ describeEachHaproxy('SIGTERM under load', (binary) => {
 
   it('twice: it ends at once', async () => {
     const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '20s' } };
-    const proxy = await proxyOfThisTest(binary, { daemon });
+    const proxy = await protectedToBeginWith(binary, { daemon });
     proxy.daemon.signal('SIGTERM');
     await proxy.daemon.log.waitFor(/"msg":"draining"/);
     expect(await proxy.daemon.stop('SIGTERM')).toBe(1);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { fetchOnce } from './support/http-client.ts';
-import { startProtectedProxy } from './support/protected-proxy.ts';
+import { proxyOfThisTest } from './support/protected-proxy.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
 describeEachHaproxy('who may talk to the agent', (binary) => {
@@ -12,8 +12,7 @@ describeEachHaproxy('who may talk to the agent', (binary) => {
     ['on the list', '127.0.0.1,10.0.0.0/8', 403],
     ['not on it', '10.0.0.0/8,::1', 200],
   ])('HAProxy %s', async (_where, allowed, status) => {
-    const proxy = await startProtectedProxy(binary, { daemon: { env: { DD_HAPROXY_SPOA_ALLOW: allowed } } });
-    onTestFinished(() => proxy.stop());
+    const proxy = await proxyOfThisTest(binary, { daemon: { env: { DD_HAPROXY_SPOA_ALLOW: allowed } } });
     expect((await fetchOnce(proxy.httpPort, { target: '/?q=attack-block' })).status).toBe(status);
     const refused = proxy.daemon.metric('spop_connections_refused_total', { reason: 'address' });
     if (status === 403) {
@@ -29,11 +28,10 @@ describeEachHaproxy('who may talk to the agent', (binary) => {
     const folder = mkdtempSync(join(tmpdir(), 'appsec-edge-socket-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const socket = join(folder, 'spoa.sock');
-    const proxy = await startProtectedProxy(binary, {
+    const proxy = await proxyOfThisTest(binary, {
       daemon: { env: { DD_HAPROXY_SPOA_SOCKET: socket } },
       env: { DD_SPOA_ADDRESS: `unix@${socket}` },
     });
-    onTestFinished(() => proxy.stop());
     expect(statSync(socket).mode & 0o777).toBe(0o660);
     expect((await fetchOnce(proxy.httpPort, { target: '/?q=attack-block' })).status).toBe(403);
   });

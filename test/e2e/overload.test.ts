@@ -1,8 +1,8 @@
 // More traffic than the agent can analyse in HAProxy's time-out: what is too much is let through at once and says so,
 // HAProxy never waits in vain, and with the end of the load everything is analysed again.
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { fetchOnce, Http1Connection } from './support/http-client.ts';
-import { startProtectedProxy } from './support/protected-proxy.ts';
+import { proxyOfThisTest } from './support/protected-proxy.ts';
 import { uncomment } from './support/shipped-config.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
@@ -20,7 +20,7 @@ describeEachHaproxy('an agent with more to do than it can', (binary) => {
   it('lets through what is too much, before HAProxy gives up, and recovers', {
     timeout: 120_000,
   }, async () => {
-    const proxy = await startProtectedProxy(binary, {
+    const proxy = await proxyOfThisTest(binary, {
       env: { DD_SPOA_PROCESSING_TIMEOUT: '1s' },
       edit: uncomment('frontend-config.cfg', 'log-format'),
       daemon: {
@@ -32,7 +32,6 @@ describeEachHaproxy('an agent with more to do than it can', (binary) => {
         },
       },
     });
-    onTestFinished(() => proxy.stop());
     const statuses: number[] = [];
     const client = async (index: number): Promise<void> => {
       const connection = new Http1Connection(proxy.httpPort);

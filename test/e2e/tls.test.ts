@@ -1,10 +1,10 @@
 // TLS on the SPOP port: real HAProxy on the other side, with and without a certificate, and two agents that relay.
 import { copyFileSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CertificateFolder } from '../support/certificates.ts';
 import { fetchOnce } from './support/http-client.ts';
-import { type ProtectedProxy, startProtectedProxy } from './support/protected-proxy.ts';
+import { type ProtectedProxy, proxyOfThisTest } from './support/protected-proxy.ts';
 import type { ConfFile } from './support/shipped-config.ts';
 import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 import { startLeakLoad, startTwoAgents } from './support/two-agents.ts';
@@ -42,11 +42,8 @@ function withTls(certificate: string): (name: ConfFile, text: string) => string 
       : text;
 }
 
-async function start(binary: FoundHaproxy, certificate: string, more = {}): Promise<ProtectedProxy> {
-  const daemon = { env: { ...env, ...more } };
-  const proxy = await startProtectedProxy(binary, { daemon, edit: withTls(certificate) });
-  onTestFinished(() => proxy.stop());
-  return proxy;
+function start(binary: FoundHaproxy, certificate: string, more = {}): Promise<ProtectedProxy> {
+  return proxyOfThisTest(binary, { daemon: { env: { ...env, ...more } }, edit: withTls(certificate) });
 }
 
 const statusOf = async (proxy: ProtectedProxy, target: string): Promise<number> =>

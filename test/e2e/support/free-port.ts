@@ -1,16 +1,24 @@
 // Ports for servers that must be told theirs beforehand (HAProxy, the daemon).
 import { createServer } from 'node:net';
 
+/** Below the range the kernel gives to outgoing connections: no client of another test sits on one a moment later. */
+const firstPort = 20_000;
+const ports = 12_000;
+
+/** Where this process goes on: another one began elsewhere, as good as surely. */
+let next = Math.floor(Math.random() * ports);
+
 /**
- * A TCP port of 127.0.0.1 that nobody listens on. Taken below the range the kernel gives to outgoing
- * connections, so that a client of another test cannot be sitting on it a moment later.
+ * A TCP port of 127.0.0.1 that nobody listens on. A process gets none twice within 12,000: HAProxy would listen
+ * twice on one port without a word, and answer every other connection with the wrong protocol.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = firstPort + next;
+    next = (next + 1) % ports;
     if (await canListen(port)) return port;
   }
-  throw new Error('no free port between 20000 and 32000 after 50 attempts');
+  throw new Error(`no free port among 50 in ${firstPort} to ${firstPort + ports - 1}`);
 }
 
 function canListen(port: number): Promise<boolean> {

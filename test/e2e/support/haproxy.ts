@@ -44,6 +44,10 @@ export class RunningHaproxy {
     });
     this.log.readFrom(this.#process.stdout);
     this.log.readFrom(this.#process.stderr);
+    // In the log, where a failing test prints it among what went before.
+    this.#process.once('exit', (code, signal) =>
+      this.log.add(`(HAProxy ended: ${signal ?? `exit ${code}`})`),
+    );
   }
 
   get pid(): number {

@@ -1,5 +1,5 @@
 // HAProxy with the shipped files between an origin and the real daemon.
-import { afterAll, afterEach, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll, onTestFailed, onTestFinished } from 'vitest';
 import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
 import { freePort } from './free-port.ts';
 import { type RunningHaproxy, startHaproxy } from './haproxy.ts';
@@ -68,6 +68,21 @@ export async function startProtectedProxy(
   return { haproxy, origin, daemon, httpPort, http2Port, reached, report, stop };
 }
 
+/** One for the test that runs: stopped when it ends in whatever way, and everything said is printed when it fails. */
+export async function proxyOfThisTest(
+  binary: FoundHaproxy,
+  plan: ProtectedPlan = {},
+): Promise<ProtectedProxy> {
+  const proxy = await startProtectedProxy(binary, plan);
+  onTestFinished(() => proxy.stop());
+  onTestFailed(() => printReport(proxy));
+  return proxy;
+}
+
+function printReport(proxy: ProtectedProxy | undefined): void {
+  process.stderr.write(`${proxy?.report()}\n`);
+}
+
 /**
  * One for all tests of the surrounding `describe`, which must not change it. When a test fails, everything that
  * HAProxy and the daemon said is printed.
@@ -82,7 +97,7 @@ export function shareProtectedProxy(binary: FoundHaproxy, plan: ProtectedPlan = 
     proxy = await startProtectedProxy(binary, plan);
   });
   afterEach(({ task }) => {
-    if (task.result?.state === 'fail') process.stderr.write(`${proxy?.report()}\n`);
+    if (task.result?.state === 'fail') printReport(proxy);
   });
   afterAll(() => proxy?.stop());
   return shared;
