@@ -5,7 +5,7 @@ import { daemonRows } from './support/daemon-rows.ts';
 import { runDaemon } from './support/daemon-run.ts';
 import type { Options } from './support/options.ts';
 import { measureSpeedUp, type SpeedUp } from './support/speed-up.ts';
-import { figure, type Row, type Section } from './support/table.ts';
+import { figure, type Row, type Section, whole } from './support/table.ts';
 
 export async function benchThreads({ tracing }: Options): Promise<Section> {
   const known = await knowsEngineThreads();
@@ -28,7 +28,7 @@ export async function benchThreads({ tracing }: Options): Promise<Section> {
 }
 
 function speedUpRows(speedUp: SpeedUp): Row[] {
-  const { asMeasured, withoutGenerator, possible, cost, ownCores } = speedUp;
+  const { asMeasured, withoutGenerator, possible, cost, ownCores, unanalysed } = speedUp;
   const row = (label: string, value: number, target?: string): Row => ({
     label: `mix, 2 threads / 1 thread: ${label}`,
     cells: ['', figure(value)],
@@ -40,5 +40,10 @@ function speedUpRows(speedUp: SpeedUp): Row[] {
     row(`most that ${cpus().length} cores allow`, possible),
     row('CPU per transaction', cost),
     row('were there a core for each engine thread', ownCores, '>= 1.70'),
+    {
+      label: 'mix, 2 threads / 1 thread: messages let through unanalysed',
+      cells: ['', whole(unanalysed)],
+      target: '0',
+    },
   ];
 }

@@ -25,6 +25,8 @@ export function daemonRows(runs: readonly DaemonRun[]): Row[] {
   ];
   const ack = (percentile: string, of: (latency: Latency) => number): Row =>
     row(`mix, half load: ACK time, ${percentile}`, (run) => figure(of(run.mixHalf.ack), 'ms'));
+  const unanalysed = ({ mixCapacity, mixHalf, cleanCapacity, cleanHalf, headers }: DaemonRun): number =>
+    [mixCapacity, mixHalf, cleanCapacity, cleanHalf, headers].reduce((sum, part) => sum + part.unanalysed, 0);
   return [
     row('mix: transactions per second', (run) => whole(run.mixCapacity.cost.perSecond)),
     ...cost('mix', ({ mixCapacity }) => mixCapacity),
@@ -46,6 +48,7 @@ export function daemonRows(runs: readonly DaemonRun[]): Row[] {
       ({ headers }) => figure(headers.ratio),
       '<= 3.00 with two engine threads',
     ),
+    row('messages let through unanalysed, all of the above', (run) => whole(unanalysed(run)), '0'),
   ];
 }
 

@@ -5,15 +5,14 @@ import { Generator } from './generator.ts';
 import { type HeaderTimes, measureHeaders } from './header-times.ts';
 import { closed, open } from './load-kinds.ts';
 import type { LoadPlan } from './load-plan.ts';
-import { type Cost, costOf, type Latency, latencyOf, measure, type Window } from './measure.ts';
+import { type Cost, costOf, type Latency, latencyOf, measure, unanalysedOf, type Window } from './measure.ts';
 
 export interface Phase {
   readonly cost: Cost;
   readonly ack: Latency;
   /** Lateness of the generator itself, in milliseconds: part of the latency of an open loop. */
   readonly generatorBehind: Latency;
-  readonly late: number;
-  readonly skipped: number;
+  readonly unanalysed: number;
   readonly generatorCores: number;
   readonly idleCores: number;
   readonly otherCores: number;
@@ -110,8 +109,7 @@ export function phaseOf(daemon: BenchDaemon, engineThreads: number, window: Wind
     cost,
     ack: latencyOf(load.ackUs),
     generatorBehind: latencyOf(load.behindUs),
-    late: load.late + load.unsent,
-    skipped: load.skipped,
+    unanalysed: unanalysedOf(load),
     generatorCores: window.generatorCores,
     idleCores: window.idleCores,
     otherCores: window.otherCores,

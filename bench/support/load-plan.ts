@@ -13,6 +13,8 @@ export interface LoadPlan {
   readonly arrival:
     | { readonly kind: 'closed'; readonly streams: number }
     | { readonly kind: 'open'; readonly perSecond: number };
+  /** HAProxy's `timeout processing`, in milliseconds; as haproxyconf/spoe.cfg has it unless told. */
+  readonly processingTimeoutMs?: number;
   /** Every second transaction ends after its first message, as when a client goes away. */
   readonly halfUnfinished?: boolean;
 }

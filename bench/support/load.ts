@@ -9,12 +9,10 @@ import {
   type PreparedFrame,
   type PreparedTransaction,
   prepare,
+  shippedTimeoutMs,
 } from './prepared-transaction.ts';
 import { Schedule } from './schedule.ts';
 import type { SpopLink } from './spop-link.ts';
-
-/** `timeout processing` of haproxyconf/spoe.cfg. */
-const haproxyTimeoutMs = 200;
 
 type Step = 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody';
 
@@ -38,6 +36,7 @@ interface Waiting {
 
 export class Load {
   readonly #plan: LoadPlan;
+  readonly #timeoutMs: number;
   readonly #links: readonly SpopLink[];
   readonly #transactions: readonly PreparedTransaction[];
   readonly #streams: Stream[] = [];
@@ -53,8 +52,9 @@ export class Load {
 
   constructor(plan: LoadPlan, links: readonly SpopLink[]) {
     this.#plan = plan;
+    this.#timeoutMs = plan.processingTimeoutMs ?? shippedTimeoutMs;
     this.#links = links;
-    this.#transactions = transactionsOf(plan.mix).map(prepare);
+    this.#transactions = transactionsOf(plan.mix).map((transaction) => prepare(transaction, this.#timeoutMs));
     this.#waiting = new Map(links.map((link) => [link, []]));
     this.#schedule = plan.arrival.kind === 'open' ? new Schedule(plan.arrival.perSecond, nowMs()) : undefined;
     for (const link of links) {
@@ -160,7 +160,7 @@ export class Load {
     if (isHeaders) count.headerAckUs.record(tookMs * 1000);
     if (ack.failed) count.failed += 1;
     if (ack.skipped) count.skipped += 1;
-    const late = tookMs > haproxyTimeoutMs;
+    const late = tookMs > this.#timeoutMs;
     if (late) count.late += 1;
     if (late || ack.skipped) this.#degradedAtMs = atMs;
     if (ack.identity !== undefined) stream.identity = ack.identity;
@@ -198,7 +198,7 @@ export class Load {
   #giveUpWaiting(link: SpopLink, atMs: number): void {
     const waiting = this.#waiting.get(link) ?? [];
     let expired = 0;
-    while (atMs - (waiting[expired]?.stream.sinceMs ?? atMs) > haproxyTimeoutMs) expired += 1;
+    while (atMs - (waiting[expired]?.stream.sinceMs ?? atMs) > this.#timeoutMs) expired += 1;
     for (const { stream } of waiting.splice(0, expired)) {
       this.#count.unsent += 1;
       this.#degradedAtMs = atMs;

@@ -53,6 +53,11 @@ export async function measure(daemon: BenchDaemon, generator: Generator, seconds
   };
 }
 
+/** Messages that HAProxy's traffic went on without. */
+export function unanalysedOf({ skipped, late, unsent }: LoadReport): number {
+  return skipped + late + unsent;
+}
+
 export interface Cost {
   readonly perSecond: number;
   /** Of all threads of the daemon, in microseconds. */

@@ -1,5 +1,5 @@
 // The NOTIFY frames of a transaction, encoded beforehand but for stream-id, frame-id and identity.
-import { messageNames } from '../../src/adapters/haproxy/contract.ts';
+import { configurationVersion, messageNames } from '../../src/adapters/haproxy/contract.ts';
 import { encodeHdrsBin } from '../../src/adapters/haproxy/hdrs-bin.ts';
 import { encodeNotify, type SpoeMessageInput, type TypedDataInput } from '../../src/spop/index.ts';
 import { binary, int64, message, nothing, string } from '../../test/support/spoe-messages.ts';
@@ -12,6 +12,9 @@ export const firstStreamId = 2288;
 const streamIdAt = 9;
 const frameIdAt = 12;
 
+/** `timeout processing` of haproxyconf/spoe.cfg. */
+export const shippedTimeoutMs = 200;
+
 const marker = '@identity';
 const markerBytes = Buffer.from(marker);
 const stringType = 0x08;
@@ -23,18 +26,20 @@ export interface PreparedTransaction {
   readonly responseBody: PreparedFrame | undefined;
 }
 
-/** As haproxyconf/spoe.cfg sends it with its defaults, arguments in its order. */
-export function prepare(transaction: HttpTransaction): PreparedTransaction {
+/** As haproxyconf/spoe.cfg sends it with its defaults, but for this time-out, arguments in its order. */
+export function prepare(
+  transaction: HttpTransaction,
+  processingTimeoutMs = shippedTimeoutMs,
+): PreparedTransaction {
   const { body, responseBody } = transaction;
+  const timeout = string(`${processingTimeoutMs}ms`);
+  const bodyFrame = (name: string, text: string | undefined): PreparedFrame | undefined =>
+    text === undefined ? undefined : new PreparedFrame(bodyMessage(name, text, timeout));
   return {
-    requestHeaders: new PreparedFrame(requestHeaders(transaction)),
-    requestBody:
-      body === undefined ? undefined : new PreparedFrame(bodyMessage(messageNames.requestBody, body)),
-    responseHeaders: new PreparedFrame(responseHeaders(transaction)),
-    responseBody:
-      responseBody === undefined
-        ? undefined
-        : new PreparedFrame(bodyMessage(messageNames.responseBody, responseBody)),
+    requestHeaders: new PreparedFrame(requestHeaders(transaction, timeout)),
+    requestBody: bodyFrame(messageNames.requestBody, body),
+    responseHeaders: new PreparedFrame(responseHeaders(transaction, timeout)),
+    responseBody: bodyFrame(messageNames.responseBody, responseBody),
   };
 }
 
@@ -84,9 +89,12 @@ export class PreparedFrame {
 
 /** What only an operator with several applications sets. */
 const application = { service: nothing, env: nothing, version: nothing, mode: nothing };
-const confVersion = string('1.1.0');
+const confVersion = string(configurationVersion);
 
-function requestHeaders({ method, target, headers, body }: HttpTransaction): SpoeMessageInput {
+function requestHeaders(
+  { method, target, headers, body }: HttpTransaction,
+  timeout: TypedDataInput,
+): SpoeMessageInput {
   return message(messageNames.requestHeaders, {
     ip: { type: 'ipv4', value: '203.0.113.7' },
     ip_port: int64(40_000),
@@ -96,33 +104,33 @@ function requestHeaders({ method, target, headers, body }: HttpTransaction): Spo
     https: { type: 'boolean', value: true },
     timeout: string('1m'),
     body_size: int64(body?.length ?? 0),
-    processing_timeout: string('200ms'),
+    processing_timeout: timeout,
     ...application,
     conf_version: confVersion,
   });
 }
 
-function bodyMessage(name: string, body: string): SpoeMessageInput {
+function bodyMessage(name: string, body: string, timeout: TypedDataInput): SpoeMessageInput {
   return message(name, {
     body: binary(body),
     span_id: string(marker),
     body_size: int64(body.length),
+    processing_timeout: timeout,
     ...application,
   });
 }
 
-function responseHeaders({
-  status,
-  responseHeaders: headers,
-  responseBody,
-}: HttpTransaction): SpoeMessageInput {
-  const args: Record<string, TypedDataInput> = {
+function responseHeaders(
+  { status, responseHeaders: headers, responseBody }: HttpTransaction,
+  timeout: TypedDataInput,
+): SpoeMessageInput {
+  return message(messageNames.responseHeaders, {
     headers: binary(encodeHdrsBin(headers)),
     status: int64(status),
     span_id: string(marker),
     body_size: int64(responseBody?.length ?? 0),
+    processing_timeout: timeout,
     ...application,
     conf_version: confVersion,
-  };
-  return message(messageNames.responseHeaders, args);
+  });
 }
