@@ -9,6 +9,10 @@ const sliceMs = 5;
 /** While further jobs wait, answers wait so long for the bell: waking the I/O thread costs more than an answer. */
 const quietMs = 1;
 
+/** The same while jobs of more bytes than that wait: they take longer by far, and the I/O thread wants the core too. */
+const busyQuietMs = 3;
+const busyBytes = 8192;
+
 /** Jobs above this take long enough that the answers before them are announced first. */
 const longJobBytes = 4096;
 
@@ -120,7 +124,11 @@ export class JobLoop {
     if (this.#unannounced === 0) this.#announcedAtMs = nowMs;
     this.#unannounced += 1;
     // A late answer, of a body that was decompressed, comes while the loop sleeps.
-    if (!this.#running || nowMs - this.#announcedAtMs >= quietMs) this.#announce();
+    if (!this.#running || nowMs - this.#announcedAtMs >= this.#quietMs) this.#announce();
+  }
+
+  get #quietMs(): number {
+    return this.#jobs.usedBytes > busyBytes ? busyQuietMs : quietMs;
   }
 
   readonly #retry = (): void => {
