@@ -1,6 +1,7 @@
 // `npm run bench`: one table about this machine, and the same as JSON. docs/performance.md says how to read it.
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { exitOnSignals } from '../test/support/child-processes.ts';
 import { benchCodec } from './codec.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchHaproxy } from './haproxy.ts';
@@ -24,6 +25,7 @@ const parts: Readonly<Record<PartLetter, (options: Options) => Promise<Section>>
 };
 
 async function main(options: Options): Promise<void> {
+  exitOnSignals();
   const startedAt = performance.now();
   const neighbours = await neighbourCores();
   const machine = {

@@ -1,7 +1,9 @@
 /** `npm run fuzz -- --minutes 30 --seed N`: see "Fuzzing" in CONTRIBUTING.md. */
 import { parseArgs } from 'node:util';
+import { exitOnSignals } from '../test/support/child-processes.ts';
 import { fuzz } from './run.ts';
 
+exitOnSignals();
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '30' },

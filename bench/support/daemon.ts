@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../../test/e2e/support/free-port.ts';
+import { dieTogether } from '../../test/support/child-processes.ts';
 import { nowMs, sleep } from './clock.ts';
 
 const mainFile = join(import.meta.dirname, '..', '..', 'dist', 'main.js');
@@ -30,10 +31,12 @@ export class BenchDaemon {
     this.#healthPort = healthPort;
     this.#logFile = join(tmpdir(), `appsec-edge-bench-${process.pid}-${port}.log`);
     const log = openSync(this.#logFile, 'w');
-    this.#process = spawn(process.execPath, [mainFile], {
-      env: { ...environmentWithoutOurs(), ...settings(plan, port, healthPort, agentPort) },
-      stdio: ['ignore', log, log],
-    });
+    this.#process = dieTogether(
+      spawn(process.execPath, [mainFile], {
+        env: { ...environmentWithoutOurs(), ...settings(plan, port, healthPort, agentPort) },
+        stdio: ['ignore', log, log],
+      }),
+    );
     closeSync(log);
   }
 

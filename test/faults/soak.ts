@@ -10,10 +10,12 @@ import { parseArgs } from 'node:util';
 import { allHaproxyBinaries } from '../../tools/haproxy-binaries.ts';
 import type { Daemon } from '../e2e/support/daemon.ts';
 import { freePort } from '../e2e/support/free-port.ts';
+import { exitOnSignals } from '../support/child-processes.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { PacedLoad } from './support/paced-load.ts';
 import { type Scene, startScene, vitalsOf } from './support/scene.ts';
 
+exitOnSignals();
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '20' },

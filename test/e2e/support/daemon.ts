@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
+import { dieTogether } from '../../support/child-processes.ts';
 import { freePort } from './free-port.ts';
 import { LineLog } from './line-log.ts';
 
@@ -78,10 +79,12 @@ export class Daemon {
     if (!existsSync(mainFile)) throw new Error(`${mainFile} does not exist: run "npm run build" first`);
     const wrapper = this.#options.wrapper ?? [];
     const command = [...wrapper, process.execPath, mainFile, ...(this.#options.flags ?? [])];
-    const child = spawn(command[0] ?? '', command.slice(1), {
-      env: { ...environmentWithoutOurs(), ...this.#settings(), ...this.#options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = dieTogether(
+      spawn(command[0] ?? '', command.slice(1), {
+        env: { ...environmentWithoutOurs(), ...this.#settings(), ...this.#options.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     this.#process = child;
     this.log.readFrom(child.stdout);
     this.log.readFrom(child.stderr);

@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accepts } from '../../../tools/accepts.ts';
+import { dieTogether } from '../../support/child-processes.ts';
 import { LineLog } from './line-log.ts';
 
 export interface HaproxyOptions {
@@ -38,10 +39,12 @@ export class RunningHaproxy {
     this.#config = `global\n    stats socket ${this.#socketPath} mode 600 level admin\n${options.config}`;
     const file = join(this.#folder, 'haproxy.cfg');
     writeFileSync(file, this.#config);
-    this.#process = spawn(options.binary, ['-db', '-f', file], {
-      env: { ...process.env, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    this.#process = dieTogether(
+      spawn(options.binary, ['-db', '-f', file], {
+        env: { ...process.env, ...options.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     this.log.readFrom(this.#process.stdout);
     this.log.readFrom(this.#process.stderr);
     // In the log, where a failing test prints it among what went before.

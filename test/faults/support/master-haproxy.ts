@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { accepts } from '../../../tools/accepts.ts';
 import { LineLog } from '../../e2e/support/line-log.ts';
+import { dieTogether } from '../../support/child-processes.ts';
 
 export interface MasterHaproxyOptions {
   readonly binary: string;
@@ -88,10 +89,12 @@ export class MasterHaproxy {
   }
 
   #spawn(flags: readonly string[]): ChildProcess {
-    const child = spawn(this.#program(), flags, {
-      env: { ...process.env, ...this.#options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = dieTogether(
+      spawn(this.#program(), flags, {
+        env: { ...process.env, ...this.#options.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     this.log.readFrom(child.stdout);
     this.log.readFrom(child.stderr);
     this.#processes.add(child);
