@@ -103,7 +103,7 @@ function rowsOf(phases: readonly [Phase, Phase, Phase], skippedCounted: number):
     {
       label: 'shed, by appsec_edge_skipped_total',
       cells: ['', '', whole(skippedCounted)],
-      target: 'the same as their sum',
+      target: 'x3 and after together',
     },
     row('resident memory: highest', ({ peakMb }) => figure(peakMb, 'MB'), 'flat'),
     row('resident memory: at the end', ({ rssMb }) => figure(rssMb, 'MB')),
