@@ -37,7 +37,7 @@ const cacheFolder = join(import.meta.dirname, '..', '.cache', 'haproxy');
 
 /** The Debian suite whose packages carry the branch, and the libraries its binary is linked with. */
 const suites: Record<HaproxyBranch, { readonly suite: string; readonly packages: readonly string[] }> = {
-  '2.6': { suite: 'bookworm', packages: ['libopentracing-c-wrapper0', 'libssl3'] },
+  '2.6': { suite: 'bookworm', packages: ['libopentracing-c-wrapper0', 'libssl3', 'liblua5.3-0'] },
   '3.0': { suite: 'trixie', packages: ['libopentracing-c-wrapper0t64', 'libssl3t64', 'libjemalloc2'] },
   '3.2': { suite: 'forky', packages: ['libopentracing-c-wrapper0t64', 'libssl3t64', 'libjemalloc2'] },
 };
