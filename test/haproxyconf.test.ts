@@ -58,7 +58,7 @@ describe('the shipped files', () => {
       name,
       value,
     ]);
-    expect(presets.size).toBe(5);
+    expect(presets.size).toBe(7);
     for (const [name = '', value] of fallbacks)
       if (presets.has(name)) expect(value, name).toBe(presets.get(name));
   });

@@ -93,6 +93,9 @@ function both(one: Edit, other: Edit): Edit {
     other(files);
   };
 }
+/** A line of the operator's own `global` section, which HAProxy reads after ours. */
+export const inGlobal = (line: string): Edit =>
+  replace('main', '\ndefaults\n', `\nglobal\n    ${line}\n\ndefaults\n`);
 export const secondServer = replace('main', '# server spoa2', 'server spoa2');
 
 /** Rule, what an operator did, the words of the line that is named, and what is around it. */
@@ -220,8 +223,8 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     replace('spoe', '    use-backend', '    max-frame-size 4096\n    use-backend'),
     'max-frame-size 4096',
   ],
-  ['frame-limit', replace('main', 'global\n', 'global\n    tune.bufsize 1m\n'), 'tune.bufsize 1m'],
-  ['body-beyond-buffer', () => undefined, /filter spoe/, { settings: { bodyLimitBytes: 10_000_000 } }],
+  ['frame-limit', inGlobal('tune.bufsize 1m'), 'tune.bufsize 1m'],
+  ['body-beyond-buffer', () => undefined, /tune\.bufsize/, { settings: { bodyLimitBytes: 10_000_000 } }],
   ['no-lua-load', drop('main', /^ *lua-load-per-thread.*$/m), /lua\.send_blocking_response/],
   ['lua-request-only', replace('lua', '{ "http-req", "http-res" }', '{ "http-req" }'), /lua-load-per-thread/],
   ['lua-bool', drop('main', /^ *tune\.lua\.bool.*$/m), /lua-load-per-thread/],
