@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rewritingRoomBytes } from '../adapters/haproxy/rewriting-room.ts';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
@@ -78,10 +79,12 @@ export function readPages(config: Config): PageFiles {
 /** @throws StartError when a template can never fit into a frame. */
 export function createBlockPages(config: Config, files: PageFiles): BlockPages {
   const pages = new BlockPages(files.pages, files.servicePages);
-  if (pages.largestPageBytes > config.maxFrameSizeBytes) {
+  const { maxFrameSizeBytes } = config;
+  const addedHeadersBytes = rewritingRoomBytes(maxFrameSizeBytes);
+  if (pages.largestPageBytes > maxFrameSizeBytes - addedHeadersBytes) {
     throw new StartError(
-      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ` +
-        `${config.maxFrameSizeBytes} (DD_HAPROXY_SPOA_MAX_FRAME_SIZE): make the page smaller`,
+      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ${maxFrameSizeBytes} ` +
+        `(DD_HAPROXY_SPOA_MAX_FRAME_SIZE) that leaves ${addedHeadersBytes} to HAProxy's rules: make the page smaller`,
     );
   }
   return pages;

@@ -4,6 +4,7 @@ import type { Analysis } from '../../engine/transaction.ts';
 import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } from '../../engine/verdict.ts';
 import { type Action, encodedActionSize } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
+import { rewritingRoomBytes } from './rewriting-room.ts';
 
 /*
  * Verdict to set-var actions.
@@ -14,7 +15,8 @@ import { variableNames } from './contract.ts';
  * 1. `blocked` with `status`, and `request_body` with `response_body`: they fit into the smallest frame there is
  *    (256 bytes, SPOE.txt 3.2.4) and are always there;
  * 2. of a block, `headers`, then `body`. The page gives way first: the operator's, the built-in one, none. A redirect
- *    whose Location does not fit becomes a plain 403: without a Location it would be no answer;
+ *    whose Location does not fit becomes a plain 403: without a Location it would be no answer. Page and Location leave
+ *    HAProxy room for the headers that it adds to them (rewriting-room.ts);
  * 3. `span_id`, without which later messages are analysed without the request;
  * 4. trace headers for the origin;
  * 5. what is there for people: `verdict`, `rule_ids` (a shorter list before none), `trace_id`.
@@ -64,13 +66,16 @@ function planBlock(
 ): ActionPlan {
   const bodies = bodyRequests(input);
   const bodiesBytes = bodies.reduce((sum, action) => sum + encodedActionSize(action), 0);
+  const addedHeadersBytes = rewritingRoomBytes(plan.remainingBytes);
   plan.add(boolean(variableNames.blocked, true));
-  const { sent, headers } = sendable(input, verdict, pages, plan.remainingBytes - bodiesBytes);
+  const room = plan.remainingBytes - bodiesBytes - addedHeadersBytes;
+  const { sent, headers } = sendable(input, verdict, pages, room);
   plan.add(integer(variableNames.status, sent.status));
   plan.remainingBytes -= bodiesBytes;
   plan.add(headers);
   const service = input.analysis.transaction.application?.service;
-  const page = pages.render(sent, Math.max(0, plan.remainingBytes - bodyOverheadBytes), service);
+  const pageRoom = Math.max(0, plan.remainingBytes - bodyOverheadBytes - addedHeadersBytes);
+  const page = pages.render(sent, pageRoom, service);
   plan.add(binary(variableNames.body, page.body));
   plan.remainingBytes += bodiesBytes;
   for (const action of bodies) plan.add(action);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { rewritingRoomBytes } from '../../../src/adapters/haproxy/rewriting-room.ts';
 import { type PlanInput, planActions } from '../../../src/adapters/haproxy/set-var.ts';
 import { BlockPages, type BlockPageTemplates } from '../../../src/engine/block-page.ts';
 import type { HeaderList } from '../../../src/engine/http.ts';
@@ -135,14 +136,45 @@ describe('the ACK of any verdict', () => {
     );
   });
 
-  it('uses the last byte of the frame for the page before it gives the page up', () => {
+  it('uses all of the frame for the page, but for the room that HAProxy needs, before it gives the page up', () => {
     const needed = plan({ verdict: block }, 1_000_000).actions;
     const withoutNarrative = needed.filter((action) => action.name !== 'verdict');
     const bytes = withoutNarrative.reduce((sum, action) => sum + encodedActionSize(action), 0);
     // The length of a page is reckoned with five bytes; the built-in page needs two.
-    const fits = plan({ verdict: block }, bytes + 3);
+    const smallest = bytes + 3 + Math.floor((bytes + 3) / 15);
+    expect(smallest - rewritingRoomBytes(smallest)).toBe(bytes + 3);
+    const fits = plan({ verdict: block }, smallest);
     expect(variablesOf(fits.actions)['body']).not.toBe('');
-    expect(variablesOf(plan({ verdict: block }, bytes - 1).actions)['body']).toBe('');
+    expect(variablesOf(plan({ verdict: block }, smallest - 4).actions)['body']).toBe('');
+  });
+});
+
+describe('the room that a page leaves to the headers that HAProxy adds', () => {
+  it.each([
+    ["1 kB with HAProxy's own buffer, as its tune.maxrewrite", 16_380, 1_023],
+    ['8 kB with the buffer of our files, as theirs', 24_572, 8_188],
+    ['no more with a larger one', 131_068, 8_192],
+    ['a sixteenth of a smaller one', 4_092, 255],
+  ])('is %s', (_what, frameBytes, room) => {
+    expect(rewritingRoomBytes(frameBytes)).toBe(room);
+  });
+
+  it('is left by a page, which gives way to the built-in one before', () => {
+    const page = (bytes: number) => ({ html: 'x'.repeat(bytes) });
+    const whole = acknowledged({ verdict: block }, 24_572, [1, 1], page(16_200));
+    expect(whole.pageSubstituted).toBe(false);
+    const larger = acknowledged({ verdict: block }, 24_572, [1, 1], page(16_400));
+    expect(larger.pageSubstituted).toBe(true);
+    expect(larger.variables['body']).toContain('Request blocked');
+  });
+
+  it('is left by a Location, in whose place there is a plain 403', () => {
+    const location = (bytes: number): Verdict => ({
+      ...{ kind: 'redirect', status: 302, securityResponseId },
+      location: `/${'x'.repeat(bytes)}`,
+    });
+    expect(acknowledged({ verdict: location(16_200) }, 24_572).variables['status']).toBe(302);
+    expect(acknowledged({ verdict: location(16_400) }, 24_572).variables['status']).toBe(403);
   });
 });
 
