@@ -196,7 +196,10 @@ export class AgentConnection {
       this.disconnect(StatusCode.RESOURCE_ERROR, 'draining');
       return { kind: 'healthcheck', refused: true };
     }
-    this.#output.bytes(encodeAgentHello(negotiated));
+    // The health check of HAProxy 3.1 and later offers 16,380 bytes whatever its buffer is, and takes the server down when
+    // the answer is more than a smaller buffer holds. No frame of this connection has any use for the size.
+    const answered = hello.healthcheck ? { ...negotiated, maxFrameSize: MIN_FRAME_SIZE } : negotiated;
+    this.#output.bytes(encodeAgentHello(answered));
     if (hello.healthcheck) {
       this.#close();
       return { kind: 'healthcheck', refused: false };
