@@ -1,11 +1,9 @@
 import { argumentNames, configurationVersion, messageNames } from '../adapters/haproxy/contract.ts';
 import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
+import { bufferBytes } from './check-buffer.ts';
 import type { Line, Section } from './check-parse.ts';
 import type { Issue, Rule } from './check-rule.ts';
 import { type MessageKey, messageKeys, type Setup } from './check-setup.ts';
-
-/** HAProxy's buffer unless tune.bufsize says otherwise, in bytes. */
-const defaultBufferBytes = 16_384;
 
 const bodyArguments = [argumentNames.body, argumentNames.spanId];
 
@@ -226,14 +224,6 @@ export const spoeRules: readonly Rule[] = [
     },
   },
 ];
-
-function bufferBytes({ globalLines }: Setup): { readonly line: Line | undefined; readonly bytes: number } {
-  const line = globalLines.findLast(({ words }) => words[0] === 'tune.bufsize');
-  const match = /^(\d+)([kmg]?)$/i.exec(line?.words[1] ?? '');
-  if (match === null) return { line: undefined, bytes: defaultBufferBytes };
-  const factor = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[(match[2] ?? '').toLowerCase()] ?? 1;
-  return { line, bytes: Number(match[1]) * factor };
-}
 
 function linesOf(section: Section, keyword: string): Line[] {
   return section.lines.filter(({ words }) => words[0] === keyword);

@@ -96,6 +96,9 @@ function both(one: Edit, other: Edit): Edit {
 /** A line of the operator's own `global` section, which HAProxy reads after ours. */
 export const inGlobal = (line: string): Edit =>
   replace('main', '\ndefaults\n', `\nglobal\n    ${line}\n\ndefaults\n`);
+/** A rule of the operator's below ours. */
+export const behind = (line: string): Edit =>
+  replace('main', '    http-request deny if { path /secret }\n', `    ${line}\n`);
 export const secondServer = replace('main', '# server spoa2', 'server spoa2');
 
 /** Rule, what an operator did, the words of the line that is named, and what is around it. */
@@ -225,6 +228,14 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   ['frame-limit', inGlobal('tune.bufsize 1m'), 'tune.bufsize 1m'],
   ['body-beyond-buffer', () => undefined, /tune\.bufsize/, { settings: { bodyLimitBytes: 10_000_000 } }],
+  ['rewriting-room', behind(`http-request set-header X-Own ${'x'.repeat(9_000)}`), /X-Own/],
+  [
+    'rewriting-copies',
+    both(inGlobal('tune.maxrewrite 1024'), behind('http-request set-header X-Url %[url]')),
+    /X-Url/,
+  ],
+  ['small-maxrewrite', inGlobal('tune.maxrewrite 64'), 'tune.maxrewrite 64'],
+  ['small-head-room', inGlobal('tune.bufsize 16384'), 'tune.bufsize 16384'],
   ['no-lua-load', drop('main', /^ *lua-load-per-thread.*$/m), /lua\.send_blocking_response/],
   ['lua-request-only', replace('lua', '{ "http-req", "http-res" }', '{ "http-req" }'), /lua-load-per-thread/],
   ['lua-bool', drop('main', /^ *tune\.lua\.bool.*$/m), /lua-load-per-thread/],
