@@ -18,7 +18,9 @@ export const filterRules: readonly Rule[] = [
       for (const frontend of protectedOf(setup)) {
         if (frontend.filter === undefined) continue;
         const title = `${frontend.section.kind} ${frontend.section.name}`;
-        const compression = effectiveLine(frontend.section, 'compression');
+        const compression =
+          effectiveLine(frontend.section, 'compression', 'algo') ??
+          effectiveLine(frontend.section, 'compression');
         if (compression !== undefined && !declares(frontend, 'compression')) {
           yield { line: compression, what: `needs 'filter compression' in ${title}` };
         }

@@ -53,7 +53,7 @@ export const frontendRules: readonly Rule[] = [
         if (backends.some(isProtected)) open.push(...backends.filter((one) => !isProtected(one)));
         else open.push(section);
       }
-      for (const { at, kind, name } of open) {
+      for (const { at, kind, name } of open.filter((section) => hasApplication(section, setup))) {
         yield { line: at, what: `${titleOf(kind, name)} has no 'filter spoe' of the agent` };
       }
     },
@@ -159,6 +159,16 @@ export const frontendRules: readonly Rule[] = [
     },
   },
 ];
+
+/** Whether somebody else's pages can come out of it: not of a backend without servers, nor of statistics only. */
+function hasApplication(section: Section, { configuration }: Setup): boolean {
+  const has = (...keywords: string[]): boolean =>
+    section.lines.some(({ words }) => keywords.includes(words[0] ?? ''));
+  if (has('server', 'server-template', 'dispatch')) return true;
+  if (section.kind === 'backend') return false;
+  const onlyOwn = has('stats') || section.lines.some(({ words }) => words[1] === 'use-service');
+  return backendsOf(section, configuration).length > 0 || !onlyOwn;
+}
 
 function titleOf(kind: string, name: string): string {
   return kind === 'snippet' ? 'the snippet' : `${kind} ${name}`;
