@@ -1,8 +1,9 @@
 import { type Addition, additionsOf, type Direction, totalBytes } from './check-added-headers.ts';
 import { bufferBytes, defaultRewriteBytes, rewriteBytes } from './check-buffer.ts';
+import { backendsOf, lineageOf, modeOf } from './check-inherit.ts';
 import type { Section } from './check-parse.ts';
 import type { Rule } from './check-rule.ts';
-import { modeOf, protectedOf, type Setup } from './check-setup.ts';
+import { protectedOf, type Setup } from './check-setup.ts';
 
 /** What the arguments of a message take besides a head or a body, with names of applications of usual length. */
 const argumentsBytes = 512;
@@ -86,7 +87,7 @@ interface Head {
 /** What becomes of the heads of each protected frontend, in the backend of its that adds the most. */
 function* heads(setup: Setup): Iterable<Head> {
   for (const { section } of protectedOf(setup)) {
-    const ways = [[section], ...backendsOf(setup, section).map((backend) => [section, backend])];
+    const ways = [[section], ...httpBackendsOf(setup, section).map((backend) => [section, backend])];
     for (const direction of ['request', 'response'] as const) {
       const [most] = ways
         .map((way) => withDefaults(way).flatMap((each) => additionsOf(each, direction)))
@@ -98,20 +99,11 @@ function* heads(setup: Setup): Iterable<Head> {
 
 /** Once each: rules of defaults that frontend and backend share are evaluated once. */
 function withDefaults(way: readonly Section[]): Section[] {
-  const all = way.flatMap((section) => [section.defaults, section]);
-  return [...new Set(all)].filter((section) => section !== undefined);
+  return [...new Set(way.flatMap((section) => lineageOf(section).reverse()))];
 }
 
-function backendsOf({ configuration }: Setup, frontend: Section): Section[] {
-  const named = [...(frontend.defaults?.lines ?? []), ...frontend.lines]
-    .filter(({ words }) => words[0] === 'use_backend' || words[0] === 'default_backend')
-    .map(({ words }) => words[1] ?? '');
-  const computed = named.some((name) => name.includes('%['));
-  return configuration.sections.filter(
-    (section) =>
-      (section.kind === 'backend' || section.kind === 'listen') &&
-      section !== frontend &&
-      modeOf(section) === 'http' &&
-      (computed || named.includes(section.name)),
+function httpBackendsOf({ configuration }: Setup, frontend: Section): Section[] {
+  return backendsOf(frontend, configuration).filter(
+    (section) => section !== frontend && modeOf(section) === 'http',
   );
 }

@@ -43,7 +43,8 @@ describe('the headers that rules add', () => {
     ['in the target', behind(`http-request set-query ${'q'.repeat(900)}`)],
     ['in the place of another', behind(`http-request replace-header X-Any (.*) ${'r'.repeat(900)}`)],
   ])('of a request are counted %s', (_where, edit) => {
-    expect(said(haproxysOwn, edit)).toEqual([expect.stringContaining('rewriting-room')]);
+    const ofRoom = said(haproxysOwn, edit).filter((line) => line.startsWith('rewriting-room'));
+    expect(ofRoom).toHaveLength(1);
   });
 
   it.each<[string, Edit]>([

@@ -1,7 +1,7 @@
 // Exit codes and what is said on which stream: the real process, from the sources.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -250,6 +250,18 @@ describe('appsec-edge haproxyconf and check', () => {
     expect(await run(['check', ...files, '--haproxy-version', 'all'])).toEqual({
       ...{ code: 0, stderr: '' },
       stdout: '0 errors, 0 warnings, 0 hints for HAProxy 2.6, 3.0, 3.1, 3.2 (--haproxy-version all)\n',
+    });
+  });
+
+  it('read a folder as HAProxy does: what ends in .cfg, in the order of its name, and not what is hidden', async () => {
+    const conf = join(folder, 'conf.d');
+    mkdirSync(conf);
+    writeFileSync(join(conf, '20-site.cfg'), 'frontend main\n    bind :80\n');
+    writeFileSync(join(conf, '10-base.cfg'), 'defaults\n    mode http\n');
+    for (const name of ['.hidden.cfg', '05-old.cfg.bak']) writeFileSync(join(conf, name), 'frontend bad\n');
+    const { stdout } = await run(['check', conf, '--haproxy-version', '3.2', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      findings: [{ file: join(conf, '20-site.cfg'), line: 1, rule: 'no-filter' }],
     });
   });
 

@@ -72,7 +72,7 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
     expect(proxy.agent.messages.map(({ name }) => name)).toEqual(Object.values(messages));
     expect(Object.fromEntries(request?.args ?? [])).toMatchObject({
       ...{ ip: '127.0.0.1', ip_port: expect.any(BigInt), method: 'POST', path: '/echo?a=%zz', https: false },
-      ...{ timeout: '1m', processing_timeout: '200ms', body_size: 5n, conf_version: '1.3.0' },
+      ...{ timeout: '1m', processing_timeout: '200ms', body_size: 5n, conf_version: '1.4.0' },
     });
     expect(headerPairs(request?.args.get('headers'))).toContainEqual(['host', 'site.example']);
     expect(Object.fromEntries(requestBody?.args ?? [])).toEqual({
@@ -80,7 +80,7 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
       ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n, processing_timeout: '200ms' },
     });
     expect(Object.fromEntries(response?.args ?? [])).toMatchObject({
-      ...{ status: 200n, span_id: '7', body_size: 5n, conf_version: '1.3.0' },
+      ...{ status: 200n, span_id: '7', body_size: 5n, conf_version: '1.4.0' },
       processing_timeout: '200ms',
     });
     expect(headerPairs(response?.args.get('headers'))).toContainEqual(['x-body-size', '5']);

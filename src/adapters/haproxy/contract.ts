@@ -4,7 +4,7 @@
  */
 
 /** The version that haproxyconf/ sends in the argument `conf_version`. */
-export const configurationVersion = '1.3.0';
+export const configurationVersion = '1.4.0';
 
 export const messageNames = {
   requestHeaders: 'http-request-headers-msg',
