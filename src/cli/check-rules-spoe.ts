@@ -195,14 +195,16 @@ export const spoeRules: readonly Rule[] = [
   },
   {
     id: 'frame-limit',
-    severity: 'hint',
-    why: 'the smaller of both counts: messages beyond it are not inspected',
-    remedy: 'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize',
+    severity: 'error',
+    why: 'messages beyond it are let through unseen, so whoever pads a request escapes inspection',
+    remedy:
+      'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize (16777216 is its default and the most), or lower tune.bufsize',
     *find(setup) {
       const { line, bytes } = bufferBytes(setup);
-      if (line !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
+      const at = line ?? setup.spoe?.agent?.at;
+      if (at !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
         yield {
-          line,
+          line: at,
           what: `tune.bufsize ${bytes} exceeds the agent's frames of ${setup.settings.maxFrameSizeBytes}`,
         };
       }
@@ -227,12 +229,13 @@ export const spoeRules: readonly Rule[] = [
   },
 ];
 
+/** As HAProxy makes it: rounded up to 16 (2.6 to 3.2, seen in HELLO). */
 function bufferBytes({ globalLines }: Setup): { readonly line: Line | undefined; readonly bytes: number } {
   const line = globalLines.findLast(({ words }) => words[0] === 'tune.bufsize');
   const match = /^(\d+)([kmg]?)$/i.exec(line?.words[1] ?? '');
   if (match === null) return { line: undefined, bytes: defaultBufferBytes };
   const factor = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[(match[2] ?? '').toLowerCase()] ?? 1;
-  return { line, bytes: Number(match[1]) * factor };
+  return { line, bytes: Math.ceil((Number(match[1]) * factor) / 16) * 16 };
 }
 
 function linesOf(section: Section, keyword: string): Line[] {

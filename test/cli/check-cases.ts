@@ -138,7 +138,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ['session-variable', prepend('http-request set-var(sess.id) var(txn.dd.span_id)'), /sess\.id/],
   [
     'session-variable',
-    replace('spoe', 'body=req.body span_id=var(txn.dd.span_id)', 'body=req.body span_id=var(sess.id)'),
+    replace('spoe', 'span_id=var(txn.dd.span_id) body_size=req', 'span_id=var(sess.id) body_size=req'),
     /sess\.id/,
   ],
   [
@@ -191,7 +191,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   [
     'argument-missing',
-    replace('spoe', 'body=res.body span_id=var(txn.dd.span_id) ', 'body=res.body '),
+    replace('spoe', 'span_id=var(txn.dd.span_id) body_size=res.body_size\n    args "proc', 'args "proc'),
     'spoe-message http-response-body-msg',
   ],
   ['argument-useful', replace('spoe', 'ip=src ', ''), 'spoe-message http-request-headers-msg'],
@@ -199,8 +199,8 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     'no-body-size',
     replace(
       'spoe',
-      'args body=req.body span_id=var(txn.dd.span_id) body_size=req.body_size',
-      'args body=req.body span_id=var(txn.dd.span_id)',
+      'args span_id=var(txn.dd.span_id) body_size=req.body_size',
+      'args span_id=var(txn.dd.span_id)',
     ),
     'spoe-message http-request-body-msg',
   ],
@@ -221,6 +221,9 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     'max-frame-size 4096',
   ],
   ['frame-limit', replace('main', 'global\n', 'global\n    tune.bufsize 1m\n'), 'tune.bufsize 1m'],
+  // HAProxy makes 131088 of it.
+  ['frame-limit', replace('main', 'global\n', 'global\n    tune.bufsize 131076\n'), 'tune.bufsize 131076'],
+  ['frame-limit', () => undefined, 'spoe-agent dd-agent', { settings: { maxFrameSizeBytes: 8_192 } }],
   ['body-beyond-buffer', () => undefined, /filter spoe/, { settings: { bodyLimitBytes: 10_000_000 } }],
   ['no-lua-load', drop('main', /^ *lua-load-per-thread.*$/m), /lua\.send_blocking_response/],
   ['lua-request-only', replace('lua', '{ "http-req", "http-res" }', '{ "http-req" }'), /lua-load-per-thread/],
