@@ -113,11 +113,11 @@ export function decodeAgentHello(payload: Buffer): AgentHello {
   };
 }
 
-/** A size that is agreed on travels as uint32, and some HAProxy may read it as a signed one. */
-const LARGEST_AGREED_SIZE = 2 ** 31 - 1;
+/** No HAProxy has buffers of this size; above it, what looks like a length is HTTP. */
+const LARGEST_AGREED_SIZE = 2 ** 28;
 
 /**
- * Our answer to a HELLO. HAProxy gets the frame size that it offers, whatever it is: up to 3.0 it has no way out with a
+ * Our answer to a HELLO. HAProxy gets the frame size that it offers: up to 3.0 it has no way out with a
  * message that is larger than what was agreed on, and takes its neighbours with it. What is larger than we keep is
  * not kept. Another agent offers what it keeps itself: with it the smaller counts.
  * @param ownMaxFrameSize the largest frame that we keep, in bytes
