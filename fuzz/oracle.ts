@@ -50,7 +50,8 @@ export function expectationOf(bytes: Buffer, maxFrameSizeBytes: number): Expecta
       else if (event.kind === 'disconnect') end = 'status 0';
       else if (event.kind === 'healthcheck') end = 'healthcheck';
       if (event.kind !== 'notify') continue;
-      const payload = payloadOf(event.payload);
+      // What was not kept is answered unseen.
+      const payload = payloadOf(event.missingBytes === undefined ? event.payload : Buffer.alloc(0));
       if (payload.refused !== undefined) refused.push(payload.refused);
       if (payload.mayBeSkipped) refused.push('open');
       longestTimeToLiveMs = Math.max(longestTimeToLiveMs, payload.longestTimeToLiveMs);

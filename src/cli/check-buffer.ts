@@ -18,8 +18,10 @@ export interface SizeInBytes {
   readonly bytes: number;
 }
 
+/** HAProxy rounds it up to 16 (2.6 to 3.2, seen in HELLO). */
 export function bufferBytes(setup: Setup): SizeInBytes {
-  return sizeOf(setup, 'tune.bufsize', defaultBufferBytes);
+  const { line, bytes } = sizeOf(setup, 'tune.bufsize', defaultBufferBytes);
+  return { line, bytes: Math.ceil(bytes / 16) * 16 };
 }
 
 /** As it is in effect: HAProxy takes at most half of the buffer. */

@@ -193,14 +193,16 @@ export const spoeRules: readonly Rule[] = [
   },
   {
     id: 'frame-limit',
-    severity: 'hint',
-    why: 'the smaller of both counts: messages beyond it are not inspected',
-    remedy: 'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize',
+    severity: 'error',
+    why: 'messages beyond it are let through unseen, so whoever pads a request escapes inspection',
+    remedy:
+      'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize (16777216 is its default and the most), or lower tune.bufsize',
     *find(setup) {
       const { line, bytes } = bufferBytes(setup);
-      if (line !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
+      const at = line ?? setup.spoe?.agent?.at;
+      if (at !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
         yield {
-          line,
+          line: at,
           what: `tune.bufsize ${bytes} exceeds the agent's frames of ${setup.settings.maxFrameSizeBytes}`,
         };
       }

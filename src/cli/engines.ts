@@ -125,7 +125,6 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
     {
       count,
       entry: entryFile(),
-      maxJobBytes: config.maxFrameSizeBytes,
       dataOf: (): EngineThreadData => ({
         config,
         instance,

@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly clientIpHeader: string | undefined;
   /** Live transactions kept; beyond it the oldest is ended. */
   readonly maxLiveTransactions: number;
+  /** Request bodies of live transactions together, in bytes, as for their number; 128 MiB unless told otherwise. */
+  readonly maxBodyBytes?: number;
   /** Whose schema is extracted (API Security); absent: nobody's. */
   readonly schemaSampler?: Limiter;
   /** Which detections are reported; absent: all. */
@@ -46,6 +48,9 @@ export type Analyst = Pick<
  */
 const uploadPatienceMs = 600_000;
 
+/** libddwaf keeps each body until the response was seen. */
+const usualMaxBodyBytes = 128 * 1024 * 1024;
+
 /** Plain HTTP values in, verdicts out. Knows no door. */
 export class Engine {
   readonly #options: EngineOptions;
@@ -56,7 +61,10 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#tracer = options.tracer ?? localTracer;
-    this.#store = new TransactionStore(options.maxLiveTransactions);
+    this.#store = new TransactionStore(
+      options.maxLiveTransactions,
+      options.maxBodyBytes ?? usualMaxBodyBytes,
+    );
     const { reportLimiter, schemaSampler } = options;
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes,
@@ -104,7 +112,7 @@ export class Engine {
     timeToLiveMs: number,
     traceId?: string,
   ): Analysis | Promise<Analysis> {
-    return this.findForRequestBody(id, timeToLiveMs, chunk.application, traceId).analyseRequestBody(chunk);
+    return this.findForRequestBody(id, timeToLiveMs, chunk, traceId).analyseRequestBody(chunk);
   }
 
   responseHeaders(
@@ -163,11 +171,12 @@ export class Engine {
   findForRequestBody(
     id: string | undefined,
     timeToLiveMs: number,
-    application?: Application,
+    { application, bytes }: BodyChunk,
     traceId?: string,
   ): Transaction {
     const transaction = this.findOrAdopt(id, timeToLiveMs, application, traceId);
     this.#store.renew(transaction, timeToLiveMs);
+    this.#store.keepBody(transaction, Math.min(bytes.length, this.#options.bodyLimitBytes));
     return transaction;
   }
 

@@ -95,7 +95,7 @@ export class ObservingEngine implements Analyst {
   }
 
   requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
-    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk.application, traceId);
+    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk, traceId);
     const bytes = chunk.bytes.length;
     this.#later({ transaction, timeToLiveMs, bytes, last: false, lastUnseen: false }, () => {
       const kept = copyOf(chunk);

@@ -13,8 +13,9 @@
  * socket is to be ended after that write.
  *
  * What each odd frame gets is one table, in docs/spop.md. Two rules need their reason here:
- * - NOTIFYs are accepted up to our *own* maximum, not the negotiated one, because HAProxy 3.1 and 3.2 can
- *   exceed it. ACKs never exceed the negotiated one, because HAProxy 3.1 to 3.4 never recover from that.
+ * - We agree to whatever size HAProxy offers (see `negotiate`). A NOTIFY beyond our own maximum, or for which there is
+ *   no memory, passes through: it is told with its ids, and without its end. ACKs never exceed the negotiated size,
+ *   because HAProxy 3.1 to 3.4 never recover from that.
  * - A violation inside a NOTIFY's payload is not seen here: messages are decoded by whoever handles them,
  *   who then calls `fail`, or answers.
  *
@@ -24,9 +25,10 @@ import type { Buffer } from 'node:buffer';
 import { type Action, writeAction } from './actions.ts';
 import type { AgentEvent, EndOfStream } from './agent-event.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { checkConnectionFrame, checkedMaxFrameSize } from './connection-rules.ts';
+import { checkConnectionFrame, checkedMaxFrameSize, LARGEST_HELLO_SIZE } from './connection-rules.ts';
 import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
 import { decodeFrame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
+import type { FrameMemory } from './frame-memory.ts';
 import { FrameSplitter } from './frame-splitter.ts';
 import {
   type AgentHello,
@@ -41,8 +43,10 @@ import { SpopError, StatusCode } from './spop-error.ts';
 import { type Uint64, VARINT_MAX_BYTES, varintSize } from './varint.ts';
 
 export interface AgentConnectionOptions {
-  /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
+  /** Largest frame we keep, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;
+  /** For frames that came in part, shared by connections. Without one, `maxFrameSize` is the only bound. */
+  readonly frameMemory?: FrameMemory | undefined;
   /** Answer health checks with AGENT-DISCONNECT, so that HAProxy takes this server out. Default false. */
   readonly refuseHealthchecks?: boolean;
   /**
@@ -73,7 +77,7 @@ export class AgentConnection {
   /** @throws RangeError if `maxFrameSize` is out of range. */
   constructor(options: AgentConnectionOptions = {}) {
     this.#ownMaxFrameSize = checkedMaxFrameSize(options.maxFrameSize);
-    this.#splitter = new FrameSplitter(this.#ownMaxFrameSize);
+    this.#splitter = new FrameSplitter(LARGEST_HELLO_SIZE, options.frameMemory);
     this.#answerPeer = options.answerPeer;
     this.refuseHealthchecks = options.refuseHealthchecks ?? false;
   }
@@ -113,6 +117,7 @@ export class AgentConnection {
         const bytes = this.#splitter.next();
         if (bytes === undefined) break;
         const frame = decodeFrame(bytes);
+        if (frame.kind !== 'notify') this.#refuseDropped(bytes.length);
         const event = this.#state === 'new' ? this.#firstFrame(frame) : this.#laterFrame(frame);
         if (event !== undefined) events.push(event);
       }
@@ -181,6 +186,14 @@ export class AgentConnection {
     return this.#output.length === 0 ? undefined : this.#output.take();
   }
 
+  /** Only a NOTIFY may be so large that its end is not kept. */
+  #refuseDropped(keptBytes: number): void {
+    const { droppedBytes } = this.#splitter;
+    if (droppedBytes === 0) return;
+    const size = keptBytes + droppedBytes;
+    throw new SpopError('SPOP_FRAME_TOO_BIG', `a frame of ${size} bytes that is no NOTIFY`);
+  }
+
   /** SPOE.txt 3.2.4: the first frame is HAPROXY-HELLO. A goodbye is understood too (3.2.8: "at anytime"). */
   #firstFrame(frame: ReturnType<typeof decodeFrame>): AgentEvent {
     if (frame.kind === 'haproxy-disconnect') return this.#goodbye(frame);
@@ -207,6 +220,8 @@ export class AgentConnection {
     this.#state = 'open';
     this.#hello = hello;
     this.#negotiated = negotiated;
+    const own = this.#ownMaxFrameSize;
+    this.#splitter.setLimits(own, Math.max(own, negotiated.maxFrameSize));
     return { kind: 'hello', hello, negotiated };
   }
 
@@ -244,7 +259,8 @@ export class AgentConnection {
       );
     }
     this.#waiting.add(key);
-    return { kind: 'notify', streamId, frameId, payload };
+    const { droppedBytes: missingBytes } = this.#splitter;
+    return { kind: 'notify', streamId, frameId, payload, ...(missingBytes > 0 && { missingBytes }) };
   }
 
   #goodbye(frame: KnownFrame): AgentEvent {
@@ -273,6 +289,7 @@ export class AgentConnection {
   #close(): void {
     this.#state = 'closed';
     this.#waiting.clear();
+    this.#splitter.end();
   }
 }
 

@@ -7,12 +7,16 @@ import type { Uint64 } from './varint.ts';
 export type AgentEvent =
   /** The handshake succeeded; `negotiated` is what we answered. */
   | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
-  /** A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`. */
+  /**
+   * A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`, unless bytes are missing at
+   * its end: the frame was too large to be kept, or there was no memory for it.
+   */
   | {
       readonly kind: 'notify';
       readonly streamId: Uint64;
       readonly frameId: Uint64;
       readonly payload: Buffer;
+      readonly missingBytes?: number;
     }
   /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */
   | { readonly kind: 'healthcheck'; readonly refused: boolean }

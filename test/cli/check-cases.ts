@@ -155,7 +155,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ['session-variable', prepend('http-request set-var(sess.id) var(txn.dd.span_id)'), /sess\.id/],
   [
     'session-variable',
-    replace('spoe', 'body=req.body span_id=var(txn.dd.span_id)', 'body=req.body span_id=var(sess.id)'),
+    replace('spoe', 'span_id=var(txn.dd.span_id) body_size=req', 'span_id=var(sess.id) body_size=req'),
     /sess\.id/,
   ],
   [
@@ -208,7 +208,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   [
     'argument-missing',
-    replace('spoe', 'body=res.body span_id=var(txn.dd.span_id) ', 'body=res.body '),
+    replace('spoe', 'span_id=var(txn.dd.span_id) body_size=res.body_size\n    args "proc', 'args "proc'),
     'spoe-message http-response-body-msg',
   ],
   ['argument-useful', replace('spoe', 'ip=src ', ''), 'spoe-message http-request-headers-msg'],
@@ -216,8 +216,8 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     'no-body-size',
     replace(
       'spoe',
-      'args body=req.body span_id=var(txn.dd.span_id) body_size=req.body_size',
-      'args body=req.body span_id=var(txn.dd.span_id)',
+      'args span_id=var(txn.dd.span_id) body_size=req.body_size',
+      'args span_id=var(txn.dd.span_id)',
     ),
     'spoe-message http-request-body-msg',
   ],
@@ -238,6 +238,9 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     'max-frame-size 4096',
   ],
   ['frame-limit', inGlobal('tune.bufsize 1m'), 'tune.bufsize 1m'],
+  // HAProxy makes 131088 of it.
+  ['frame-limit', inGlobal('tune.bufsize 131076'), 'tune.bufsize 131076'],
+  ['frame-limit', () => undefined, /tune\.bufsize/, { settings: { maxFrameSizeBytes: 8_192 } }],
   ['body-beyond-buffer', () => undefined, /tune\.bufsize/, { settings: { bodyLimitBytes: 10_000_000 } }],
   ['rewriting-room', behind(`http-request set-header X-Own ${'x'.repeat(9_000)}`), /X-Own/],
   [

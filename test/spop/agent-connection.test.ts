@@ -125,6 +125,11 @@ describe('handshake', () => {
     expect(connection.takeOutput()).toBeUndefined();
   });
 
+  it('is no time for large frames: a HELLO has some hundred bytes', () => {
+    const connection = new AgentConnection({ maxFrameSize: 2 ** 24 });
+    expect(connection.receive(Buffer.from([0, 0, 0x40, 1]))).toMatchObject(refusal('SPOP_FRAME_TOO_BIG', 3));
+  });
+
   it('cannot be set up with frames that SPOP does not allow', () => {
     for (const maxFrameSize of [255, 0, -1, 1.5, Number.NaN, 2 ** 24 + 1]) {
       expect(() => new AgentConnection({ maxFrameSize })).toThrow(RangeError);
@@ -211,6 +216,31 @@ describe('after the handshake', () => {
     expect(kinds(connection.receive(large))).toEqual(['notify']);
   });
 
+  it('a NOTIFY over our own size that HAProxy offered is told without its end, and answered as any other', () => {
+    const connection = open({ maxFrameSize: 256 });
+    const large = encodeNotify(7, 3, [
+      { name: 'm', args: [{ name: 'a', value: { type: 'binary', value: Buffer.alloc(16_000) } }] },
+    ]);
+    for (const cut of [1, 300, large.length]) {
+      const events = [large.subarray(0, cut), large.subarray(cut)].flatMap((bytes) =>
+        connection.receive(bytes),
+      );
+      const [event] = events;
+      if (event?.kind !== 'notify') throw new Error(`not a NOTIFY: ${event?.kind}`);
+      expect(event).toMatchObject({ streamId: 7, frameId: 3 });
+      expect(event.payload.subarray(0, 2)).toEqual(Buffer.from([1, 109]));
+      expect(7 + event.payload.length + (event.missingBytes ?? 0)).toBe(large.length - 4);
+      expect(connection.ack(7, 3, [ACTION])).toBe(true);
+    }
+    expect(kinds(connection.receive(notify(1, 1)))).toEqual(['notify']);
+  });
+
+  it('any other frame over our own size is refused, though HAProxy offered it', () => {
+    const connection = open({ maxFrameSize: 256 });
+    const goodbye = onTheWire(Buffer.concat([Buffer.from('02000000010000', 'hex'), Buffer.alloc(2000)]));
+    expect(connection.receive(goodbye)).toMatchObject(refusal('SPOP_FRAME_TOO_BIG', 3));
+  });
+
   it('what came before a violation in the same read is still handed on', () => {
     const events = open().receive(Buffer.concat([notify(1, 1), Buffer.alloc(4), notify(2, 1)]));
     expect(kinds(events)).toEqual(['notify', 'error']);
@@ -291,7 +321,7 @@ describe('ACK', () => {
   ])(
     'of ids %s and %s fits to the last byte that maxActionsSize promises, and not one more',
     (streamId, frameId) => {
-      const connection = open({ maxFrameSize: 300 });
+      const connection = open({}, encodeHaproxyHello({ ...TYPICAL_HELLO, maxFrameSize: 300 }));
       connection.receive(notify(streamId, frameId));
       const room = connection.maxActionsSize(streamId, frameId);
       expect(() => connection.ack(streamId, frameId, Buffer.alloc(room + 1, 1))).toThrow(

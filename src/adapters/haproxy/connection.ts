@@ -4,6 +4,7 @@ import {
   AgentConnection,
   type AgentConnectionOptions,
   type AgentEvent,
+  type FrameMemory,
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
@@ -14,6 +15,8 @@ import { turnStartedAtMs } from './turn.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
+  /** Of all connections. */
+  readonly frameMemory?: FrameMemory | undefined;
   readonly maxFramesInFlight: number;
   readonly helloTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -63,6 +66,7 @@ export class Connection {
     this.#observer = observer;
     this.#agent = new AgentConnection({
       maxFrameSize: options.maxFrameSizeBytes,
+      frameMemory: options.frameMemory,
       refuseHealthchecks,
       answerPeer: options.answerPeer,
     });
@@ -78,6 +82,7 @@ export class Connection {
     socket.on('close', () => {
       clearTimeout(this.#helloTimer);
       this.#farewell.cancel();
+      this.#agent.end();
     });
   }
 
@@ -194,6 +199,7 @@ export class Connection {
     const maxActionsBytes = this.#agent.maxActionsSize(event.streamId, event.frameId);
     const notify = {
       payload: event.payload,
+      missingBytes: event.missingBytes,
       maxActionsBytes,
       receivedAtMs: this.#receivedAtMs,
       relayed: this.peer !== undefined,

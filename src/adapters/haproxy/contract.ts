@@ -73,7 +73,8 @@ export const variableNames = {
 
 /**
  * Why a message was acknowledged without analysis. `overload`: it would have waited too long, or did; `no-engine`: no
- * engine thread was there; `engine-lost`: the engine thread died with it.
+ * engine thread was there; `engine-lost`: the engine thread died with it; `too-large`: its frame was not kept, for it
+ * exceeds our own limit, or too many large ones came at once.
  */
-export const skipReasons = ['overload', 'no-engine', 'engine-lost'] as const;
+export const skipReasons = ['overload', 'no-engine', 'engine-lost', 'too-large'] as const;
 export type SkipReason = (typeof skipReasons)[number];

@@ -26,7 +26,7 @@ export class NotifyJobs implements JobHandler {
   }
 
   handle(
-    { payload, maxAnswerBytes, deadlineMs }: Omit<Job, 'cost'>,
+    { payload, maxAnswerBytes, deadlineMs }: Omit<Job, 'work'>,
     answer: (bytes: Uint8Array) => void,
   ): void {
     if (sharedNowMs() > deadlineMs) {

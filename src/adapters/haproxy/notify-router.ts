@@ -6,7 +6,7 @@ import { type Identity, type Owner, parseIdentity } from './identity.ts';
 import type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
 import { skippedActions } from './notify-handler.ts';
 import { encodeSkipped } from './notify-jobs.ts';
-import { type NotifyRoute, routeOf } from './notify-route.ts';
+import { type NotifyRoute, routeOf, routeOfBeginning } from './notify-route.ts';
 
 /*
  * Which engine gets a NOTIFY, and whether one gets it at all. A new transaction goes where there is least to do; a later
@@ -60,6 +60,7 @@ const answers = {
   overload: encodeActions(skippedActions('overload')),
   'no-engine': encodeActions(skippedActions('no-engine')),
   'engine-lost': encodeActions(skippedActions('engine-lost')),
+  'too-large': encodeActions(skippedActions('too-large')),
 } as const satisfies Record<SkipReason, Buffer>;
 
 export class NotifyRouter implements NotifyAnswerer {
@@ -74,6 +75,10 @@ export class NotifyRouter implements NotifyAnswerer {
   }
 
   answer(notify: Notify, done: (answer: NotifyAnswer) => void): void {
+    if (notify.missingBytes !== undefined) {
+      this.#tooLarge(notify, done);
+      return;
+    }
     const route = routeOf(notify.payload);
     const identity = route.identity === undefined ? undefined : parseIdentity(route.identity);
     const owner = identity?.owner;
@@ -86,6 +91,15 @@ export class NotifyRouter implements NotifyAnswerer {
     } else {
       this.#relay(peers, notify, route, owner, done);
     }
+  }
+
+  /** Its owner is told, when the beginning names it and it is one of ours. */
+  #tooLarge({ payload }: Notify, done: (answer: NotifyAnswer) => void): void {
+    const { messageName, identity } = routeOfBeginning(payload);
+    const owner = identity === undefined ? undefined : parseIdentity(identity)?.owner;
+    if (identity !== undefined && owner?.instance === this.#options.instance)
+      this.#engines.skipped(owner.thread, encodeSkipped(messageName, identity));
+    this.#skip('too-large', done);
   }
 
   #relay(
@@ -125,7 +139,7 @@ export class NotifyRouter implements NotifyAnswerer {
       payload: notify.payload,
       maxAnswerBytes: notify.maxActionsBytes,
       deadlineMs,
-      cost: route.cost,
+      work: route.work,
     };
     const inTime = sharedNowMs() + this.#engines.expectedWaitMs(thread) <= deadlineMs;
     if (inTime && this.#engines.submit(thread, job, (result) => this.#conclude(result, done))) return;

@@ -4,6 +4,8 @@ import { type Action, SpopError } from '../../spop/index.ts';
 export interface Notify {
   /** A view of what was read: to be used or copied before `answer` returns. */
   readonly payload: Buffer;
+  /** Undefined unless bytes of it are missing at its end: see AgentEvent. */
+  readonly missingBytes?: number | undefined;
   /** Room for the encoded actions in the ACK. */
   readonly maxActionsBytes: number;
   /** It was there by then, if not before; on `performance.now()`'s clock, in milliseconds. */

@@ -42,7 +42,12 @@ function setUp() {
 }
 
 const inTime = (payload: Buffer): Job => ({
-  ...{ payload, maxAnswerBytes: 16_000, deadlineMs: sharedNowMs() + 60_000, cost: 1 },
+  ...{
+    payload,
+    maxAnswerBytes: 16_000,
+    deadlineMs: sharedNowMs() + 60_000,
+    work: { kind: 0, size: 1, guessUs: 1 },
+  },
 });
 const late = (payload: Buffer): Job => ({ ...inTime(payload), deadlineMs: sharedNowMs() - 1 });
 

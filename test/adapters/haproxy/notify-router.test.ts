@@ -271,6 +271,26 @@ describe('a message that cannot be analysed', () => {
     expect(engines.jobs).toHaveLength(1);
   });
 
+  it.each([
+    ['ours is told', here, [`1: ${messageNames.requestBody}\n${ownedBy(here, 1)}`]],
+    ["another agent's cannot be told", there, []],
+  ])('because its end is missing is let through, and an owner of %s', (_what, instance, wanted) => {
+    const { engines, peers, ask, told } = setUp();
+    const large = message(messageNames.requestBody, {
+      span_id: string(ownedBy(instance, 1)),
+      body: string('x'.repeat(5_000)),
+    });
+    const payload = encodeMessages([large]).subarray(0, 1_000);
+    const { answers } = ask(large, { payload, missingBytes: 4_000 });
+    expect(variablesIn(answers[0])).toEqual(skippedFor('too-large'));
+    expect([engines.jobs, peers.relayed, engines.told, told]).toEqual([
+      [],
+      [],
+      wanted,
+      ['skipped too-large'],
+    ]);
+  });
+
   it('for want of any engine says so', () => {
     const { engines, ask, told } = setUp();
     engines.free = undefined;
