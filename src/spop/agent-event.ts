@@ -7,7 +7,9 @@ import type { Uint64 } from './varint.ts';
 export type AgentEvent =
   /** The handshake succeeded; `negotiated` is what we answered. */
   | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
-  /** A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`. */
+  /**
+   * A NOTIFY that must be answered with one `ack`, as long as `isAwaited` says so. The payload is for `decodeMessages`.
+   */
   | {
       readonly kind: 'notify';
       readonly streamId: Uint64;
@@ -20,6 +22,8 @@ export type AgentEvent =
   | { readonly kind: 'disconnect'; readonly status: number; readonly message: string }
   /** The peer broke the protocol, and was told; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
+
+export type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** How a byte stream ended: between two frames, or in the middle of one. */
 export interface EndOfStream {
