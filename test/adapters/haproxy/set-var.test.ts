@@ -51,6 +51,7 @@ function inputOf(example: Case): PlanInput {
   return {
     analysis: { transaction, verdict: example.verdict, wantsBody: example.wantsBody ?? false },
     bodyOf: example.bodyOf,
+    standing: example.verdict.kind,
     identity: example.announcesIdentity === true ? transaction.id : undefined,
     propagation: example.propagation ?? [],
   };
