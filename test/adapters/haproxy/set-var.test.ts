@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { skipReasons } from '../../../src/adapters/haproxy/contract.ts';
 import { type PlanInput, planActions } from '../../../src/adapters/haproxy/set-var.ts';
+import { skippedActions } from '../../../src/adapters/haproxy/unseen.ts';
 import { BlockPages, type BlockPageTemplates } from '../../../src/engine/block-page.ts';
 import type { HeaderList } from '../../../src/engine/http.ts';
 import { localTracer } from '../../../src/engine/trace.ts';
@@ -9,6 +11,7 @@ import type { Verdict } from '../../../src/engine/verdict.ts';
 import {
   type Action,
   AgentConnection,
+  encodeActions,
   encodedActionSize,
   encodeHaproxyHello,
   encodeNotify,
@@ -279,4 +282,15 @@ describe('the requests for bodies', () => {
     const { variables } = acknowledged({ verdict: { kind: 'pass' }, wantsBody, bodyOf }, 16_380);
     expect(variables).toMatchObject(expected);
   });
+});
+
+it('the answer to what was not analysed fits into the smallest frame there is, whatever its identity', () => {
+  const owner = { instance: 'f'.repeat(16), thread: 9999 };
+  const identity = { spanId: '18446744073709551615', traceId: 'f'.repeat(32), owner, mark: undefined };
+  const smallestFrameBytes = 256;
+  const idsBytes = 25;
+  for (const reason of skipReasons) {
+    const bytes = encodeActions(skippedActions(reason, identity)).length;
+    expect(bytes).toBeLessThanOrEqual(smallestFrameBytes - idsBytes);
+  }
 });
