@@ -39,7 +39,7 @@ export interface EngineOptions {
 /** What a door asks for verdicts: the engine, or ObservingEngine in its place. */
 export type Analyst = Pick<
   Engine,
-  'knows' | 'skipped' | 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody'
+  'knows' | 'skipped' | 'failed' | 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody'
 > & { readonly enabled: boolean; workOnBacklog(): boolean };
 
 /**
@@ -142,8 +142,13 @@ export class Engine {
   skipped(id: string, last: boolean): void {
     const transaction = this.#store.find(id);
     if (transaction === undefined) return;
-    transaction.partial = true;
+    transaction.miss('skipped');
     if (last) transaction.end('skipped');
+  }
+
+  /** A message of this transaction was let through unseen by a mistake of ours. */
+  failed(id: string): void {
+    this.#store.find(id)?.miss('error');
   }
 
   /** Ends everything that still waits for a message. */
@@ -156,15 +161,22 @@ export class Engine {
     return false;
   }
 
-  /** A message whose transaction is not (or no longer) here is analysed against what it carries itself. */
+  /**
+   * A message whose transaction is not (or no longer) here is analysed against what it carries itself. What came before
+   * it was perhaps never looked at, and is not looked at together with it.
+   */
   findOrAdopt(
     id: string | undefined,
     timeToLiveMs: number,
     application?: Application,
     traceId?: string,
   ): Transaction {
-    if (id === undefined) return this.#begin(undefined, application, undefined, timeToLiveMs);
-    return this.#store.find(id) ?? this.#begin(undefined, application, { spanId: id, traceId }, timeToLiveMs);
+    const found = id === undefined ? undefined : this.#store.find(id);
+    if (found !== undefined) return found;
+    const lost = id === undefined ? undefined : { spanId: id, traceId };
+    const transaction = this.#begin(undefined, application, lost, timeToLiveMs);
+    transaction.miss('partial');
+    return transaction;
   }
 
   /** As `findOrAdopt`, when the upload is over: from now on the response is waited for. */

@@ -12,10 +12,14 @@
  * its event loop sends each frame, and all ACKs of that turn, in one write. When `closed` is true, the
  * socket is to be ended after that write.
  *
- * What each odd frame gets is one table, in docs/spop.md. Two rules need their reason here:
+ * What each odd frame gets is one table, in docs/spop.md. These rules need their reason here:
  * - We agree to whatever size HAProxy offers (see `negotiate`). A NOTIFY beyond our own maximum, or for which there is
  *   no memory, passes through: it is told with its ids, and without its end. ACKs never exceed the negotiated size,
  *   because HAProxy 3.1 to 3.4 never recover from that.
+ * - HAProxy up to 3.0 gives the message after a lost one (its processing time-out went by) the same stream-id and
+ *   frame-id, and takes the next ACK with these ids for the answer to it, whichever message that was about. So a NOTIFY
+ *   with the ids of one that waits replaces it, and an ACK of the older must not leave any more, not even one that is
+ *   written already: who answers asks `isAwaited` first.
  * - A violation inside a NOTIFY's payload is not seen here: messages are decoded by whoever handles them,
  *   who then calls `fail`, or answers.
  *
@@ -23,7 +27,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { type Action, writeAction } from './actions.ts';
-import type { AgentEvent, EndOfStream } from './agent-event.ts';
+import type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { checkConnectionFrame, checkedMaxFrameSize, LARGEST_HELLO_SIZE } from './connection-rules.ts';
 import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
@@ -40,6 +44,7 @@ import {
   type PeerGreeting,
 } from './hello.ts';
 import { SpopError, StatusCode } from './spop-error.ts';
+import { UnsentAcks } from './unsent-acks.ts';
 import { type Uint64, VARINT_MAX_BYTES, varintSize } from './varint.ts';
 
 export interface AgentConnectionOptions {
@@ -68,8 +73,10 @@ export class AgentConnection {
   readonly #ownMaxFrameSize: number;
   readonly #splitter: FrameSplitter;
   readonly #answerPeer: AgentConnectionOptions['answerPeer'];
-  readonly #waiting = new Set<string>();
+  /** By ids, the NOTIFY that came last with them. */
+  readonly #waiting = new Map<string, NotifyEvent>();
   readonly #output = new ByteWriter();
+  readonly #unsent = new UnsentAcks(this.#output);
   #state: 'new' | 'open' | 'closed' = 'new';
   #negotiated: AgentHello | undefined;
   #hello: HaproxyHello | undefined;
@@ -150,8 +157,18 @@ export class AgentConnection {
     return Math.min(fitting, Math.max(Number(frameId), LEAST_ACTIONS_BYTES));
   }
 
+  /** Whether HAProxy still waits for the ACK of this NOTIFY. */
+  isAwaited(notify: NotifyEvent): boolean {
+    return this.#waiting.get(keyOf(notify.streamId, notify.frameId)) === notify;
+  }
+
+  /** This NOTIFY gets no ACK any more: HAProxy has given up on it. */
+  giveUp(notify: NotifyEvent): void {
+    if (this.isAwaited(notify)) this.#waiting.delete(keyOf(notify.streamId, notify.frameId));
+  }
+
   /**
-   * Answers a NOTIFY. Either all of the frame is queued or nothing.
+   * Answers the NOTIFY that came last with these ids. Either all of the frame is queued or nothing.
    * @param actions the actions, most important first, or the same already encoded by `encodeActions`
    * @returns false, without effect, if the connection closed meanwhile: that is nobody's mistake
    * @throws SpopError SPOP_ACK_EMPTY, SPOP_ACK_TOO_BIG or SPOP_ACK_UNKNOWN_FRAME, with nothing queued and
@@ -164,8 +181,10 @@ export class AgentConnection {
     if (!this.#waiting.has(key))
       throw new SpopError('SPOP_ACK_UNKNOWN_FRAME', `${name}: no NOTIFY waits for it`);
     if (actions.length === 0) throw new SpopError('SPOP_ACK_EMPTY', `${name}: no action`);
+    const start = this.#output.length;
     this.#writeAck(streamId, frameId, actions, name);
     this.#waiting.delete(key);
+    this.#unsent.written(key, start);
     return true;
   }
 
@@ -183,6 +202,7 @@ export class AgentConnection {
 
   /** Everything to be sent since the last call, for one write; undefined when there is nothing. */
   takeOutput(): Buffer | undefined {
+    this.#unsent.sent();
     return this.#output.length === 0 ? undefined : this.#output.take();
   }
 
@@ -252,15 +272,17 @@ export class AgentConnection {
     if (frameId === 0)
       throw new SpopError('SPOP_BAD_FRAME_IDS', `NOTIFY of stream-id ${streamId} with frame-id 0`);
     const key = keyOf(streamId, frameId);
-    if (this.#waiting.has(key)) {
-      throw new SpopError(
-        'SPOP_DUPLICATE_FRAME_ID',
-        `NOTIFY ${key} (stream-id/frame-id) still waits for its ACK`,
-      );
-    }
-    this.#waiting.add(key);
+    this.#unsent.takeBack(key);
     const { droppedBytes: missingBytes } = this.#splitter;
-    return { kind: 'notify', streamId, frameId, payload, ...(missingBytes > 0 && { missingBytes }) };
+    const event: NotifyEvent = {
+      kind: 'notify',
+      streamId,
+      frameId,
+      payload,
+      ...(missingBytes > 0 && { missingBytes }),
+    };
+    this.#waiting.set(key, event);
+    return event;
   }
 
   #goodbye(frame: KnownFrame): AgentEvent {

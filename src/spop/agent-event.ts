@@ -8,8 +8,8 @@ export type AgentEvent =
   /** The handshake succeeded; `negotiated` is what we answered. */
   | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
   /**
-   * A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`, unless bytes are missing at
-   * its end: the frame was too large to be kept, or there was no memory for it.
+   * A NOTIFY that must be answered with one `ack`, as long as `isAwaited` says so. The payload is for `decodeMessages`,
+   * unless bytes are missing at its end: the frame was too large to be kept, or there was no memory for it.
    */
   | {
       readonly kind: 'notify';
@@ -24,6 +24,8 @@ export type AgentEvent =
   | { readonly kind: 'disconnect'; readonly status: number; readonly message: string }
   /** The peer broke the protocol, and was told; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
+
+export type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** How a byte stream ended: between two frames, or in the middle of one. */
 export interface EndOfStream {

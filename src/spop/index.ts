@@ -43,7 +43,7 @@ export {
   VariableScope,
 } from './actions.ts';
 export { AgentConnection, type AgentConnectionOptions } from './agent-connection.ts';
-export type { AgentEvent, EndOfStream } from './agent-event.ts';
+export type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';
 export { ByteReader } from './byte-reader.ts';
 export { ByteWriter } from './byte-writer.ts';
 export { DEFAULT_MAX_FRAME_SIZE, LARGEST_FRAME_SIZE } from './connection-rules.ts';

@@ -195,16 +195,56 @@ describe('after the handshake', () => {
     expect(sent(connection)).toMatchObject([{ kind: 'ack', streamId, frameId }]);
   });
 
-  it('a NOTIFY that repeats ids in flight is refused, and accepted once the first has its ACK', () => {
+  describe('a NOTIFY with the ids of an earlier one, as HAProxy 3.0 sends it when it gave up on that', () => {
+    const other: Action = { ...ACTION, name: 'other' };
+    const received = (connection: AgentConnection, bytes: Buffer) =>
+      connection.receive(bytes).filter((event) => event.kind === 'notify');
+
+    it('replaces it: only the newer is awaited, and counted', () => {
+      const connection = open();
+      const [older, newer] = received(connection, Buffer.concat([notify(1, 1), notify(1, 1), notify(2, 1)]));
+      if (older === undefined || newer === undefined) throw new Error('not received');
+      expect([older, newer].map((one) => connection.isAwaited(one))).toEqual([false, true]);
+      expect(connection.inFlight).toBe(2);
+      connection.ack(1, 1, [ACTION]);
+      expect([older, newer].map((one) => connection.isAwaited(one))).toEqual([false, false]);
+    });
+
+    it('takes back the ACK of the older that has not left yet, and nothing else', () => {
+      const connection = open();
+      connection.receive(Buffer.concat([notify(5, 1), notify(1, 1), notify(2, 1), notify(3, 1)]));
+      for (const streamId of [5, 1, 2]) connection.ack(streamId, 1, [ACTION]);
+      connection.receive(Buffer.concat([notify(1, 1), notify(2, 1)]));
+      connection.ack(3, 1, [ACTION]);
+      connection.ack(1, 1, [other]);
+      expect(sent(connection)).toMatchObject([
+        { kind: 'ack', streamId: 5, actions: [ACTION] },
+        { kind: 'ack', streamId: 3, actions: [ACTION] },
+        { kind: 'ack', streamId: 1, actions: [other] },
+      ]);
+      expect(connection.inFlight).toBe(1);
+    });
+
+    it('is answered for itself when the ACK of the older has left', () => {
+      const connection = open();
+      connection.receive(notify(1, 1));
+      connection.ack(1, 1, [ACTION]);
+      expect(sent(connection)).toMatchObject([{ actions: [ACTION] }]);
+      connection.receive(notify(1, 1));
+      connection.ack(1, 1, [other]);
+      expect(sent(connection)).toMatchObject([{ actions: [other] }]);
+    });
+  });
+
+  it('a NOTIFY that HAProxy gave up on is not in flight any more, and its ids are free for the next', () => {
     const connection = open();
+    const [older] = connection.receive(notify(1, 1));
+    if (older?.kind !== 'notify') throw new Error('not received');
+    connection.giveUp(older);
+    expect([connection.inFlight, connection.isAwaited(older)]).toEqual([0, false]);
     connection.receive(notify(1, 1));
-    connection.ack(1, 1, [ACTION]);
-    expect(kinds(connection.receive(Buffer.concat([notify(1, 1), notify(1, 2), notify(2, 1)])))).toEqual([
-      'notify',
-      'notify',
-      'notify',
-    ]);
-    expect(connection.receive(notify(1, 2))).toMatchObject(refusal('SPOP_DUPLICATE_FRAME_ID', 4));
+    connection.giveUp(older);
+    expect(connection.inFlight).toBe(1);
   });
 
   it('a NOTIFY over the negotiated size but within our own is accepted: HAProxy 3.1 sends them', () => {

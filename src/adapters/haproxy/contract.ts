@@ -56,9 +56,9 @@ export const variableNames = {
   headers: 'headers',
   body: 'body',
   /**
-   * `pass`, `report`, `block` or `redirect`; `partial`: nothing found, but not everything was looked at (a body beyond
-   * HAProxy's buffer, the WAF's time-out); `skipped`: nothing was looked at, for want of time; `error`: a mistake of
-   * ours, nothing was looked at.
+   * Of the transaction as a whole, see standing.ts. `pass`, `report`, `block` or `redirect`; `partial`: nothing found,
+   * but not everything was looked at (a body beyond HAProxy's buffer, the WAF's time-out, a request that is not known);
+   * `skipped`: a message was not looked at, for want of time; `error`: the same, for a mistake of ours.
    */
   verdict: 'verdict',
   /** Why the verdict is `skipped`: see SkipReason. */

@@ -12,10 +12,15 @@ export interface Notify {
   readonly receivedAtMs: number;
   /** It came from another agent, which must not get it back. */
   readonly relayed: boolean;
+  /** Once HAProxy's processing time-out went by, nobody waits for the answer: `late` is one then. */
+  readonly mayBeLate: boolean;
 }
 
-/** Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. */
-export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError;
+/**
+ * Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. `late`: nobody waits
+ * for it any longer, and nothing is sent.
+ */
+export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError | 'late';
 
 /** What answers a NOTIFY; see NotifyRouter. It may throw; see ContainedAnswerer. */
 export interface NotifyAnswerer {
@@ -29,11 +34,15 @@ export interface NotifyAnswerer {
  */
 export class ContainedAnswerer implements NotifyAnswerer {
   readonly #answerer: NotifyAnswerer;
-  readonly #failedAnswer: () => Action[];
+  readonly #failedAnswer: (payload: Buffer) => Action[];
   readonly #failed: (cause: unknown) => void;
 
   /** @param failed is told of what was thrown, but for SpopError */
-  constructor(answerer: NotifyAnswerer, failedAnswer: () => Action[], failed: (cause: unknown) => void) {
+  constructor(
+    answerer: NotifyAnswerer,
+    failedAnswer: (payload: Buffer) => Action[],
+    failed: (cause: unknown) => void,
+  ) {
     this.#answerer = answerer;
     this.#failedAnswer = failedAnswer;
     this.#failed = failed;
@@ -50,13 +59,13 @@ export class ContainedAnswerer implements NotifyAnswerer {
       this.#answerer.answer(notify, first);
     } catch (cause) {
       if (answered) this.#failed(cause);
-      else first(this.#insteadOf(cause));
+      else first(this.#insteadOf(cause, notify.payload));
     }
   }
 
-  #insteadOf(cause: unknown): NotifyAnswer {
+  #insteadOf(cause: unknown, payload: Buffer): NotifyAnswer {
     if (cause instanceof SpopError) return cause;
     this.#failed(cause);
-    return this.#failedAnswer();
+    return this.#failedAnswer(payload);
   }
 }

@@ -4,8 +4,8 @@ import { FrameMemory, type SpopError, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { Listener, type ListenerOptions, type RefusalReason } from './listener.ts';
 import type { NotifyAnswerer } from './notify.ts';
-import { failedActions } from './notify-handler.ts';
 import type { TlsIdentity } from './tls.ts';
+import { failedActionsFor } from './unseen.ts';
 
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
@@ -174,7 +174,7 @@ export class SpopServer {
       socket,
       this.#connectionOptions,
       this.#answerer,
-      failedActions,
+      failedActionsFor,
       this.#observer,
       this.#draining,
     );

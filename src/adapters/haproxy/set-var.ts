@@ -5,6 +5,7 @@ import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } fro
 import { type Action, encodedActionSize } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
 import { rewritingRoomBytes } from './rewriting-room.ts';
+import type { Standing } from './standing.ts';
 
 /*
  * Verdict to set-var actions.
@@ -39,7 +40,9 @@ export interface PlanInput {
   readonly analysis: Analysis;
   /** Which direction `analysis.wantsBody` is about; undefined when no body can follow. */
   readonly bodyOf: 'request' | 'response' | undefined;
-  /** First answer of a transaction: its identity goes along, and its trace. */
+  /** Of the transaction as a whole, and of all messages of the NOTIFY. */
+  readonly standing: Standing;
+  /** When HAProxy does not have it yet, or not with its mark: it goes along, and the trace. */
   readonly identity: string | undefined;
   readonly propagation: HeaderList;
 }
@@ -115,11 +118,13 @@ function bodyRequests({ analysis: { wantsBody }, bodyOf }: PlanInput): readonly 
 
 function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPlan): void {
   const { transaction } = input.analysis;
-  if (input.analysis.deferred === true) {
+  // A deferred analysis says nothing yet; what was said before, or was not looked at, stands.
+  if (input.analysis.deferred === true && input.standing === 'pass') {
     if (input.identity !== undefined) plan.add(text(variableNames.traceId, transaction.trace.traceId));
     return;
   }
-  plan.add(text(variableNames.verdict, sent === 'pass' && transaction.partial ? 'partial' : sent));
+  const blocks = sent === 'block' || sent === 'redirect';
+  plan.add(text(variableNames.verdict, blocks ? sent : input.standing));
   if (transaction.ruleIds.length > 0) {
     const overhead = encodedActionSize(text(variableNames.ruleIds, '')) + 1;
     const room = Math.min(maxRuleIdsBytes, plan.remainingBytes - overhead);

@@ -106,7 +106,9 @@ describe('a job', () => {
     handler.handle = handle as unknown as NotifyHandler['handle'];
     jobs.handle(inTime(encodeMessages([requestHeadersMessage('/')])), answer);
     await vi.waitFor(() =>
-      expect(answers).toEqual([{ request_body: false, response_body: false, verdict: 'error' }]),
+      expect(answers).toEqual([
+        { request_body: false, response_body: false, span_id: 'error', verdict: 'error' },
+      ]),
     );
     expect(told).toEqual([expect.any(Error)]);
   });

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { skipReasons } from '../../../src/adapters/haproxy/contract.ts';
 import { rewritingRoomBytes } from '../../../src/adapters/haproxy/rewriting-room.ts';
 import { type PlanInput, planActions } from '../../../src/adapters/haproxy/set-var.ts';
+import { skippedActions } from '../../../src/adapters/haproxy/unseen.ts';
 import { BlockPages, type BlockPageTemplates } from '../../../src/engine/block-page.ts';
 import type { HeaderList } from '../../../src/engine/http.ts';
 import { localTracer } from '../../../src/engine/trace.ts';
@@ -10,6 +12,7 @@ import type { Verdict } from '../../../src/engine/verdict.ts';
 import {
   type Action,
   AgentConnection,
+  encodeActions,
   encodedActionSize,
   encodeHaproxyHello,
   encodeNotify,
@@ -52,6 +55,7 @@ function inputOf(example: Case): PlanInput {
   return {
     analysis: { transaction, verdict: example.verdict, wantsBody: example.wantsBody ?? false },
     bodyOf: example.bodyOf,
+    standing: example.verdict.kind,
     identity: example.announcesIdentity === true ? transaction.id : undefined,
     propagation: example.propagation ?? [],
   };
@@ -310,4 +314,15 @@ describe('the requests for bodies', () => {
     const { variables } = acknowledged({ verdict: { kind: 'pass' }, wantsBody, bodyOf }, 16_380);
     expect(variables).toMatchObject(expected);
   });
+});
+
+it('the answer to what was not analysed fits into the smallest frame there is, whatever its identity', () => {
+  const owner = { instance: 'f'.repeat(16), thread: 9999 };
+  const identity = { spanId: '18446744073709551615', traceId: 'f'.repeat(32), owner, mark: undefined };
+  const smallestFrameBytes = 256;
+  const idsBytes = 25;
+  for (const reason of skipReasons) {
+    const bytes = encodeActions(skippedActions(reason, identity)).length;
+    expect(bytes).toBeLessThanOrEqual(smallestFrameBytes - idsBytes);
+  }
 });
