@@ -59,7 +59,10 @@ describe('appsec-edge', () => {
 
   it.each<[readonly string[], string]>([
     [['--prot', '3000'], "unknown option '--prot'\n(Did you mean --port?)"],
-    [['sopa'], "unknown command 'sopa'; it must be one of spoa, inspect, haproxyconf, check, healthcheck"],
+    [
+      ['sopa'],
+      "unknown command 'sopa'; it must be one of spoa, inspect, haproxyconf, check, policy, healthcheck",
+    ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
     [['inspect', 'http://x/', '--raw'], 'takes no URL, -X, -H or -d beside it'],

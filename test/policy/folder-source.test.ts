@@ -43,6 +43,7 @@ function newSource() {
       activate(value) {
         enabled = value;
       },
+      inEffect: () => [],
     },
     {
       applied: (file) => tell(`applied ${file}`),
