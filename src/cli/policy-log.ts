@@ -2,8 +2,9 @@ import { isObject } from '../engine/waf/loose-object.ts';
 import { builtInPath, Waf } from '../engine/waf/waf.ts';
 import type { WafConfig } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
+import { isFolderPath } from '../policy/folder-source.ts';
 import { pathText } from '../policy/json-text.ts';
-import { lint } from '../policy/lint/lint.ts';
+import { type Document, lint } from '../policy/lint/lint.ts';
 import { type FileFinding, findingText } from '../policy/policy-file.ts';
 
 /*
@@ -33,6 +34,21 @@ export function logFindings(logger: Logger, findings: readonly FileFinding[]): v
   }
 }
 
+/** Says what in a ruleset of the operator's own refers to nothing. What Remote Config may still bring is not missed. */
+export function logRulesetFindings(logger: Logger, file: string, inEffect: readonly WafConfig[]): void {
+  const findings = lint(documentsOf(inEffect), [], { libraryVersion: Waf.libraryVersion, nowMs: Date.now() });
+  for (const { path, text, rule } of findings.slice(0, mostLines)) {
+    const place = pathText(path);
+    logger.warn({ file, place, rule }, `ruleset ${file}: ${place}: ${text}`);
+  }
+  const more = findings.length - mostLines;
+  if (more > 0) logger.warn({ file, more }, `ruleset ${file}: ${more} more parts refer to nothing`);
+}
+
+function documentsOf(configs: readonly WafConfig[]): Document[] {
+  return configs.flatMap(({ path, content }) => (isObject(content) ? [{ path, content }] : []));
+}
+
 /** Says of configurations from Remote Config what refers to nothing: each thing once, however often it is delivered. */
 export class RemoteFindings {
   readonly #logger: Logger;
@@ -54,10 +70,8 @@ export class RemoteFindings {
   }
 
   #check(): void {
-    const isRemote = ({ path }: WafConfig): boolean => path.startsWith('datadog/') && path !== builtInPath;
-    const documents = this.#inEffect().flatMap((config) =>
-      isObject(config.content) ? [{ ...config, content: config.content }] : [],
-    );
+    const isRemote = ({ path }: Document): boolean => path !== builtInPath && !isFolderPath(path);
+    const documents = documentsOf(this.#inEffect());
     const findings = lint(
       documents.filter(isRemote),
       documents.filter((config) => !isRemote(config)),

@@ -156,7 +156,7 @@ export class FolderSource {
     if (!this.#unchecked) return;
     this.#unchecked = false;
     const policies = [...this.#known.values()].flatMap(({ policy }) => policy ?? []);
-    const others = this.#target.inEffect().filter(({ path }) => nameOf(path) === undefined);
+    const others = this.#target.inEffect().filter(({ path }) => !isFolderPath(path));
     try {
       const findings = this.#findings.newOnes(policies, this.#names, others);
       if (findings.length > 0) this.#observer.found?.(findings);
@@ -274,7 +274,12 @@ function configPath(name: string): string {
 
 /** Undefined: the path is of another source. */
 function nameOf(path: string): string | undefined {
-  return path.startsWith(pathPrefix) ? path.slice(pathPrefix.length) : undefined;
+  return isFolderPath(path) ? path.slice(pathPrefix.length) : undefined;
+}
+
+/** The path is of a file of the folder, and not of another source. */
+export function isFolderPath(path: string): boolean {
+  return path.startsWith(pathPrefix);
 }
 
 const pathPrefix = 'folder/';

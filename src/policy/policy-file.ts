@@ -36,6 +36,12 @@ export const fileRules = [
     about:
       'A file that looks like a policy has another name than `*.json`: `.json5`, `.jsonc`, `.yaml`, `.json.bak`. It is passed over',
   },
+  {
+    id: 'refused',
+    severity: 'error',
+    about:
+      'The file is not JSON, cannot be read, or libddwaf refuses it or a part of it. In the log, this is the line that names the file with the reason',
+  },
 ] as const satisfies readonly { id: string; severity: Severity; about: string }[];
 
 /** A policy file that parses. */

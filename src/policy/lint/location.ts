@@ -3,9 +3,10 @@ import { isIPv6 } from 'node:net';
 const pathCharacter = "[\\w\\-.~!$&'()*+,;=%:@]";
 const userCharacter = "[\\w\\-.~!$&'()*+,;=%:]";
 const hostCharacter = "[\\w\\-.~!$&'()*+,;=%]";
+const authority = `(?:${userCharacter}*@)?(?:\\[([\\da-fA-F:]+)\\]|${hostCharacter}*)(?::(\\d*))?`;
 const reference = new RegExp(
-  `^(?:https?:)?(?://(?:${userCharacter}*@)?(?:\\[([\\da-fA-F:]+)\\]|${hostCharacter}*)(?::(\\d*))?)?` +
-    `((?:/|${pathCharacter})*)(?:\\?(?:${pathCharacter}|[\\[\\]/?])*)?(?:#(?:${pathCharacter}|[/?])*)?$`,
+  `^(?:https?:)?(?://(${authority})(?=[/?#]|$)|(?!//))((?:/|${pathCharacter})*)` +
+    `(?:\\?(?:${pathCharacter}|[\\[\\]/?])*)?(?:#(?:${pathCharacter}|[/?])*)?$`,
 );
 
 /**
@@ -23,10 +24,9 @@ export function locationProblem(location: unknown): string | undefined {
     return '[security_response_id] can only stand behind the `?`';
   const match = reference.exec(location);
   if (match === null) return 'is no URL with http or https, and no path';
-  const [, ipv6, port, path = ''] = match;
+  const [, host = '', ipv6, port, path = ''] = match;
   if (ipv6 !== undefined && !isIPv6(ipv6)) return 'has no IPv6 address between its brackets';
   if (Number(port ?? 0) > 65_535) return 'has a port above 65535';
-  const hasScheme = /^https?:/.test(location);
-  if (!hasScheme && !location.startsWith('//') && !path.startsWith('/')) return 'is no URL and no path';
+  if (host === '' && !path.startsWith('/')) return 'has neither a host nor a path';
   return undefined;
 }

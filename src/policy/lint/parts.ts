@@ -19,6 +19,11 @@ export interface Text {
 export const baseRuleParts = ['rules', 'rules_compat'] as const;
 export const ruleParts = [...baseRuleParts, 'custom_rules'] as const;
 
+/** Numbers and booleans are text to libddwaf where it wants text. */
+export function scalarText(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 /** The objects of a list. */
 export function objectsOf(of: LooseObject, key: string, path: JsonPath = []): Part[] {
   const list = of[key];

@@ -17,6 +17,7 @@ import {
   objectsOf,
   otherInputsOf,
   rulesOf,
+  scalarText,
   scannerMatchersOf,
   type Text,
   textAt,
@@ -193,10 +194,10 @@ const neverMatches: LintRule = {
       if (first === undefined || !addresses.every(({ value }) => textAddresses.has(value))) continue;
       const meant = compares
         ? "use 'match_regex'"
-        : `did you mean type 'string' with value ${quoted(String(parameters.value['value']))}?`;
+        : `did you mean type 'string' with value ${quoted(scalarText(parameters.value['value']))}?`;
       yield {
         path: condition.path.concat('operator'),
-        text: `${quoted(first.value)} is text and no ${String(parameters.value['type'] ?? 'number')}; ${meant}`,
+        text: `${quoted(first.value)} is text and no ${scalarText(parameters.value['type'] ?? 'number')}; ${meant}`,
       };
     }
   },

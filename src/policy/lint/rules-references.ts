@@ -10,7 +10,17 @@ import {
 } from './known-names.ts';
 import type { LintRule, Remark, Subject } from './lint-rule.ts';
 import { didYouMean, nearest, quoted } from './nearest.ts';
-import { conditionsOf, listsOf, objectAt, objectsOf, type Part, rulesOf, textAt, textsOf } from './parts.ts';
+import {
+  conditionsOf,
+  listsOf,
+  objectAt,
+  objectsOf,
+  type Part,
+  rulesOf,
+  scalarText,
+  textAt,
+  textsOf,
+} from './parts.ts';
 import { idSpaces, isDelivered, type Tags } from './surroundings.ts';
 
 /* References to what is defined elsewhere: actions, rules, lists, processors, scanners. */
@@ -103,15 +113,15 @@ function* ruleRemarks({ around }: Subject, targets: readonly Part[], overrides: 
 }
 
 function hasTags(tags: Tags, wanted: Tags): boolean {
-  return Object.entries(wanted).every(([key, value]) => String(tags[key]) === String(value));
+  return Object.entries(wanted).every(([key, value]) => scalarText(tags[key]) === scalarText(value));
 }
 
 /** The one tag that no rule has, put right. */
 function tagMeant(wanted: Tags, all: readonly Tags[]): string {
   for (const [key, value] of Object.entries(wanted)) {
     if (all.some((tags) => hasTags(tags, { [key]: value }))) continue;
-    const values = new Set(all.flatMap((tags) => (tags[key] === undefined ? [] : [String(tags[key])])));
-    if (values.size > 0) return didYouMean(nearest(String(value), values));
+    const values = new Set(all.flatMap((tags) => (tags[key] === undefined ? [] : [scalarText(tags[key])])));
+    if (values.size > 0) return didYouMean(nearest(scalarText(value), values));
     return didYouMean(nearest(key, new Set(all.flatMap((tags) => Object.keys(tags)))));
   }
   return '; some rules have one of them, none has all';
@@ -217,8 +227,8 @@ const duplicateId: LintRule = {
     for (const [space, parts] of idSpaces.entries()) {
       for (const item of parts.flatMap((part) => objectsOf(content, part))) {
         const { id } = item.value;
-        const first = around.firsts.get(`${space} ${String(id)}`);
-        if (typeof id !== 'string' || first === undefined) continue;
+        const first = typeof id === 'string' ? around.firsts.get(`${space} ${id}`) : undefined;
+        if (first === undefined) continue;
         if (first.path === config && first.place === pathText(item.path)) continue;
         const where = first.path === config ? first.place : `${first.place} of ${shownConfig(first.path)}`;
         yield {

@@ -95,8 +95,11 @@ const unknownKey: LintRule = {
       yield* shapeRemarks(parameters, parametersOf(plain));
     }
     for (const action of objectsOf(content, 'actions')) {
-      const type = String(action.value['type']);
-      const keys = Object.hasOwn(actionParameters, type) ? actionParameters[type] : undefined;
+      const { type } = action.value;
+      const keys =
+        typeof type === 'string' && Object.hasOwn(actionParameters, type)
+          ? actionParameters[type]
+          : undefined;
       if (keys === undefined) continue;
       for (const parameters of objectAt(action, 'parameters'))
         yield* shapeRemarks(parameters, named(...keys));

@@ -1,3 +1,4 @@
+import type { LooseObject } from '../../engine/waf/loose-object.ts';
 import { addressMeant, addressProblem } from './addresses.ts';
 import { pageTypes, redirectStatuses } from './known-names.ts';
 import type { LintRule } from './lint-rule.ts';
@@ -149,7 +150,7 @@ const badLocation: LintRule = {
   },
 };
 
-function blockingActions(content: Part['value']): { isRedirect: boolean; parameters: Part }[] {
+function blockingActions(content: LooseObject): { isRedirect: boolean; parameters: Part }[] {
   return objectsOf(content, 'actions').flatMap((action) => {
     const { type } = action.value;
     if (type !== 'block_request' && type !== 'redirect_request') return [];

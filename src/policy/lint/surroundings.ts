@@ -110,7 +110,9 @@ function firstsIn(configs: readonly Ordered[]): Map<string, { path: string; plac
       // libddwaf reads rules first, then compatible ones, then custom ones.
       for (const part of parts) {
         for (const item of objectsOf(content, part)) {
-          const key = `${space} ${String(item.value['id'])}`;
+          const { id } = item.value;
+          if (typeof id !== 'string') continue;
+          const key = `${space} ${id}`;
           if (!firsts.has(key)) firsts.set(key, { path, place: `${part}[${item.path.at(-1)}]` });
         }
       }
