@@ -93,7 +93,7 @@ function refusalsOf(failure: FolderFailure, findings: readonly FileFinding[]): F
   const places = new PlacesInFile(parsed?.text ?? '');
   return issues.flatMap(({ part, reason, ids }) =>
     (ids.length === 0 ? [undefined] : ids).flatMap((id) => {
-      const index = id === undefined ? undefined : indexOf(parsed, part, id);
+      const index = id === undefined ? undefined : indexOf(parsed, part, id, reason);
       const path = index === undefined ? [part] : [part, index];
       const place = index === undefined ? part : `${part}[${index}]`;
       const said = findings.some((finding) => finding.file === file && finding.place.startsWith(`${place}.`));
@@ -103,7 +103,7 @@ function refusalsOf(failure: FolderFailure, findings: readonly FileFinding[]): F
       return [
         {
           ...whole,
-          line: parsed === undefined ? undefined : places.scanned.lineOf(path),
+          line: parsed === undefined ? undefined : places.lineOf(path),
           ...{ place, text: `is not in effect: ${reason}${named}` },
         },
       ];
@@ -121,12 +121,19 @@ function parsedFile(file: string): ParsedFile | undefined {
   }
 }
 
-/** The last one of an id: of two, libddwaf refuses that. */
-function indexOf(parsed: ParsedFile | undefined, part: string, id: string): number | undefined {
+/** Of two items with one id, the last one is the duplicate. */
+function indexOf(
+  parsed: ParsedFile | undefined,
+  part: string,
+  id: string,
+  reason: string,
+): number | undefined {
   if (id.startsWith('index:')) return Number(id.slice('index:'.length));
   const list = parsed?.content[part];
   if (!Array.isArray(list)) return undefined;
-  const index = (list as unknown[]).findLastIndex((item) => isObject(item) && item['id'] === id);
+  const hasId = (item: unknown): boolean => isObject(item) && item['id'] === id;
+  const items: readonly unknown[] = list;
+  const index = reason.startsWith('duplicate') ? items.findLastIndex(hasId) : items.findIndex(hasId);
   return index === -1 ? undefined : index;
 }
 

@@ -3,14 +3,7 @@ import { Waf } from '../engine/waf/waf.ts';
 import type { WafConfig } from '../engine/waf/waf-configs.ts';
 import { nameProblem } from './file-names.ts';
 import { lint } from './lint/lint.ts';
-import {
-  type FileFinding,
-  fileFinding,
-  nameFinding,
-  type ParsedFile,
-  PlacesInFile,
-  textFindings,
-} from './policy-file.ts';
+import { type FileFinding, fileFinding, nameFinding, type ParsedFile, PlacesInFile } from './policy-file.ts';
 
 /** A file of the folder that parsed, if only once. */
 export interface KnownPolicy extends ParsedFile {
@@ -42,10 +35,10 @@ export class FolderFindings {
   ): FileFinding[] {
     const said = new Set<string>();
     const fresh: FileFinding[] = [];
-    const take = (finding: FileFinding, digest: string): void => {
+    const take = (finding: FileFinding, digest: string, lineOf = () => finding.line): void => {
       const { file, place, rule, text } = finding;
       const key = JSON.stringify([file, digest, place, rule, text]);
-      if (!this.#said.has(key) && !said.has(key)) fresh.push(finding);
+      if (!this.#said.has(key) && !said.has(key)) fresh.push({ ...finding, line: lineOf() });
       said.add(key);
     };
     const linted = lint(
@@ -53,12 +46,13 @@ export class FolderFindings {
       others.map(({ path, content }) => ({ path, content: { ...content } })),
       { libraryVersion: Waf.libraryVersion, nowMs: Date.now() },
     );
-    for (const { path, name, digest, text, malformed } of policies) {
+    for (const { path, name, digest, text, ofText } of policies) {
       const file = join(this.#folder, name);
       const places = new PlacesInFile(text);
-      for (const finding of textFindings(file, malformed, places)) take(finding, digest);
+      for (const finding of ofText) take({ ...finding, file }, digest);
       for (const finding of linted)
-        if (finding.config === path) take(fileFinding(file, finding, places), digest);
+        if (finding.config === path)
+          take(fileFinding(file, finding), digest, () => places.lineOf(finding.path));
     }
     for (const name of names) {
       const problem = nameProblem(name);

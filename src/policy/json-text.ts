@@ -46,10 +46,25 @@ interface Open {
   key: string | number;
 }
 
-/** Where a value begins, and its children. */
+/** Where a value begins: of a text or number, this alone. Lists of thousands of entries are ordinary. */
+type Place = number | Node;
+
+/** Where an object or list begins, and what stands in it. */
 interface Node {
   readonly offset: number;
-  readonly children: Map<string | number, Node>;
+  readonly children: Map<string, Place> | Place[];
+}
+
+function childOf({ children }: Node, key: string | number): Place | undefined {
+  return Array.isArray(children)
+    ? typeof key === 'number'
+      ? children[key]
+      : undefined
+    : children.get(String(key));
+}
+
+function offsetOf(place: Place): number {
+  return typeof place === 'number' ? place : place.offset;
 }
 
 const whitespace = /[ \t\n\r]*/y;
@@ -74,7 +89,7 @@ function endOfQuoted(text: string, start: number): number | undefined {
 
 /** Walks through the text without recursion: it may be nested in any depth. */
 export function scanJson(text: string): ScannedJson {
-  const root: Node = { offset: 0, children: new Map() };
+  let root: Place = 0;
   const dropped: { path: JsonPath; line: number }[] = [];
   const open: Open[] = [];
   let at = 0;
@@ -100,33 +115,38 @@ export function scanJson(text: string): ScannedJson {
     mistake: problem === undefined ? undefined : { ...placeOf(text, at), problem },
     dropped,
     lineOf(path) {
-      let node = root;
+      let place: Place = root;
       for (const key of path) {
-        const child = node.children.get(key);
+        const child: Place | undefined = typeof place === 'number' ? undefined : childOf(place, key);
         if (child === undefined) break;
-        node = child;
+        place = child;
       }
-      return lineAt(node.offset);
+      return lineAt(offsetOf(place));
     },
   });
-  const newNode = (): Node => {
-    const parent = open.at(-1);
-    const node: Node = { offset: at, children: new Map() };
-    if (parent === undefined) return Object.assign(root, node);
-    const before = parent.node.children.get(parent.key);
-    if (before !== undefined) {
-      const path = [...open.map(({ key }) => key)];
-      dropped.push({ path, line: lineAt(before.offset) });
+  const put = (place: Place): void => {
+    const inside = open.at(-1);
+    if (inside === undefined) {
+      root = place;
+      return;
     }
-    parent.node.children.set(parent.key, node);
-    return node;
+    const { children } = inside.node;
+    if (Array.isArray(children)) {
+      children.push(place);
+      return;
+    }
+    const key = String(inside.key);
+    const before = children.get(key);
+    if (before !== undefined)
+      dropped.push({ path: open.map((around) => around.key), line: lineAt(offsetOf(before)) });
+    children.set(key, place);
   };
   /** Reads `"key":`; what is wrong with it otherwise. */
   const readKey = (inside: Open): string | undefined => {
     if (skip() !== '"') return unexpected(text, at, 'a key in double quotes');
     const key = takeScalar();
     if (key === undefined) return unexpected(text, at, 'the end of the text in quotes');
-    inside.key = JSON.parse(key) as string;
+    inside.key = key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
     if (skip() !== ':') return unexpected(text, at, "':'");
     at += 1;
     return undefined;
@@ -134,7 +154,9 @@ export function scanJson(text: string): ScannedJson {
   for (;;) {
     const first = skip();
     if (first === '{' || first === '[') {
-      const inside: Open = { isObject: first === '{', node: newNode(), key: 0 };
+      const isObject = first === '{';
+      const inside: Open = { isObject, node: { offset: at, children: isObject ? new Map() : [] }, key: 0 };
+      put(inside.node);
       at += 1;
       if (skip() === (inside.isObject ? '}' : ']')) at += 1;
       else {
@@ -144,7 +166,7 @@ export function scanJson(text: string): ScannedJson {
         continue;
       }
     } else {
-      newNode();
+      put(at);
       if (takeScalar() === undefined) return result(unexpected(text, at, 'a value'));
     }
     // A value has ended, and with it, perhaps, what it stands in.

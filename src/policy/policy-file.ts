@@ -1,5 +1,5 @@
 import { isObject, type LooseObject } from '../engine/waf/loose-object.ts';
-import { mistakeText, pathText, type ScannedJson, scanJson } from './json-text.ts';
+import { type JsonPath, mistakeText, pathText, type ScannedJson, scanJson } from './json-text.ts';
 import type { Finding, Severity } from './lint/lint.ts';
 import { quoted } from './lint/nearest.ts';
 import { decodeText } from './text-file.ts';
@@ -48,7 +48,8 @@ export const fileRules = [
 export interface ParsedFile {
   readonly content: LooseObject;
   readonly text: string;
-  readonly malformed: boolean;
+  /** What the text itself gives away; whose `file` is not known here. */
+  readonly ofText: readonly Omit<FileFinding, 'file'>[];
 }
 
 /** Why a file is no policy. */
@@ -68,7 +69,7 @@ export function parsePolicyFile(bytes: Uint8Array): ParsedFile | ParseFailure {
     return { problem: `is not JSON: ${reason}`, line: mistake?.line };
   }
   if (!isObject(content)) return { problem: 'must be a JSON object', line: undefined };
-  return { content, text, malformed };
+  return { content, text, ofText: textFindings(text, malformed) };
 }
 
 /** Where parts of a file stand; looked for when it is asked, and once. */
@@ -80,23 +81,24 @@ export class PlacesInFile {
     this.#text = text;
   }
 
-  get scanned(): ScannedJson {
+  lineOf(path: JsonPath): number {
     this.#scanned ??= scanJson(this.#text);
-    return this.#scanned;
+    return this.#scanned.lineOf(path);
   }
 }
 
-/** What the text itself gives away. */
-export function textFindings(file: string, malformed: boolean, places: PlacesInFile): FileFinding[] {
+function textFindings(text: string, malformed: boolean): Omit<FileFinding, 'file'>[] {
   const [duplicateKey, notUtf8] = fileRules;
-  const duplicates = places.scanned.dropped.map(({ path, line }) => ({
-    ...{ file, line, place: pathText(path), severity: duplicateKey.severity, rule: duplicateKey.id },
+  const duplicates = scanJson(text).dropped.map(({ path, line }) => ({
+    ...{ line, place: pathText(path), severity: duplicateKey.severity, rule: duplicateKey.id },
     text: `${quoted(path.at(-1))} comes again in this object: only the last one counts`,
   }));
   if (!malformed) return duplicates;
-  const text = 'is not UTF-8: what is not ASCII in it is read wrongly; save it as UTF-8';
   return [
-    { file, line: undefined, place: '', severity: notUtf8.severity, rule: notUtf8.id, text },
+    {
+      ...{ line: undefined, place: '', severity: notUtf8.severity, rule: notUtf8.id },
+      text: 'is not UTF-8: what is not ASCII in it is read wrongly; save it as UTF-8',
+    },
     ...duplicates,
   ];
 }
@@ -109,9 +111,9 @@ export function nameFinding(file: string, problem: string): FileFinding {
   };
 }
 
-export function fileFinding(file: string, finding: Finding, places: PlacesInFile): FileFinding {
-  const { path, severity, rule, text } = finding;
-  return { file, line: places.scanned.lineOf(path), place: pathText(path), severity, rule, text };
+/** The line is looked for later, when it is wanted. */
+export function fileFinding(file: string, { path, severity, rule, text }: Finding): FileFinding {
+  return { file, line: undefined, place: pathText(path), severity, rule, text };
 }
 
 /** `PLACE: TEXT`, as it stands behind the name of a file. */

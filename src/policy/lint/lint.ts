@@ -62,12 +62,25 @@ export function lint(
     rules.flatMap(({ id, severity, find }) => {
       // Of the switch nothing else is read, so nothing else is wrong.
       if (isSwitch(content) && !shapeRules.some((rule) => rule.id === id)) return [];
-      return [...find({ path, content, around, now })].map((remark) => ({
-        ...remark,
-        ...{ config: path, severity, rule: id },
-      }));
+      const remarks = firstOf(find({ path, content, around, now }));
+      return remarks.map((remark) => ({ ...remark, ...{ config: path, severity, rule: id } }));
     }),
   );
+}
+
+/** A list of thousands of addresses can be wrong in each of them, and nobody reads all that. */
+const mostRemarks = 100;
+
+function firstOf(found: Iterable<Remark>): Remark[] {
+  const remarks: Remark[] = [];
+  for (const remark of found) {
+    if (remarks.length === mostRemarks) {
+      remarks.push({ path: remark.path, text: `and more like this: ${mostRemarks} are listed` });
+      break;
+    }
+    remarks.push(remark);
+  }
+  return remarks;
 }
 
 /** Rulesets first, each kind by its path, as the WAF takes them. */

@@ -117,6 +117,20 @@ export function otherInputsOf(content: LooseObject): Part[] {
   ];
 }
 
+/** An entry of a list, whose path is made only when something is the matter with it. */
+export interface ListEntry {
+  readonly value: unknown;
+  readonly expiration: unknown;
+  readonly index: number;
+}
+
+export function* entriesOf(list: LooseObject): Generator<ListEntry> {
+  const { data } = list;
+  if (!Array.isArray(data)) return;
+  for (const [index, entry] of (data as unknown[]).entries())
+    if (isObject(entry)) yield { value: entry['value'], expiration: entry['expiration'], index };
+}
+
 /** Lists of blocked addresses and users, and the like. */
 export function listsOf(content: LooseObject): (Part & { readonly part: string })[] {
   return (['rules_data', 'exclusion_data'] as const).flatMap((part) =>

@@ -124,26 +124,27 @@ function parametersOf(operator: string): Shape {
 }
 
 function* shapeRemarks({ path, value }: Part, shape: Shape): Generator<Remark> {
-  for (const [key, inner] of Object.entries(value)) {
-    if (isNote(key)) continue;
+  for (const key of Object.keys(value)) {
     const known = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    if (known === 'anything' || isNote(key)) continue;
     const at = [...path, key];
     if (known === undefined) {
       const meant = nearest(key, Object.keys(shape), path.length === 0 ? topLevelSynonyms : {});
       const place = path.length === 0 ? '' : ' here';
       yield { path: at, text: `no key ${quoted(key)}${place}: it is passed over${didYouMean(meant)}` };
-    } else if (known !== 'anything') {
-      for (const object of objectsIn(inner, at)) yield* shapeRemarks(object, known);
-    }
+    } else for (const object of objectsIn(value[key], at, known)) yield* shapeRemarks(object, known);
   }
 }
 
-function objectsIn(value: unknown, path: JsonPath): Part[] {
+/** Objects with something in them to look at; the ten thousandth entry of a list has mostly nothing. */
+function objectsIn(value: unknown, path: JsonPath, shape: Shape): Part[] {
   if (isObject(value)) return [{ path, value }];
   if (!Array.isArray(value)) return [];
-  return (value as unknown[]).flatMap((item, index) =>
-    isObject(item) ? [{ path: [...path, index], value: item }] : [],
-  );
+  const objects: Part[] = [];
+  for (const [index, item] of (value as unknown[]).entries())
+    if (isObject(item) && Object.keys(item).some((key) => shape[key] !== 'anything'))
+      objects.push({ path: [...path, index], value: item });
+  return objects;
 }
 
 /** JSON has no comments; people write them as keys. */

@@ -4,16 +4,7 @@ import { pageTypes, redirectStatuses } from './known-names.ts';
 import type { LintRule } from './lint-rule.ts';
 import { locationProblem } from './location.ts';
 import { didYouMean, nearest, quoted } from './nearest.ts';
-import {
-  conditionsOf,
-  listsOf,
-  objectAt,
-  objectsOf,
-  type Part,
-  type Text,
-  textAt,
-  textsOf,
-} from './parts.ts';
+import { conditionsOf, entriesOf, listsOf, objectAt, objectsOf, type Part, textsOf } from './parts.ts';
 
 /* Values that are taken and mean nothing, or something else than they say. */
 
@@ -23,20 +14,28 @@ const noAddress: LintRule = {
   about: 'A list of addresses has an entry that is no IPv4 or IPv6 address or network. It is passed over',
   remote: true,
   *find({ content }) {
-    const inLists = listsOf(content)
-      .filter(({ value }) => value['type'] === 'ip_with_expiration')
-      .flatMap(({ path, value }) => objectsOf(value, 'data', path))
-      .flatMap((entry) => textAt(entry, 'value'));
-    const inConditions = conditionsOf(content)
-      .filter(({ operator }) => operator === 'ip_match' || operator === '!ip_match')
-      .flatMap(({ parameters }) => textsOf(parameters.value, 'list', parameters.path));
-    for (const { path, value } of [...inLists, ...inConditions] satisfies Text[]) {
-      const problem = addressProblem(value);
-      if (problem === undefined) continue;
-      yield { path, text: `${quoted(value)} is no address: ${problem}${didYouMean(addressMeant(value))}` };
+    for (const list of listsOf(content)) {
+      if (list.value['type'] !== 'ip_with_expiration') continue;
+      for (const { value, index } of entriesOf(list.value)) {
+        const text = typeof value === 'string' ? addressRemark(value) : undefined;
+        if (text !== undefined) yield { path: [...list.path, 'data', index, 'value'], text };
+      }
+    }
+    for (const { operator, parameters } of conditionsOf(content)) {
+      if (operator !== 'ip_match' && operator !== '!ip_match') continue;
+      for (const { path, value } of textsOf(parameters.value, 'list', parameters.path)) {
+        const text = addressRemark(value);
+        if (text !== undefined) yield { path, text };
+      }
     }
   },
 };
+
+function addressRemark(value: string): string | undefined {
+  const problem = addressProblem(value);
+  if (problem === undefined) return undefined;
+  return `${quoted(value)} is no address: ${problem}${didYouMean(addressMeant(value))}`;
+}
 
 /** Until the year 5138; what is above is in milliseconds. */
 const latestSeconds = 100_000_000_000;
@@ -48,25 +47,23 @@ const expired: LintRule = {
     'The `expiration` of a list entry is over, so it has no effect; or it is in milliseconds, so that it never ends',
   remote: false,
   *find({ content, now }) {
-    const entries = listsOf(content).flatMap(({ path, value }) => objectsOf(value, 'data', path));
-    for (const { path, value } of entries) {
-      const given = value['expiration'];
-      const expiration = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : given;
-      if (typeof expiration !== 'number' || expiration <= 0) continue;
-      const at = [...path, 'expiration'];
-      if (expiration < now)
-        yield {
-          path: at,
-          text: `${quoted(value['value'])} is over since ${new Date(expiration * 1000).toISOString()}: it has no effect`,
-        };
-      else if (expiration > latestSeconds)
-        yield {
-          path: at,
-          text: `${expiration} is in seconds, and means never; did you mean ${Math.floor(expiration / 1000)}?`,
-        };
+    for (const list of listsOf(content)) {
+      for (const { value, expiration: given, index } of entriesOf(list.value)) {
+        const text = expirationRemark(value, given, now);
+        if (text !== undefined) yield { path: [...list.path, 'data', index, 'expiration'], text };
+      }
     }
   },
 };
+
+function expirationRemark(value: unknown, given: unknown, now: number): string | undefined {
+  const expiration = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : given;
+  if (typeof expiration !== 'number' || expiration <= 0) return undefined;
+  if (expiration < now)
+    return `${quoted(value)} is over since ${new Date(expiration * 1000).toISOString()}: it has no effect`;
+  if (expiration <= latestSeconds) return undefined;
+  return `${expiration} is in seconds, and means never; did you mean ${Math.floor(expiration / 1000)}?`;
+}
 
 const badStatus: LintRule = {
   id: 'bad-status',
