@@ -6,6 +6,8 @@ import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
 import { type Ruleset, RulesetError, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
+import { mistakeText, scanJson } from '../policy/json-text.ts';
+import { decodeText } from '../policy/text-file.ts';
 import type { Config } from './settings.ts';
 
 /** A file that a setting names cannot be used. The message names setting, file and reason. */
@@ -93,7 +95,7 @@ export function createBlockPages(config: Config, files: PageFiles): BlockPages {
 function readRuleset(path: string): object {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = decodeText(readFileSync(path)).text;
   } catch (cause) {
     throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}`, { cause });
   }
@@ -101,7 +103,9 @@ function readRuleset(path: string): object {
   try {
     ruleset = JSON.parse(text);
   } catch (cause) {
-    throw new RulesetError(path, `is not JSON: ${reasonOf(cause)}`, { cause });
+    const { mistake } = scanJson(text);
+    const reason = mistake === undefined ? reasonOf(cause) : mistakeText(mistake);
+    throw new RulesetError(path, `is not JSON: ${reason}`, { cause });
   }
   if (typeof ruleset !== 'object' || ruleset === null || Array.isArray(ruleset)) {
     throw new RulesetError(path, 'must be a JSON object with `rules`');
@@ -133,7 +137,7 @@ function readServicePages(folder: string | undefined): ReadonlyMap<string, Block
 function readTemplate(variable: string, path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
-    return readFileSync(path, 'utf8');
+    return decodeText(readFileSync(path)).text;
   } catch (cause) {
     throw new StartError(`${variable}: ${path} cannot be read: ${reasonOf(cause)}`, { cause });
   }
