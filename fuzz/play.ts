@@ -12,7 +12,7 @@ import { longestTimeToLiveMs, type Target } from './target.ts';
 /** For an answer, on a machine that does other things besides. Larger than the linger of a closed connection (2 s). */
 const patienceMs = 20_000;
 
-/** After its goodbye the daemon waits so long for our end (src/adapters/haproxy/farewell.ts); then it resets. */
+/** After its goodbye the daemon waits so long for our end (src/adapters/haproxy/connection-drain.ts); then it resets. */
 const lingerMs = 2_000;
 
 /** @throws Finding */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { ConfigError } from './cli/config.ts';
-import { StartError } from './cli/load-engine.ts';
 import { createProgram } from './cli/program.ts';
+import { ConfigError } from './config/read-config.ts';
+import { StartError } from './daemon/engine-files.ts';
 /*
  * Start here. The way of one request through this house:
  *

@@ -1,7 +1,7 @@
 import { get } from 'node:http';
 import type { Command } from 'commander';
+import type { Config } from '../daemon/settings.ts';
 import { configFrom, withSettings } from './setting-flags.ts';
-import type { Config } from './settings.ts';
 
 /** Longer than a busy process needs to answer, shorter than the time-outs of container runtimes. */
 const timeoutMs = 3000;

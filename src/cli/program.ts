@@ -1,14 +1,14 @@
 import { Command, type CommanderError, type Help } from 'commander';
-import { addCheckCommand } from './check.ts';
-import { ConfigError } from './config.ts';
-import { addHaproxyconfCommand } from './haproxyconf.ts';
+import { packageVersion } from '../config/package-info.ts';
+import { ConfigError } from '../config/read-config.ts';
+import { runSpoa } from '../daemon/run.ts';
+import { settingNames, settings } from '../daemon/settings.ts';
+import { addCheckCommand } from './check/command.ts';
+import { addHaproxyconfCommand } from './haproxyconf/command.ts';
 import { addHealthcheckCommand } from './healthcheck.ts';
-import { addInspectCommand } from './inspect.ts';
-import { packageVersion } from './package-info.ts';
-import { addPolicyCommand } from './policy-check.ts';
+import { addInspectCommand } from './inspect/command.ts';
+import { addPolicyCommand } from './policy/command.ts';
 import { configFrom, settingOption, withSettings } from './setting-flags.ts';
-import { settingNames, settings } from './settings.ts';
-import { runSpoa } from './spoa.ts';
 
 /** A command line that cannot be understood; the same code as for a bad value (main.ts). */
 const exitUsage = 2;

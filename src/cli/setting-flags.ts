@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { readConfig, type SettingTexts } from './config.ts';
-import { type Config, type Setting, type SettingName, settingNames, settings } from './settings.ts';
+import { readConfig, type SettingTexts } from '../config/read-config.ts';
+import { type Config, type Setting, type SettingName, settingNames, settings } from '../daemon/settings.ts';
 
 /** A flag for each of the settings. Values stay text: config.ts parses flags and variables alike. */
 export function withSettings(command: Command, names: readonly SettingName[] = settingNames): Command {

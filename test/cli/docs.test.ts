@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
-import { settingNames, settings } from '../../src/cli/settings.ts';
-import { checkRulesMarkdown, policyRulesMarkdown, settingsMarkdown } from '../../src/cli/settings-doc.ts';
+import { settingNames, settings } from '../../src/daemon/settings.ts';
+import { checkRulesMarkdown, policyRulesMarkdown, settingsMarkdown } from '../support/docs-tables.ts';
 
 // `npx vitest run test/cli/docs.test.ts -u` writes the tables into the files.
 

@@ -1,7 +1,7 @@
 // `appsec-edge check` and HAProxy itself on the same configurations: where HAProxy refuses or warns because of the
 // agent's lines, check must have said so; where HAProxy has nothing to say, check must not claim that it has.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { checkRules } from '../../src/cli/check-run.ts';
+import { checkRules } from '../../src/cli/check/run.ts';
 import { CertificateFolder } from '../support/certificates.ts';
 import {
   configEnvironment,

@@ -4,7 +4,7 @@ import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { Metrics } from '../../src/ops/metrics.ts';
 import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts';
 
-const spoaSource = readFileSync(new URL('../../src/cli/spoa.ts', import.meta.url), 'utf8');
+const spoaSource = readFileSync(new URL('../../src/daemon/run.ts', import.meta.url), 'utf8');
 
 /** Names that /metrics shows, those that the SPOA adds included. */
 async function namesShown(): Promise<string[]> {

@@ -2,7 +2,7 @@
 // `#@ frontend-config.cfg` stands for that file pasted there; expected.txt says what must be found, and in which line.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkFiles } from '../../src/cli/check-run.ts';
+import { checkFiles } from '../../src/cli/check/run.ts';
 
 const repository = join(import.meta.dirname, '..', '..');
 const root = join(repository, 'test', 'fixtures', 'haproxy-configs');

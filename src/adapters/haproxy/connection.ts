@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { turnStartedAtMs } from '../../net/read-time.ts';
 import {
   type Action,
   AgentConnection,
@@ -9,10 +10,9 @@ import {
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
-import { endAfterLastFrame, Farewell } from './farewell.ts';
+import { endAfterLastFrame, Farewell } from './connection-drain.ts';
 import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server.ts';
-import { turnStartedAtMs } from './turn.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;

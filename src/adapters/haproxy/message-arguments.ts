@@ -1,7 +1,7 @@
+import { parseHaproxyTime } from '../../config/duration.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from '../../engine/http.ts';
 import { type SpoeMessage, type SpopError, type TypedData, typedText } from '../../spop/index.ts';
 import { argumentNames } from './contract.ts';
-import { parseHaproxyTime } from './haproxy-time.ts';
 import { decodeHdrsBin } from './hdrs-bin.ts';
 import { type Identity, parseIdentity } from './identity.ts';
 

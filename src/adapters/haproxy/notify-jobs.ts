@@ -2,8 +2,8 @@ import { type Action, encodeActions, SpopError } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
 import { type Job, type JobHandler, RefusedJob } from '../../workers/jobs.ts';
 import type { SkipReason } from './contract.ts';
+import type { NotifyHandler } from './handler.ts';
 import { parseIdentity } from './identity.ts';
-import type { NotifyHandler } from './notify-handler.ts';
 import { routeOf } from './notify-route.ts';
 import { failedActionsFor, skippedActions } from './unseen.ts';
 

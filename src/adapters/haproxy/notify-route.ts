@@ -1,7 +1,7 @@
+import { parseHaproxyTime } from '../../config/duration.ts';
 import { MessageCursor, SpopError, type TypedData, typedText } from '../../spop/index.ts';
 import type { Work } from '../../workers/work-estimates.ts';
 import { argumentNames, messageNames } from './contract.ts';
-import { parseHaproxyTime } from './haproxy-time.ts';
 
 /** What the I/O thread wants to know of a NOTIFY before an engine sees it. */
 export interface NotifyRoute {

@@ -1,10 +1,10 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { Listener, type ListenerOptions, type RefusalReason } from '../../net/listener.ts';
+import type { TlsIdentity } from '../../net/tls.ts';
 import { FrameMemory, type SpopError, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { Listener, type ListenerOptions, type RefusalReason } from './listener.ts';
 import type { NotifyAnswerer } from './notify.ts';
-import type { TlsIdentity } from './tls.ts';
 import { failedActionsFor } from './unseen.ts';
 
 export type ListenAddress =

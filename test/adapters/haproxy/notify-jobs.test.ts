@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import type { SkipReason } from '../../../src/adapters/haproxy/contract.ts';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
+import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/handler.ts';
 import { encodeSkipped, NotifyJobs } from '../../../src/adapters/haproxy/notify-jobs.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import { decodeActions, encodeMessages } from '../../../src/spop/index.ts';

@@ -1,0 +1,189 @@
+import { type Logger, throttled } from '../../ops/log.ts';
+import type { Metrics } from '../../ops/metrics.ts';
+import type { SkipReason } from './contract.ts';
+import type { NotifyObserver } from './handler.ts';
+import type { SkipObserver } from './notify-jobs.ts';
+import type { PeerObserver } from './peers/observer.ts';
+import type { RouterObserver } from './router.ts';
+import type { ServerObserver } from './server.ts';
+
+/** A message that repeats with every request is said once in so long, with the number held back. */
+const repeatIntervalMs = 10_000;
+
+/**
+ * Sockets and frames to metrics and log.
+ * @param heardOf told of every agent that connects.
+ */
+export function serverObserver(
+  logger: Logger,
+  metrics: Metrics,
+  heardOf: (instance: string) => void,
+): ServerObserver {
+  const warnOfLimit = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
+  );
+  let stranger: string | undefined;
+  const warnOfStranger = throttled(repeatIntervalMs, (more) =>
+    logger.warn(
+      { address: stranger, more },
+      'connection refused: its address is not in DD_HAPROXY_SPOA_ALLOW',
+    ),
+  );
+  let failed: { readonly address: string | undefined; readonly reason: string } | undefined;
+  const warnOfHandshake = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ ...failed, more }, 'connection closed: TLS handshake failed'),
+  );
+  return {
+    connected: () => metrics.connectionsOpened.inc(),
+    refused(reason, address) {
+      metrics.connectionsRefused.inc({ reason });
+      if (reason === 'limit') {
+        warnOfLimit();
+      } else {
+        stranger = address;
+        warnOfStranger();
+      }
+    },
+    handshakeFailed(cause, address) {
+      metrics.errors.inc({ kind: 'tls' });
+      failed = { address, reason: handshakeReason(cause) };
+      warnOfHandshake();
+    },
+    hello(maxFrameSize, engineId, peer) {
+      if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
+      else {
+        logger.debug({ maxFrameSize, peer }, 'another agent connected');
+        heardOf(peer);
+      }
+    },
+    disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
+    protocolError(error) {
+      metrics.errors.inc({ kind: 'protocol' });
+      logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
+    },
+    truncatedFrame(pendingBytes) {
+      metrics.errors.inc({ kind: 'truncated-frame' });
+      logger.debug({ pendingBytes }, 'connection ended inside a frame');
+    },
+    timedOut(which) {
+      logger.debug({ which }, 'connection timed out');
+    },
+    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
+    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
+  };
+}
+
+/** What was let through unseen, to metrics and log. */
+export function skipObserver(logger: Logger, metrics: Metrics): SkipObserver {
+  const reasons = new Set<SkipReason>();
+  const warn = throttled(repeatIntervalMs, (more) => {
+    logger.warn(
+      { reasons: [...reasons], more },
+      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+    );
+    reasons.clear();
+  });
+  return {
+    skipped(reason) {
+      metrics.skipped.inc({ reason });
+      reasons.add(reason);
+      warn();
+    },
+    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
+  };
+}
+
+/** Messages between agents, to metrics and log. */
+export function routerObserver(logger: Logger, metrics: Metrics): RouterObserver {
+  const { skipped } = skipObserver(logger, metrics);
+  return {
+    skipped,
+    relayed: (answered) => metrics.relayed.inc({ result: answered ? 'answered' : 'analysed-here' }),
+  };
+}
+
+/** The other agents, to the log: what an operator has to know when messages are not passed on. */
+export function peerObserver(logger: Logger): PeerObserver {
+  return {
+    linked: (address, peer) => logger.info({ address, peer }, 'linked to another agent'),
+    unlinked: (address, peer, why, detail) =>
+      logger.warn({ address, peer, why, detail }, 'link to another agent ended; it is dialled again'),
+    notLinked: (address, why, detail) =>
+      logger.warn(
+        { address, why, detail },
+        'no link to another agent: responses that belong to it are analysed without their request',
+      ),
+    notResolved: (host, cause) =>
+      logger.warn({ host, err: cause }, 'a name of DD_HAPROXY_SPOA_PEERS cannot be resolved'),
+  };
+}
+
+function reportFailedFrame(logger: Logger, metrics: Metrics, cause: unknown): void {
+  metrics.errors.inc({ kind: 'internal' });
+  logger.error(
+    { err: cause },
+    'a frame could not be analysed and was acknowledged without: please report this',
+  );
+}
+
+/** Messages to metrics and log. */
+export function notifyObserver(logger: Logger, metrics: Metrics): NotifyObserver {
+  const once = new Set<string>();
+  const warnOnce = (key: string, details: object, message: string): void => {
+    if (once.has(key) || once.size >= 100) return;
+    once.add(key);
+    logger.warn(details, message);
+  };
+  let lastFailure: unknown;
+  let lastMessage = '';
+  const logFailure = throttled(1000, (more) =>
+    logger.error(
+      { err: lastFailure, spoe_message: lastMessage, more },
+      'a message could not be analysed and was acknowledged without: please report this',
+    ),
+  );
+  return {
+    message: (name) => metrics.messages.inc({ message: metrics.knownMessage(name) }),
+    failed(message, cause) {
+      metrics.errors.inc({ kind: 'internal' });
+      lastFailure = cause;
+      lastMessage = message;
+      logFailure();
+    },
+    unknownMessage(name) {
+      metrics.errors.inc({ kind: 'unknown-message' });
+      warnOnce(
+        `message ${name}`,
+        { spoe_message: name },
+        'unknown SPOE message: HAProxy uses another spoe.cfg?',
+      );
+    },
+    malformed(message, cause) {
+      metrics.errors.inc({ kind: 'malformed-argument' });
+      warnOnce(`malformed ${message}`, { spoe_message: message }, `malformed argument: ${cause.message}`);
+    },
+    configurationMismatch: (theirs, ours) =>
+      warnOnce(
+        `configuration ${theirs}`,
+        { theirs, ours },
+        `HAProxy uses configuration files ${theirs}, this agent comes with ${ours}: see haproxyconf/CHANGELOG.md`,
+      ),
+    pageSubstituted(maxActionsBytes) {
+      metrics.errors.inc({ kind: 'block-page-too-large' });
+      warnOnce(
+        'page',
+        { maxActionsBytes },
+        "the block page does not fit into HAProxy's frame and the built-in one was sent: make it smaller, or raise tune.bufsize",
+      );
+    },
+    variablesDropped(names) {
+      metrics.errors.inc({ kind: 'variables-dropped' });
+      warnOnce('variables', { names }, "variables do not fit into HAProxy's frame: raise tune.bufsize");
+    },
+  };
+}
+
+/** OpenSSL's messages begin with the thread and end with a place in its sources; their code is enough to look up. */
+function handshakeReason(cause: Error): string {
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
+}

@@ -1,0 +1,174 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { type Command, Option } from 'commander';
+import { ConfigError, type SettingTexts } from '../../config/read-config.ts';
+import { loadBlockPages, loadWaf, StartError } from '../../daemon/engine-files.ts';
+import { applyPolicyFolder } from '../../daemon/policy-folder.ts';
+import type { SettingName } from '../../daemon/settings.ts';
+import { configFrom, withSettings } from '../setting-flags.ts';
+import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './message.ts';
+import { forTerminal, printReport } from './print.ts';
+import { createInspectEngine, InspectObserver, type InspectReport, inspect } from './run.ts';
+
+/** With `--exit-code`: what scripts and CI jobs can branch on. */
+export const verdictExitCodes = { pass: 0, report: 3, block: 4, redirect: 4 } as const;
+
+/** Where a person looks at one request, bodies count and the answer must not depend on a cold start. */
+const inspectDefaults: SettingTexts = { bodyLimitBytes: '10000000', wafTimeoutUs: '2s' };
+
+/** What HAProxy hands over at most, unless tune.bufsize is raised. */
+const haproxyBufferBytes = 16_384;
+
+const settingsOfInspect: readonly SettingName[] = [
+  'rulesPath',
+  'protect',
+  'policyFolder',
+  'bodyLimitBytes',
+  'maxDecompressedBytes',
+  'wafTimeoutUs',
+  'clientIpHeader',
+  'obfuscatorKeyRegex',
+  'obfuscatorValueRegex',
+  'blockedTemplateHtmlPath',
+  'blockedTemplateJsonPath',
+];
+
+interface InspectFlags extends Record<string, unknown> {
+  readonly request?: string;
+  readonly header: readonly string[];
+  readonly data: readonly string[];
+  readonly clientIp: string;
+  readonly raw?: boolean;
+  readonly response?: string;
+  readonly json?: boolean;
+  readonly exitCode?: boolean;
+}
+
+export function addInspectCommand(program: Command): void {
+  const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
+  const command = program
+    .command('inspect')
+    .description('Show which rules match one HTTP request (and response), and the verdict. Asks no network.')
+    .argument('[url]', "the request's URL; - for a raw HTTP request on standard input")
+    .option('-X, --request <method>', 'method (default: GET, or POST with -d)')
+    .addOption(
+      new Option('-H, --header <line>', "header field 'Name: value'; may be repeated")
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('-d, --data <body>', 'body, or @file to read it from (@-: standard input); as with curl')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .option('--client-ip <address>', 'address of the TCP peer', '127.0.0.1')
+    .option('--raw', 'read a raw HTTP request from standard input: request line, headers, empty line, body')
+    .option('--response <file>', 'inspect this raw HTTP response to the request, too')
+    .option('--json', 'print JSON')
+    .option('--exit-code', 'exit with 3 when rules matched, 4 when blocked or redirected')
+    .addHelpText(
+      'after',
+      `
+The body limit is 10000000 bytes and the WAF's time 2s unless the settings say otherwise.
+
+Rules can be tried before they go live: --policy-folder reads a folder as the daemon would, --protect sets its level.
+
+Examples:
+  appsec-edge inspect 'http://shop.example/?q=1%27+or+1=1--'
+  appsec-edge inspect https://shop.example/api -H 'Content-Type: application/json' -d '{"q":"<script>"}'
+  appsec-edge inspect --raw --response response.txt --json < request.txt
+`,
+    );
+  withSettings(command, settingsOfInspect).action(async (url: string | undefined, flags: InspectFlags) => {
+    const report = await runInspect(url, flags);
+    process.stdout.write(
+      flags.json ? `${JSON.stringify(report, undefined, 2)}\n` : printReport(report, forTerminal),
+    );
+    if (flags.exitCode) process.exitCode = verdictExitCodes[report.verdict];
+  });
+}
+
+async function runInspect(url: string | undefined, flags: InspectFlags): Promise<InspectReport> {
+  const config = configFrom(flags, process.env, inspectDefaults);
+  const request = await givenRequest(url, flags);
+  const response =
+    flags.response === undefined
+      ? undefined
+      : parseRawResponse(await readInput(flags.response), `--response ${flags.response}`);
+  const pages = loadBlockPages(config);
+  const observer = new InspectObserver();
+  const { waf, configs } = loadWaf(config);
+  const policy = applyPolicyFolder(config, configs);
+  const engine = createInspectEngine(config, waf, observer);
+  const report = await inspect(engine, observer, request, response, pages);
+  const notes = [...policy.notes];
+  if (!(config.appSecEnabled ?? policy.enabled ?? true)) {
+    notes.push('The daemon would not look at this request: inspection is switched off.');
+  }
+  return { ...report, notes: [...notes, ...report.notes, ...bodyNotes(report, flags)] };
+}
+
+async function givenRequest(url: string | undefined, flags: InspectFlags): Promise<GivenRequest> {
+  if (isIP(flags.clientIp) === 0) {
+    throw new ConfigError(
+      `--client-ip: '${flags.clientIp}' is not allowed; it must be an IPv4 or IPv6 address`,
+    );
+  }
+  if (flags.raw || url === '-') {
+    if (
+      (flags.raw && url !== undefined && url !== '-') ||
+      flags.header.length > 0 ||
+      flags.data.length > 0 ||
+      flags.request
+    ) {
+      throw new ConfigError('a raw request on standard input takes no URL, -X, -H or -d beside it');
+    }
+    return parseRawRequest(await readInput('-'), 'standard input', flags.clientIp);
+  }
+  if (url === undefined) {
+    throw new ConfigError("inspect needs a URL, or a raw HTTP request on standard input with '--raw'");
+  }
+  const parts = await Promise.all(
+    flags.data.map((part) => (part.startsWith('@') ? readInput(part.slice(1)) : Buffer.from(part))),
+  );
+  const joined = parts.flatMap((part, index) => (index === 0 ? [part] : [Buffer.from('&'), part]));
+  return requestFromUrl(url, {
+    method: flags.request,
+    headers: flags.header,
+    body: parts.length === 0 ? undefined : Buffer.concat(joined),
+    peerAddress: flags.clientIp,
+  });
+}
+
+/** What a daemon with the same settings would not have seen. */
+function bodyNotes(report: InspectReport, flags: InspectFlags): string[] {
+  const bodies = report.inspected.filter(({ phase }) => phase.endsWith('-body'));
+  if (bodies.length === 0) return [];
+  const notes: string[] = [];
+  if (configFrom(flags).bodyLimitBytes <= 0) {
+    notes.push(
+      'The daemon would not look at bodies: DD_APPSEC_BODY_PARSING_SIZE_LIMIT is 0 (its default). Set it, for instance to 10000000.',
+    );
+  }
+  if (bodies.some(({ bytes }) => (bytes ?? 0) > haproxyBufferBytes)) {
+    notes.push(
+      `HAProxy hands over what fits its buffer: ${haproxyBufferBytes} bytes with headers, unless tune.bufsize is raised.`,
+    );
+  }
+  return notes;
+}
+
+async function readInput(path: string): Promise<Buffer> {
+  if (path === '-') return buffer(process.stdin);
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new StartError(
+      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,128 @@
+import { NotifyHandler } from '../adapters/haproxy/handler.ts';
+import type { Owner } from '../adapters/haproxy/identity.ts';
+import { NotifyJobs } from '../adapters/haproxy/notify-jobs.ts';
+import { notifyObserver, skipObserver } from '../adapters/haproxy/observers.ts';
+import { packageVersion } from '../config/package-info.ts';
+import { heartbeatIntervalMs } from '../datadog/span-trace.ts';
+import { type DatadogTracing, startDatadogTracing } from '../datadog/tracing.ts';
+import type { BlockPages } from '../engine/block-page.ts';
+import { Engine } from '../engine/engine.ts';
+import { ObservingEngine } from '../engine/observing-engine.ts';
+import { RateLimiter } from '../engine/rate-limiter.ts';
+import { Waf } from '../engine/waf/waf.ts';
+import type { Logger } from '../ops/log.ts';
+import type { Metrics } from '../ops/metrics.ts';
+import { securityLog } from '../ops/security-log.ts';
+import type { JobHandler } from '../workers/jobs.ts';
+import { loadQueryObfuscator } from './engine-files.ts';
+import type { Config } from './settings.ts';
+import type { SharedLimits } from './shared-limits.ts';
+
+export interface EngineHostOptions {
+  readonly config: Config;
+  readonly waf: Waf;
+  readonly pages: BlockPages;
+  readonly owner: Owner;
+  /** Live transactions of this engine. */
+  readonly maxLiveTransactions: number;
+  readonly limits: SharedLimits;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Of the Remote Config client, when there is one. */
+  readonly remoteConfigClientId: string | undefined;
+}
+
+/** One engine with all that it needs: in the I/O thread, or one in each engine thread. */
+export interface EngineHost {
+  readonly engine: Engine;
+  readonly jobs: JobHandler;
+  /** Ends what is under way and sends the last spans. */
+  drain(): Promise<void>;
+}
+
+/** What may wait for its analysis in observability mode; see docs/limits.md. */
+export const backlogBounds = { messages: 2000, bytes: 16 * 1024 * 1024 } as const;
+
+export async function createEngineHost(options: EngineHostOptions): Promise<EngineHost> {
+  const { config, logger, metrics } = options;
+  const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
+  const engine = createEngine(options, tracing);
+  const skips = skipObserver(logger, metrics);
+  const observing = config.observabilityMode
+    ? new ObservingEngine(engine, backlogBounds, {
+        skipped: () => skips.skipped('overload'),
+        failed: (cause) => skips.frameFailed(cause),
+      })
+    : undefined;
+  const handler = new NotifyHandler(
+    observing ?? engine,
+    options.pages,
+    notifyObserver(logger, metrics),
+    config.transactionTimeoutMs,
+    options.owner,
+  );
+  return {
+    engine,
+    jobs: new NotifyJobs(handler, skips),
+    async drain() {
+      observing?.releaseAll();
+      while (handler.workOnBacklog());
+      engine.drain();
+      await tracing?.flush();
+    },
+  };
+}
+
+function createEngine(
+  { config, waf, maxLiveTransactions, limits, logger, metrics }: EngineHostOptions,
+  tracing: DatadogTracing | undefined,
+): Engine {
+  return new Engine({
+    waf,
+    wafTimeoutUs: config.wafTimeoutUs,
+    bodyLimitBytes: config.bodyLimitBytes,
+    maxDecompressedBytes: config.maxDecompressedBytes,
+    clientIpHeader: config.clientIpHeader,
+    maxLiveTransactions,
+    reportLimiter: new RateLimiter(config.reportsPerSecond, 1000, limits.reports),
+    schemaSampler: new RateLimiter(
+      config.apiSecurityEnabled ? config.schemasPerMinute : 0,
+      60_000,
+      limits.schemas,
+    ),
+    reportOnly: config.observabilityMode,
+    ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
+    observers: [metrics.observer(), securityLog(logger, loadQueryObfuscator(config))],
+    failed(cause) {
+      metrics.errors.inc({ kind: 'internal' });
+      logger.error({ err: cause }, 'a transaction could not be reported: please report this');
+    },
+  });
+}
+
+function startTracing({
+  config,
+  waf,
+  limits,
+  remoteConfigClientId,
+}: EngineHostOptions): Promise<DatadogTracing> {
+  return startDatadogTracing(
+    { ...config, version: config.version ?? packageVersion },
+    {
+      queryObfuscator: loadQueryObfuscator(config),
+      queryDisabled: config.queryStringDisabled,
+      queryAllowlist: config.queryStringAllowlist,
+      isErrorStatus: (status) =>
+        config.errorStatuses.some(([lowest, highest]) => status >= lowest && status <= highest),
+      clientIpHeader: config.clientIpHeader,
+      waf: () => ({
+        libraryVersion: Waf.libraryVersion,
+        rulesetVersion: waf.rulesetVersion,
+        generation: waf.generation,
+      }),
+      remoteConfigClientId: () => remoteConfigClientId,
+      heartbeat: new RateLimiter(1, heartbeatIntervalMs, limits.heartbeat),
+      announced: limits.announced,
+    },
+  );
+}

@@ -1,0 +1,69 @@
+/*
+ * What an engine thread runs. It has an engine of its own, with its own WAF, its own transactions and its own dd-trace;
+ * limits that hold for the whole process are shared memory. Its log lines and its metrics go to the I/O thread.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { messageNames } from '../adapters/haproxy/contract.ts';
+import { createLogger } from '../ops/log.ts';
+import { Metrics } from '../ops/metrics.ts';
+import type { ThreadData } from '../workers/engine-thread.ts';
+import { readyMessage } from '../workers/engine-threads.ts';
+import { JobLoop } from '../workers/job-loop.ts';
+import { createBlockPages, createWaf } from './engine-files.ts';
+import { createEngineHost } from './engine-instance.ts';
+import type { EngineThreadData, FromThread, ToThread } from './thread-messages.ts';
+
+if (parentPort === null) throw new Error('engine-thread-main.ts is the entry of a worker thread');
+const port = parentPort;
+const tell = (message: FromThread): void => port.postMessage(message);
+
+const { index, channel, data } = workerData as ThreadData<EngineThreadData>;
+const { config } = data;
+
+const logger = createLogger(config.logLevel, { write: (line) => tell({ kind: 'log', line }) });
+const metrics = new Metrics(Object.values(messageNames), { ofProcess: false });
+const { waf, configs } = createWaf(config, data);
+configs.apply({ removed: [], added: data.configs });
+const pages = createBlockPages(config, data);
+const { engine, jobs, drain } = await createEngineHost({
+  config,
+  waf,
+  pages,
+  owner: { instance: data.instance, thread: index },
+  maxLiveTransactions: data.maxLiveTransactions,
+  limits: data.limits,
+  logger,
+  metrics,
+  remoteConfigClientId: data.remoteConfigClientId,
+});
+engine.enabled = data.enabled;
+
+const loop = new JobLoop(channel, port, jobs, () => engine.liveTransactions);
+port.on('message', (message: 0 | ToThread) => {
+  if (message === 0) loop.wake();
+  else
+    obey(message).catch((cause: unknown) => logger.error({ err: cause }, 'an engine thread failed to obey'));
+});
+port.postMessage(readyMessage);
+loop.wake();
+
+async function obey(message: ToThread): Promise<void> {
+  switch (message.kind) {
+    case 'policy':
+      configs.apply(message.change);
+      break;
+    case 'enabled':
+      engine.enabled = message.value;
+      break;
+    case 'pages':
+      pages.replace(message.files.pages, message.files.servicePages);
+      break;
+    case 'metrics':
+      tell({ kind: 'metrics', request: message.request, metrics: await metrics.registry.getMetricsAsJSON() });
+      break;
+    case 'drain':
+      await drain();
+      tell({ kind: 'drained' });
+      break;
+  }
+}
