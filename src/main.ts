@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { createProgram } from './cli/program.ts';
-import { ConfigError } from './config/read-config.ts';
-import { StartError } from './daemon/engine-files.ts';
+import { ConfigError, StartError } from './config/errors.ts';
 /*
  * Start here. The way of one request through this house:
  *

@@ -2,10 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../src/config/read-config.ts';
 import { loadWaf } from '../src/daemon/engine-files.ts';
 import { applyPolicyFolder } from '../src/daemon/policy-folder.ts';
-import { settings } from '../src/daemon/settings.ts';
+import { readConfig, settings } from '../src/daemon/settings.ts';
 
 const page = readFileSync(new URL('../docs/policy.md', import.meta.url), 'utf8');
 const examples = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text = '']) => text);

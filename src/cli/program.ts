@@ -1,6 +1,6 @@
 import { Command, type CommanderError, type Help } from 'commander';
+import { ConfigError } from '../config/errors.ts';
 import { packageVersion } from '../config/package-info.ts';
-import { ConfigError } from '../config/read-config.ts';
 import { runSpoa } from '../daemon/run.ts';
 import { settingNames, settings } from '../daemon/settings.ts';
 import { addCheckCommand } from './check/command.ts';

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
-import { readConfig, type SettingTexts } from '../config/read-config.ts';
-import { type Config, type Setting, type SettingName, settingNames, settings } from '../daemon/settings.ts';
+import type { AnySetting } from '../config/setting.ts';
+import type { SettingTexts } from '../daemon/settings.ts';
+import { type Config, readConfig, type SettingName, settingNames, settings } from '../daemon/settings.ts';
 
 /** A flag for each of the settings. Values stay text: config.ts parses flags and variables alike. */
 export function withSettings(command: Command, names: readonly SettingName[] = settingNames): Command {
@@ -28,7 +29,7 @@ export function configFrom(
   return readConfig(values, environment, defaults);
 }
 
-export function settingOption(setting: Setting<unknown, unknown>): Option {
+export function settingOption(setting: AnySetting): Option {
   const fallback = setting.defaultText === '' ? '' : `, default ${setting.defaultText}`;
   return new Option(`--${setting.flag} <value>`, `${setting.description} (${setting.env}${fallback})`);
 }

@@ -1,4 +1,3 @@
-import { type PeerAddress, parsePeerAddress } from '../adapters/haproxy/peers/address.ts';
 import { parseAllowList } from '../net/allow-list.ts';
 import { parseHaproxyTime } from './duration.ts';
 
@@ -120,20 +119,6 @@ export const nameList: Parser<readonly string[]> = {
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
-};
-
-export const peerAddresses: Parser<readonly PeerAddress[]> = {
-  allowed:
-    "addresses as host or host:port, separated by commas (IPv6 in brackets; default port 3000), for instance 'spoa-1,[2001:db8::2]:3000'",
-  parse(value) {
-    const addresses: PeerAddress[] = [];
-    for (const part of nameList.parse(value) ?? []) {
-      const address = parsePeerAddress(part);
-      if (address === undefined) return undefined;
-      addresses.push(address);
-    }
-    return addresses.length === 0 ? undefined : addresses;
-  },
 };
 
 /** As `parseAllowList` reads them. Text, as all settings are plain data: they go to the engine threads. */

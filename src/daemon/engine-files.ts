@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rewritingRoomBytes } from '../adapters/haproxy/rewriting-room.ts';
+import { StartError } from '../config/errors.ts';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
@@ -9,11 +10,6 @@ import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
 import { mistakeText, scanJson } from '../policy/json-text.ts';
 import { decodeText } from '../policy/text-file.ts';
 import type { Config } from './settings.ts';
-
-/** A file that a setting names cannot be used. The message names setting, file and reason. */
-export class StartError extends Error {
-  override readonly name = 'StartError';
-}
 
 /** What engines are made of, as plain data: an engine thread gets the same as the I/O thread has seen to be good. */
 export interface EngineFiles {

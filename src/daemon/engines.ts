@@ -1,4 +1,5 @@
 import { AggregatorRegistry } from 'prom-client';
+import { StartError } from '../config/errors.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import type { LogDestination, Logger } from '../ops/log.ts';
@@ -6,13 +7,7 @@ import type { Metrics } from '../ops/metrics.ts';
 import { EngineThreads } from '../workers/engine-threads.ts';
 import { InlineEngine } from '../workers/inline-engine.ts';
 import type { JobTaker } from '../workers/jobs.ts';
-import {
-  createBlockPages,
-  type EngineFiles,
-  type LoadedWaf,
-  type PageFiles,
-  StartError,
-} from './engine-files.ts';
+import { createBlockPages, type EngineFiles, type LoadedWaf, type PageFiles } from './engine-files.ts';
 import { createEngineHost, type EngineHost } from './engine-instance.ts';
 import { usableProcessors } from './processors.ts';
 import type { Config } from './settings.ts';

@@ -1,3 +1,4 @@
+import { StartError } from '../config/errors.ts';
 import type { WafConfigs } from '../engine/waf/waf-configs.ts';
 import {
   type FailureDetails,
@@ -6,7 +7,6 @@ import {
   type FolderTarget,
 } from '../policy/folder-source.ts';
 import { type FileFinding, findingText } from '../policy/policy-file.ts';
-import { StartError } from './engine-files.ts';
 import type { Config } from './settings.ts';
 
 /** A file that is not, or not wholly, in effect. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
+import { StartError } from '../config/errors.ts';
 import { expiryOf, secureContextOf, type TlsIdentity, TlsIdentityError } from '../net/tls.ts';
 import type { Logger } from '../ops/log.ts';
-import { StartError } from './engine-files.ts';
 import { type Config, type SettingName, settings } from './settings.ts';
 
 /** What the settings of TLS name, as it was read last. */

@@ -4,7 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import type { ListenAddress } from '../adapters/haproxy/server.ts';
+import type { ListenAddress } from './address.ts';
 import type { AllowList } from './allow-list.ts';
 import { contextOptions, type TlsIdentity } from './tls.ts';
 

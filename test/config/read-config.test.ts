@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../src/config/read-config.ts';
-import { type SettingName, settingNames, settings } from '../../src/daemon/settings.ts';
+import { ConfigError } from '../../src/config/errors.ts';
+import { readConfig, type SettingName, settingNames, settings } from '../../src/daemon/settings.ts';
 
 /** The names and defaults that are promised, in the README and by Datadog's own documentation. */
 const promised: [SettingName, string, unknown][] = [

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config/read-config.ts';
+import { readConfig } from '../../src/daemon/settings.ts';
 import { readTls } from '../../src/daemon/tls-files.ts';
 import { CertificateFolder } from '../support/certificates.ts';
 

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import {
-  type ListenAddress,
   type ServerObserver,
   SpopServer,
   type SpopServerOptions,
 } from '../../src/adapters/haproxy/server.ts';
 import { text } from '../../src/adapters/haproxy/set-var.ts';
+import type { ListenAddress } from '../../src/net/address.ts';
 import { parseAllowList } from '../../src/net/allow-list.ts';
 import { CertificateFolder } from '../support/certificates.ts';
 import { SpopClient } from '../support/spop-client.ts';

@@ -1,5 +1,6 @@
 import { checkRules } from '../../src/cli/check/run.ts';
-import { type Setting, settingNames, settings } from '../../src/daemon/settings.ts';
+import type { AnySetting } from '../../src/config/setting.ts';
+import { settingNames, settings } from '../../src/daemon/settings.ts';
 import { lintRules } from '../../src/policy/lint/lint.ts';
 import { fileRules } from '../../src/policy/policy-file.ts';
 
@@ -9,7 +10,7 @@ import { fileRules } from '../../src/policy/policy-file.ts';
 
 /** docs/configuration.md: one table a group. */
 export function settingsMarkdown(): string {
-  const all: readonly Setting<unknown, unknown>[] = settingNames.map((name) => settings[name]);
+  const all: readonly AnySetting[] = settingNames.map((name) => settings[name]);
   const groups = [...new Set(all.map((setting) => setting.group))];
   return groups
     .map((group) => {

@@ -1,11 +1,6 @@
-import type { Socket } from 'node:net';
-
 /** A connection that leaves holds its answers for so long after the last one, and no answer longer than the bound. */
 const holdMs = 10;
 const longestHoldMs = 50;
-
-/** After the last frame, the peer has this long to close its side. */
-const lingerMs = 2000;
 
 /**
  * How a connection leaves with an answer: once asked to, it holds its answers back a moment, and the goodbye goes out in
@@ -71,12 +66,4 @@ export class Farewell {
       this.#release(goodbye);
     }, waitMs);
   }
-}
-
-/** Ends our side; the peer is given a moment to end its own. */
-export function endAfterLastFrame(socket: Socket): void {
-  socket.end();
-  const linger = setTimeout(() => socket.destroy(), lingerMs);
-  linger.unref();
-  socket.once('close', () => clearTimeout(linger));
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { endAfterLastFrame } from '../../net/linger.ts';
 import { turnStartedAtMs } from '../../net/read-time.ts';
 import {
   type Action,
@@ -10,7 +11,7 @@ import {
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
-import { endAfterLastFrame, Farewell } from './connection-drain.ts';
+import { Farewell } from './connection-drain.ts';
 import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server.ts';
 

@@ -1,15 +1,12 @@
-import { lstatSync, unlinkSync } from 'node:fs';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import type { ListenAddress } from '../../net/address.ts';
+import { describeAddress, removeStaleSocket } from '../../net/address.ts';
 import { Listener, type ListenerOptions, type RefusalReason } from '../../net/listener.ts';
 import type { TlsIdentity } from '../../net/tls.ts';
 import { FrameMemory, type SpopError, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import type { NotifyAnswerer } from './notify.ts';
 import { failedActionsFor } from './unseen.ts';
-
-export type ListenAddress =
-  | { readonly host: string; readonly port: number }
-  | { readonly socketPath: string };
 
 export interface SpopServerOptions extends ConnectionOptions, ListenerOptions {
   /** Permissions of a unix socket; those that the process gives to its files if there are none. */
@@ -185,27 +182,4 @@ export class SpopServer {
 
 function delay(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-function describeAddress(address: AddressInfo | string | null): string {
-  if (address === null) return 'nowhere';
-  if (typeof address === 'string') return address;
-  return address.family === 'IPv6'
-    ? `[${address.address}]:${address.port}`
-    : `${address.address}:${address.port}`;
-}
-
-/** A socket file that nobody answers on is left from a process that was killed. A live one stays: listening fails. */
-async function removeStaleSocket(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  const stale = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    // Any other error (a full backlog, no permission) says that somebody may be there.
-    probe.once('error', (cause: NodeJS.ErrnoException) => resolve(cause.code === 'ECONNREFUSED'));
-  });
-  if (stale) unlinkSync(path);
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError } from '../../config/read-config.ts';
+import { ConfigError } from '../../config/errors.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import type { SourceFile } from './parse.ts';
 import { checkFiles, everyVersion, type Finding, printFinding } from './run.ts';

@@ -2,8 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { parseHaproxyTime } from '../../config/duration.ts';
-import { ConfigError } from '../../config/read-config.ts';
-import { StartError } from '../../daemon/engine-files.ts';
+import { ConfigError, StartError } from '../../config/errors.ts';
 import {
   defaultBackend,
   type HaproxyconfOptions,

@@ -1,4 +1,4 @@
-import { ConfigError } from '../../config/read-config.ts';
+import { ConfigError } from '../../config/errors.ts';
 import {
   type HeaderList,
   headerValue,

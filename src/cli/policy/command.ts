@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { ConfigError } from '../../config/read-config.ts';
-import { loadWaf, StartError } from '../../daemon/engine-files.ts';
+import { ConfigError, StartError } from '../../config/errors.ts';
+import { loadWaf } from '../../daemon/engine-files.ts';
 import { type AppliedFolder, applyPolicyFolder, type FolderFailure } from '../../daemon/policy-folder.ts';
 import { isObject } from '../../engine/waf/loose-object.ts';
 import { RulesetError, type RulesetIssue } from '../../engine/waf/waf.ts';

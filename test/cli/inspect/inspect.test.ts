@@ -13,7 +13,7 @@ import {
   type InspectReport,
   inspect,
 } from '../../../src/cli/inspect/run.ts';
-import { readConfig } from '../../../src/config/read-config.ts';
+import { readConfig } from '../../../src/daemon/settings.ts';
 import { Waf } from '../../../src/engine/waf/waf.ts';
 
 const peerAddress = '203.0.113.9';

@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { nameList, type Parser } from '../../../config/parsers.ts';
 
 /** Where an agent may be, as an operator wrote it: a name may stand for several addresses. */
 export interface PeerAddress {
@@ -27,3 +28,17 @@ export function parsePeerAddress(text: string): PeerAddress | undefined {
 export function describePeerAddress({ host, port }: PeerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+export const peerAddresses: Parser<readonly PeerAddress[]> = {
+  allowed:
+    "addresses as host or host:port, separated by commas (IPv6 in brackets; default port 3000), for instance 'spoa-1,[2001:db8::2]:3000'",
+  parse(value) {
+    const addresses: PeerAddress[] = [];
+    for (const part of nameList.parse(value) ?? []) {
+      const address = parsePeerAddress(part);
+      if (address === undefined) return undefined;
+      addresses.push(address);
+    }
+    return addresses.length === 0 ? undefined : addresses;
+  },
+};
