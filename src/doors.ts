@@ -1,4 +1,30 @@
-import { haproxySettings } from './adapters/haproxy/settings.ts';
+import { messageNames } from './adapters/haproxy/contract.ts';
+import { type HaproxyConfig, haproxySettings } from './adapters/haproxy/settings.ts';
+import type { DoorDefinition } from './daemon/door.ts';
+
+/*
+ * The one list of doors: settings, commands, `--help` and the engines' handlers are made from it. A new door is a row
+ * here and a folder beside adapters/haproxy/.
+ */
+
+const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof haproxySettings } = {
+  command: 'spoa',
+  summary: 'Answer HAProxy as an SPOE agent (SPOA).',
+  settings: haproxySettings,
+  messages: Object.values(messageNames),
+  load: () => import('./adapters/haproxy/door.ts'),
+  loadHandler: () => import('./adapters/haproxy/handler.ts'),
+};
+
+export const doors = { haproxy } as const;
+
+export type DoorName = keyof typeof doors;
+export const doorNames = Object.keys(doors) as DoorName[];
 
 /** Settings of all doors. */
-export const doorSettings = { ...haproxySettings };
+export const doorSettings = { ...doors.haproxy.settings };
+
+/** Names of the messages of these doors. */
+export function messagesOf(names: readonly DoorName[]): string[] {
+  return names.flatMap((name) => doors[name].messages);
+}

@@ -1,12 +1,9 @@
-import { NotifyHandler } from '../adapters/haproxy/handler.ts';
-import type { Owner } from '../adapters/haproxy/identity.ts';
-import { NotifyJobs } from '../adapters/haproxy/notify-jobs.ts';
-import { notifyObserver, skipObserver } from '../adapters/haproxy/observers.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { heartbeatIntervalMs } from '../datadog/span-trace.ts';
 import { type DatadogTracing, startDatadogTracing } from '../datadog/tracing.ts';
+import { type DoorName, doors } from '../doors.ts';
 import type { BlockPages } from '../engine/block-page.ts';
-import { Engine } from '../engine/engine.ts';
+import { type Analyst, Engine } from '../engine/engine.ts';
 import { ObservingEngine } from '../engine/observing-engine.ts';
 import { RateLimiter } from '../engine/rate-limiter.ts';
 import { Waf } from '../engine/waf/waf.ts';
@@ -14,6 +11,7 @@ import type { Logger } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { securityLog } from '../ops/security-log.ts';
 import type { JobHandler } from '../workers/jobs.ts';
+import type { HandlerServices } from './door.ts';
 import { loadQueryObfuscator } from './engine-files.ts';
 import type { Config } from './settings.ts';
 import type { SharedLimits } from './shared-limits.ts';
@@ -22,7 +20,9 @@ export interface EngineHostOptions {
   readonly config: Config;
   readonly waf: Waf;
   readonly pages: BlockPages;
-  readonly owner: Owner;
+  readonly owner: HandlerServices['owner'];
+  /** The doors that are open. */
+  readonly doors: readonly DoorName[];
   /** Live transactions of this engine. */
   readonly maxLiveTransactions: number;
   readonly limits: SharedLimits;
@@ -47,30 +47,45 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
   const { config, logger, metrics } = options;
   const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
   const engine = createEngine(options, tracing);
-  const skips = skipObserver(logger, metrics);
   const observing = config.observabilityMode
     ? new ObservingEngine(engine, backlogBounds, {
-        skipped: () => skips.skipped('overload'),
-        failed: (cause) => skips.frameFailed(cause),
+        skipped: () => metrics.skipped.inc({ reason: 'overload' }),
+        failed(cause) {
+          metrics.errors.inc({ kind: 'internal' });
+          logger.error({ err: cause }, 'a message could not be analysed: please report this');
+        },
       })
     : undefined;
-  const handler = new NotifyHandler(
-    observing ?? engine,
-    options.pages,
-    notifyObserver(logger, metrics),
-    config.transactionTimeoutMs,
-    options.owner,
-  );
+  const handlers = await createHandlers(options, observing ?? engine);
   return {
     engine,
-    jobs: new NotifyJobs(handler, skips),
+    jobs: handlers,
     async drain() {
       observing?.releaseAll();
-      while (handler.workOnBacklog());
+      while (observing?.workOnBacklog() === true);
       engine.drain();
       await tracing?.flush();
     },
   };
+}
+
+/** One for each open door, in the order of `options.doors`. */
+async function createHandlers(options: EngineHostOptions, engine: Analyst): Promise<JobHandler> {
+  const { config, logger, metrics, pages, owner } = options;
+  const services = {
+    engine,
+    pages,
+    logger,
+    metrics,
+    owner,
+    transactionTimeoutMs: config.transactionTimeoutMs,
+  };
+  const handlers = await Promise.all(
+    options.doors.map(async (name) => (await doors[name].loadHandler()).createHandler(config, services)),
+  );
+  const [handler] = handlers;
+  if (handler === undefined) throw new Error('no door is open');
+  return handler;
 }
 
 function createEngine(

@@ -3,7 +3,7 @@
  * limits that hold for the whole process are shared memory. Its log lines and its metrics go to the I/O thread.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { messageNames } from '../adapters/haproxy/contract.ts';
+import { messagesOf } from '../doors.ts';
 import { createLogger } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import type { ThreadData } from '../workers/engine-thread.ts';
@@ -21,7 +21,7 @@ const { index, channel, data } = workerData as ThreadData<EngineThreadData>;
 const { config } = data;
 
 const logger = createLogger(config.logLevel, { write: (line) => tell({ kind: 'log', line }) });
-const metrics = new Metrics(Object.values(messageNames), { ofProcess: false });
+const metrics = new Metrics(messagesOf(data.doors), { ofProcess: false });
 const { waf, configs } = createWaf(config, data);
 configs.apply({ removed: [], added: data.configs });
 const pages = createBlockPages(config, data);
@@ -29,6 +29,7 @@ const { engine, jobs, drain } = await createEngineHost({
   config,
   waf,
   pages,
+  doors: data.doors,
   owner: { instance: data.instance, thread: index },
   maxLiveTransactions: data.maxLiveTransactions,
   limits: data.limits,

@@ -1,5 +1,6 @@
 import { AggregatorRegistry } from 'prom-client';
 import { StartError } from '../config/errors.ts';
+import type { DoorName } from '../doors.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import type { LogDestination, Logger } from '../ops/log.ts';
@@ -17,6 +18,7 @@ import { ThreadMetrics } from './thread-metrics.ts';
 
 export interface EnginesOptions {
   readonly config: Config;
+  readonly doors: readonly DoorName[];
   readonly files: EngineFiles;
   /** Of the I/O thread: says what is wrong with a change of the rules, and with 0 threads it analyses. */
   readonly loaded: LoadedWaf;
@@ -127,6 +129,7 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
       entry: entryFile(),
       dataOf: (): EngineThreadData => ({
         config,
+        doors: options.doors,
         instance,
         rulesSource: files.rulesSource,
         ruleset: files.ruleset,

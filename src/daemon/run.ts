@@ -1,173 +1,165 @@
+import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
-import { messageNames } from '../adapters/haproxy/contract.ts';
-import { drawInstance } from '../adapters/haproxy/identity.ts';
-import { peerObserver, routerObserver, serverObserver } from '../adapters/haproxy/observers.ts';
-import type { PeerAddress } from '../adapters/haproxy/peers/address.ts';
-import type { LinkOptions } from '../adapters/haproxy/peers/link.ts';
-import { PeerNetwork } from '../adapters/haproxy/peers/network.ts';
-import { peerAnswerer } from '../adapters/haproxy/peers/proof.ts';
-import { NotifyRouter } from '../adapters/haproxy/router.ts';
-import { SpopServer } from '../adapters/haproxy/server.ts';
-import { StartError } from '../config/errors.ts';
+import { messageOf } from '../config/errors.ts';
+import { explainListen } from '../config/listen-error.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
+import { type DoorName, doors, messagesOf } from '../doors.ts';
 import { Waf } from '../engine/waf/waf.ts';
-import { parseAllowList } from '../net/allow-list.ts';
 import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
-import { createWaf, type LoadedWaf, readEngineFiles } from './engine-files.ts';
+import type { Door } from './door.ts';
+import { createWaf, type LoadedWaf, readEngineFiles, readPages } from './engine-files.ts';
 import { type Engines, startEngines } from './engines.ts';
-import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
+import { drawRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
 import { logRulesetFindings } from './policy-log.ts';
-import { reload } from './reload.ts';
-import type { Config } from './settings.ts';
-import { readTls, renewTlsOnHangup } from './tls-files.ts';
+import { type Config, settings } from './settings.ts';
+import { handleSignals } from './signals.ts';
 
-/** Runs the SPOA until a signal ends the process. Rejects with an error for the operator when it cannot start. */
-export async function runSpoa(config: Config): Promise<void> {
+/** Of the time to stop, kept for sending the last spans. */
+const flushReserveMs = 2000;
+
+/**
+ * Opens the doors and keeps them open until a signal ends the process. Rejects with an error for the operator when it
+ * cannot start; then nothing was opened to traffic but what the process takes with it when it ends.
+ */
+export async function run(config: Config, names: readonly DoorName[]): Promise<void> {
   const destination = standardOutput(config.logFormat);
   const logger = createLogger(config.logLevel, destination);
-  const metrics = new Metrics(Object.values(messageNames));
+  const metrics = new Metrics(messagesOf(names));
   metrics.countedElsewhere(
     'log_lines_lost_total',
     'Log lines that standard output did not take.',
     () => destination.lost,
   );
-  const instance = drawInstance();
+  const instance = randomBytes(8).toString('hex');
   const remoteConfigClientId = drawRemoteConfigClientId(config);
 
-  let tls = readTls(config);
+  const modules = await Promise.all(names.map((name) => doors[name].load()));
   const files = readEngineFiles(config);
   const loaded = createWaf(config, files);
   logRuleset(logger, loaded, config);
   const engines = await startEngines({
-    ...{ config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId },
+    config,
+    doors: names,
+    files,
+    loaded,
+    instance,
+    logger,
+    destination,
+    metrics,
+    remoteConfigClientId,
   });
-  const peers =
-    config.peers === undefined
-      ? undefined
-      : createPeers(config, config.peers, instance, logger, () => tls?.secureContext);
-  const router = new NotifyRouter(
-    engines.jobs,
-    { instance, processingTimeoutMs: config.processingTimeoutMs, peers },
-    routerObserver(logger, metrics),
+  metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engines.liveTransactions);
+  const liveTransactions = (): number => engines.liveTransactions;
+  const opened = modules.map((module) =>
+    module.createDoor(config, { jobs: engines.jobs, instance, logger, metrics, liveTransactions }),
   );
-  const server = new SpopServer(
-    {
-      ...config,
-      allowed: config.allowed && parseAllowList(config.allowed),
-      tls: tls?.identity,
-      answerPeer: peerAnswerer(instance, config.peerSecret),
-    },
-    router,
-    serverObserver(logger, metrics, (peer) => peers?.heardOf(peer)),
-  );
-  addGauges(metrics, engines, server, peers);
+  const policy = startPolicy(config, engines, remoteConfigClientId, logger);
+  const daemon = new Daemon(config, engines, policy, opened, logger);
+  await listenHealth(createHealth(config, daemon, engines, metrics), config);
+  await daemon.open(instance);
+}
 
-  if (tls !== undefined) {
-    renewTlsOnHangup(config, logger, (renewed) => {
-      tls = renewed;
-      server.renewTls(renewed.identity);
+/** The process while its doors are open. */
+class Daemon {
+  readonly #config: Config;
+  readonly #engines: Engines;
+  readonly #policy: Policy;
+  readonly #doors: readonly Door[];
+  readonly #logger: Logger;
+  #stopWatching: () => void = () => undefined;
+  ready = false;
+
+  constructor(config: Config, engines: Engines, policy: Policy, open: readonly Door[], logger: Logger) {
+    this.#config = config;
+    this.#engines = engines;
+    this.#policy = policy;
+    this.#doors = open;
+    this.#logger = logger;
+  }
+
+  async open(instance: string): Promise<void> {
+    const config = this.#config;
+    const listening = (await Promise.all(this.#doors.map((door) => door.listen()))).join(', ');
+    this.ready = true;
+    this.#logger.info(
+      {
+        version: packageVersion,
+        listening,
+        tls: config.tlsCertificatePath !== undefined,
+        health: config.healthcheckPort,
+        engineThreads: this.#engines.threads,
+        instance,
+      },
+      `listening on ${listening}`,
+    );
+    if (config.tracingEnabled) this.#stopWatching = watchAgent(config, this.#logger);
+    handleSignals({
+      stop: (signal) => this.#stop(signal),
+      reload: () => this.#reload(),
+      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: ending at once'),
     });
   }
 
-  let ready = false;
-  const health = createHealthServer(config.version ?? packageVersion, {
-    ready: () => ready,
+  #stop(signal: NodeJS.Signals): void {
+    const { shutdownGraceMs, shutdownTimeoutMs } = this.#config;
+    this.ready = false;
+    this.#stopWatching();
+    this.#policy.stop();
+    this.#logger.info({ signal, transactions: this.#engines.liveTransactions }, 'draining');
+    setTimeout(() => process.exit(0), shutdownTimeoutMs).unref();
+    this.#drain(shutdownGraceMs, shutdownTimeoutMs - flushReserveMs)
+      .catch((cause: unknown) => this.#logger.error({ err: cause }, 'draining failed'))
+      .finally(() => {
+        this.#logger.info('stopped');
+        process.exit(0);
+      });
+  }
+
+  /** Doors side by side, each by its own rules; then what they left to the engines. */
+  async #drain(graceMs: number, deadlineMs: number): Promise<void> {
+    const left = await Promise.allSettled(this.#doors.map((door) => door.drain(graceMs, deadlineMs)));
+    for (const result of left) {
+      if (result.status === 'rejected') this.#logger.error({ err: result.reason }, 'draining a door failed');
+    }
+    await this.#engines.drain();
+  }
+
+  /** Reads again what can change while the process runs. What is wrong with it is logged; the last good stays. */
+  #reload(): void {
+    try {
+      this.#engines.replacePages(readPages(this.#config));
+    } catch (cause) {
+      this.#logger.error(`${messageOf(cause)}; the block pages stay as they were`);
+    }
+    this.#policy.reload();
+    for (const door of this.#doors) door.reload?.();
+    this.#logger.info(
+      'SIGHUP: block pages and policy folder read again; settings and the ruleset take effect at a restart',
+    );
+  }
+}
+
+function createHealth(config: Config, daemon: Daemon, engines: Engines, metrics: Metrics): Server {
+  return createHealthServer(config.version ?? packageVersion, {
+    ready: () => daemon.ready,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
       body: await engines.metricsText(),
     }),
   });
-  const policy = startPolicy(config, engines, remoteConfigClientId, logger);
-  await listenHealth(health, config);
-  const listening = await listenSpop(server, config);
-  peers?.start();
-  ready = true;
-  logger.info(
-    {
-      ...{ version: packageVersion, listening, tls: tls !== undefined, health: config.healthcheckPort },
-      ...{ engineThreads: engines.threads, instance },
-    },
-    `listening on ${listening}`,
-  );
-  const stopWatching = config.tracingEnabled ? watchAgent(config, logger) : () => undefined;
-
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) {
-      logger.warn({ signal }, 'second signal: ending at once');
-      process.exit(1);
-    }
-    stopping = true;
-    ready = false;
-    stopWatching();
-    policy.stop();
-    logger.info({ signal, connections: server.connections }, 'draining');
-    const deadline = setTimeout(() => process.exit(0), config.shutdownTimeoutMs);
-    deadline.unref();
-    server
-      .drain(
-        config.shutdownGraceMs,
-        config.shutdownTimeoutMs - flushReserveMs,
-        () => engines.liveTransactions > 0,
-      )
-      .then(() => {
-        peers?.stop();
-        return engines.drain();
-      })
-      .catch((cause: unknown) => logger.error({ err: cause }, 'draining failed'))
-      .finally(() => {
-        logger.info('stopped');
-        process.exit(0);
-      });
-  };
-  process.on('SIGHUP', () => {
-    if (!stopping) reload(config, engines, policy, logger);
-  });
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 }
-
-function createPeers(
-  config: Config,
-  peers: readonly PeerAddress[],
-  instance: string,
-  logger: Logger,
-  secureContext: NonNullable<LinkOptions['secureContext']>,
-): PeerNetwork {
-  const { peerSecret: secret, maxFrameSizeBytes } = config;
-  return new PeerNetwork({ peers, instance, secret, maxFrameSizeBytes, secureContext }, peerObserver(logger));
-}
-
-function addGauges(
-  metrics: Metrics,
-  engines: Engines,
-  server: SpopServer,
-  peers: PeerNetwork | undefined,
-): void {
-  metrics.gauge(
-    'peers_linked',
-    'Other agents that messages can be passed on to.',
-    () => peers?.instances.length ?? 0,
-  );
-  metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engines.liveTransactions);
-  metrics.gauge('spop_connections', 'Open SPOP connections.', () => server.connections);
-  metrics.gauge('spop_frames_in_flight', 'NOTIFY frames that wait for their ACK.', () => server.inFlight);
-}
-
-/** Of the time to stop, kept for sending the last spans. */
-const flushReserveMs = 2000;
 
 function logRuleset(logger: Logger, { waf, configs }: LoadedWaf, config: Config): void {
+  if (config.rulesPath !== undefined) logRulesetFindings(logger, config.rulesPath, configs.inEffect);
   for (const issue of waf.issues) {
     logger.warn(
       { part: issue.part, ids: issue.ids },
       `ruleset: libddwaf refused ${issue.part}: ${issue.reason}`,
     );
   }
-  if (config.rulesPath !== undefined) logRulesetFindings(logger, config.rulesPath, configs.inEffect);
   logger.info(
     {
       ruleset: waf.rulesetVersion,
@@ -181,42 +173,11 @@ function logRuleset(logger: Logger, { waf, configs }: LoadedWaf, config: Config)
 
 async function listenHealth(health: Server, config: Config): Promise<void> {
   const address = { host: config.healthcheckHost ?? config.host, port: config.healthcheckPort };
+  const { env: port } = settings.healthcheckPort;
+  const host = `${settings.healthcheckHost.env} or ${settings.host.env}`;
   await new Promise<void>((resolve, reject) => {
     // Stays: later errors, for instance of accepting without descriptors, must not end the process.
-    health.on('error', (cause) => reject(explainListen(cause, 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', address)));
+    health.on('error', (cause) => reject(explainListen(cause, address, { host, port })));
     health.listen(address, resolve);
   });
-}
-
-async function listenSpop(server: SpopServer, config: Config): Promise<string> {
-  const address =
-    config.socketPath === undefined
-      ? { host: config.host, port: config.port }
-      : { socketPath: config.socketPath };
-  try {
-    return await server.listen(address);
-  } catch (cause) {
-    const variable = config.socketPath === undefined ? 'DD_HAPROXY_SPOA_PORT' : 'DD_HAPROXY_SPOA_SOCKET';
-    throw explainListen(cause, variable, address);
-  }
-}
-
-function explainListen(
-  cause: unknown,
-  variable: string,
-  address: { readonly host: string; readonly port: number } | { readonly socketPath: string },
-): StartError {
-  const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const reason =
-    code === 'EADDRINUSE'
-      ? `already in use; stop the other process or set ${variable}`
-      : code === 'EACCES'
-        ? `not permitted; choose another with ${variable}`
-        : code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL'
-          ? variable === 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT'
-            ? 'is no address of this machine; set DD_HAPROXY_SPOA_HEALTHCHECK_HOST or DD_HAPROXY_SPOA_HOST'
-            : 'is no address of this machine; set DD_HAPROXY_SPOA_HOST'
-          : String(cause);
-  return new StartError(`cannot listen on ${where}: ${reason}`, { cause });
 }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/daemon/settings.ts';
 import { createBlockPages } from '../../src/daemon/engine-files.ts';
 
 describe('block page templates, as the program starts', () => {

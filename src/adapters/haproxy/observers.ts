@@ -1,8 +1,8 @@
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { SkipReason } from './contract.ts';
-import type { NotifyObserver } from './handler.ts';
-import type { SkipObserver } from './notify-jobs.ts';
+import type { SkipObserver } from './handler.ts';
+import type { NotifyObserver } from './notify-handler.ts';
 import type { PeerObserver } from './peers/observer.ts';
 import type { RouterObserver } from './router.ts';
 import type { ServerObserver } from './server.ts';
@@ -14,7 +14,7 @@ const repeatIntervalMs = 10_000;
  * Sockets and frames to metrics and log.
  * @param heardOf told of every agent that connects.
  */
-export function serverObserver(
+export function observeServer(
   logger: Logger,
   metrics: Metrics,
   heardOf: (instance: string) => void,
@@ -74,7 +74,7 @@ export function serverObserver(
 }
 
 /** What was let through unseen, to metrics and log. */
-export function skipObserver(logger: Logger, metrics: Metrics): SkipObserver {
+export function observeSkips(logger: Logger, metrics: Metrics): SkipObserver {
   const reasons = new Set<SkipReason>();
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
@@ -94,8 +94,8 @@ export function skipObserver(logger: Logger, metrics: Metrics): SkipObserver {
 }
 
 /** Messages between agents, to metrics and log. */
-export function routerObserver(logger: Logger, metrics: Metrics): RouterObserver {
-  const { skipped } = skipObserver(logger, metrics);
+export function observeRouter(logger: Logger, metrics: Metrics): RouterObserver {
+  const { skipped } = observeSkips(logger, metrics);
   return {
     skipped,
     relayed: (answered) => metrics.relayed.inc({ result: answered ? 'answered' : 'analysed-here' }),
@@ -103,7 +103,7 @@ export function routerObserver(logger: Logger, metrics: Metrics): RouterObserver
 }
 
 /** The other agents, to the log: what an operator has to know when messages are not passed on. */
-export function peerObserver(logger: Logger): PeerObserver {
+export function observePeers(logger: Logger): PeerObserver {
   return {
     linked: (address, peer) => logger.info({ address, peer }, 'linked to another agent'),
     unlinked: (address, peer, why, detail) =>
@@ -127,7 +127,7 @@ function reportFailedFrame(logger: Logger, metrics: Metrics, cause: unknown): vo
 }
 
 /** Messages to metrics and log. */
-export function notifyObserver(logger: Logger, metrics: Metrics): NotifyObserver {
+export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver {
   const once = new Set<string>();
   const warnOnce = (key: string, details: object, message: string): void => {
     if (once.has(key) || once.size >= 100) return;

@@ -1,7 +1,7 @@
 // A handler that knows where it lives: identities name the owner, so that later messages find it.
 import { describe, expect, it } from 'vitest';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/handler.ts';
 import { formatIdentity, type Owner, parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
+import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import { ObservingEngine } from '../../../src/engine/observing-engine.ts';
 import { encodeMessages, type SpoeMessageInput } from '../../../src/spop/index.ts';

@@ -2,8 +2,8 @@
 // other order. HAProxy is played here: it keeps the variables, and what it does with a lost answer is our files' rules.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/handler.ts';
 import { parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
+import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
 import { failedActionsFor, skippedActions } from '../../../src/adapters/haproxy/unseen.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import type { Analyst } from '../../../src/engine/engine.ts';

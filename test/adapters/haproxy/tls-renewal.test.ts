@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/daemon/settings.ts';
-import { readTls } from '../../src/daemon/tls-files.ts';
-import { CertificateFolder } from '../support/certificates.ts';
+import { readTls } from '../../../src/adapters/haproxy/tls-renewal.ts';
+import { readConfig } from '../../../src/daemon/settings.ts';
+import { CertificateFolder } from '../../support/certificates.ts';
 
 const folder = new CertificateFolder();
 afterAll(() => folder.remove());
