@@ -11,6 +11,13 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   command: 'spoa',
   summary: 'Answer HAProxy as an SPOE agent (SPOA).',
   settings: haproxySettings,
+  traits: ({ observabilityMode }) => ({
+    name: 'haproxy',
+    component: 'haproxy-spoa',
+    defaultService: 'spoa',
+    reportOnly: observabilityMode,
+    seesResponses: true,
+  }),
   messages: Object.values(messageNames),
   load: () => import('./adapters/haproxy/door.ts'),
   loadHandler: () => import('./adapters/haproxy/handler.ts'),

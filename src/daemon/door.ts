@@ -1,6 +1,7 @@
 import type { SettingTable } from '../config/setting.ts';
 import type { BlockPages } from '../engine/block-page.ts';
-import type { Analyst } from '../engine/engine.ts';
+import type { Inspector } from '../engine/inspector.ts';
+import type { DoorTraits } from '../engine/transaction-view.ts';
 import type { Logger } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import type { JobHandler, JobTaker } from '../workers/jobs.ts';
@@ -37,7 +38,8 @@ export interface DoorServices {
 
 /** What an engine has for the engine side of a door. */
 export interface HandlerServices {
-  readonly engine: Analyst;
+  /** The engine, for transactions of this door. */
+  readonly inspector: Inspector;
   readonly pages: BlockPages;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -65,6 +67,8 @@ export interface DoorDefinition<C> {
   /** The command that opens this door alone. */
   readonly command: string;
   readonly settings: SettingTable;
+  /** What the engine has to know of it. */
+  traits(config: C): DoorTraits;
   /** Names of its messages, as metrics show them. */
   readonly messages: readonly string[];
   load(): Promise<DoorModule<C>>;

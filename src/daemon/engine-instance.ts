@@ -3,8 +3,9 @@ import { heartbeatIntervalMs } from '../datadog/span-trace.ts';
 import { type DatadogTracing, startDatadogTracing } from '../datadog/tracing.ts';
 import { type DoorName, doors } from '../doors.ts';
 import type { BlockPages } from '../engine/block-page.ts';
-import { type Analyst, Engine } from '../engine/engine.ts';
-import { ObservingEngine } from '../engine/observing-engine.ts';
+import { DeferredInspector } from '../engine/deferred-inspector.ts';
+import { Engine } from '../engine/engine.ts';
+import type { Inspector } from '../engine/inspector.ts';
 import { RateLimiter } from '../engine/rate-limiter.ts';
 import { Waf } from '../engine/waf/waf.ts';
 import type { Logger } from '../ops/log.ts';
@@ -47,45 +48,53 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
   const { config, logger, metrics } = options;
   const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
   const engine = createEngine(options, tracing);
-  const observing = config.observabilityMode
-    ? new ObservingEngine(engine, backlogBounds, {
-        skipped: () => metrics.skipped.inc({ reason: 'overload' }),
-        failed(cause) {
-          metrics.errors.inc({ kind: 'internal' });
-          logger.error({ err: cause }, 'a message could not be analysed: please report this');
-        },
-      })
-    : undefined;
-  const handlers = await createHandlers(options, observing ?? engine);
+  const inspectors: Inspector[] = [];
+  const handlers = await Promise.all(
+    options.doors.map(async (name) => {
+      const inspector = createInspector(options, engine, name);
+      inspectors.push(inspector);
+      const { pages, owner } = options;
+      const { transactionTimeoutMs } = config;
+      const services = { inspector, pages, logger, metrics, owner, transactionTimeoutMs };
+      return (await doors[name].loadHandler()).createHandler(config, services);
+    }),
+  );
   return {
     engine,
-    jobs: handlers,
+    jobs: firstOf(handlers),
     async drain() {
-      observing?.releaseAll();
-      while (observing?.workOnBacklog() === true);
+      for (const inspector of inspectors) {
+        inspector.releaseAll();
+        while (inspector.workOnBacklog());
+      }
       engine.drain();
       await tracing?.flush();
     },
   };
 }
 
-/** One for each open door, in the order of `options.doors`. */
-async function createHandlers(options: EngineHostOptions, engine: Analyst): Promise<JobHandler> {
-  const { config, logger, metrics, pages, owner } = options;
-  const services = {
-    engine,
-    pages,
-    logger,
-    metrics,
-    owner,
-    transactionTimeoutMs: config.transactionTimeoutMs,
-  };
-  const handlers = await Promise.all(
-    options.doors.map(async (name) => (await doors[name].loadHandler()).createHandler(config, services)),
-  );
+/** One door is open at a time, so far. */
+function firstOf(handlers: readonly JobHandler[]): JobHandler {
   const [handler] = handlers;
   if (handler === undefined) throw new Error('no door is open');
   return handler;
+}
+
+/** Doors that only report are answered before the analysis. */
+function createInspector(
+  { config, metrics, logger }: EngineHostOptions,
+  engine: Engine,
+  name: DoorName,
+): Inspector {
+  const traits = doors[name].traits(config);
+  if (!traits.reportOnly) return engine.through(traits);
+  return new DeferredInspector(engine, traits, backlogBounds, {
+    skipped: () => metrics.skipped.inc({ reason: 'overload' }),
+    failed(cause) {
+      metrics.errors.inc({ kind: 'internal' });
+      logger.error({ err: cause }, 'a message could not be analysed: please report this');
+    },
+  });
 }
 
 function createEngine(
@@ -105,7 +114,6 @@ function createEngine(
       60_000,
       limits.schemas,
     ),
-    reportOnly: config.observabilityMode,
     ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
     observers: [metrics.observer(), securityLog(logger, loadQueryObfuscator(config))],
     failed(cause) {

@@ -219,7 +219,7 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
 /** Beside this file, compiled or not. */
 function entryFile(): URL {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new URL(`../cli/engine-thread-main.${extension}`, import.meta.url);
+  return new URL(`./engine-thread-main.${extension}`, import.meta.url);
 }
 
 /** What dd-trace tells Datadog about the process as a whole needs to be told by one thread only. */

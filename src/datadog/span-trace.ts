@@ -1,8 +1,9 @@
 import type { Tracer as DatadogTracer, Span } from 'dd-trace';
+import { isBlocking } from '../engine/analysis.ts';
 import type { Application, HeaderList, RequestHead } from '../engine/http.ts';
 import { type Limiter, RateLimiter } from '../engine/rate-limiter.ts';
 import type { LostTrace, Tracer, TransactionTrace } from '../engine/trace.ts';
-import type { Transaction } from '../engine/transaction.ts';
+import type { TransactionView } from '../engine/transaction-view.ts';
 import { continuesAppSecTrace, keepAsHeartbeat, keepTraceForAppSec, traceIdOf } from './dd-trace-package.ts';
 import { type HttpTagSettings, requestTags, responseTags, type Tags } from './http-tags.ts';
 
@@ -104,7 +105,7 @@ class SpanTrace implements TransactionTrace {
     this.#span.addTags(tags);
   }
 
-  propagation(transaction: Transaction): HeaderList {
+  propagation(transaction: TransactionView): HeaderList {
     if (transaction.events.length > 0 || transaction.waf.keep) this.#keep();
     // With APM off the client's own headers pass untouched. dd-trace says so too, but for baggage, which it would write anew.
     if (!this.#kept && !this.#factory.settings.apmTracingEnabled) return [];
@@ -113,7 +114,7 @@ class SpanTrace implements TransactionTrace {
     return Object.entries(carrier).map(([name, value]) => [name, String(value)] as const);
   }
 
-  finish(transaction: Transaction): void {
+  finish(transaction: TransactionView): void {
     const settings = this.#factory.settings;
     const tags: Tags = {};
     if (transaction.events.length > 0 || transaction.waf.keep) this.#keep();
@@ -141,10 +142,10 @@ class SpanTrace implements TransactionTrace {
     this.#span.finish();
   }
 
-  #httpTags(transaction: Transaction): Tags {
+  #httpTags(transaction: TransactionView): Tags {
     const settings = this.#factory.settings;
     const { request, response, verdict, clientIp } = transaction;
-    const blocked = verdict.kind === 'block' || verdict.kind === 'redirect';
+    const blocked = isBlocking(verdict);
     // With APM on they are there since the beginning.
     const tags = request === undefined || settings.apmTracingEnabled ? {} : requestTags(request, settings);
     if (clientIp !== undefined) tags['http.client_ip'] = clientIp;
@@ -153,7 +154,7 @@ class SpanTrace implements TransactionTrace {
     return Object.assign(tags, responseTags(status, blocked ? [] : (response?.headers ?? []), settings));
   }
 
-  #hasOrigin(transaction: Transaction): boolean {
+  #hasOrigin(transaction: TransactionView): boolean {
     return transaction.request?.headers.some(([name]) => name === 'x-datadog-origin') ?? false;
   }
 
@@ -164,11 +165,11 @@ class SpanTrace implements TransactionTrace {
   }
 }
 
-function spanTags(transaction: Transaction): Tags {
+function spanTags(transaction: TransactionView): Tags {
   const tags: Tags = {
     'span.type': 'web',
     'span.kind': 'server',
-    component: 'haproxy-spoa',
+    component: transaction.door.component,
     '_dd.measured': 1,
     '_dd.runtime_family': 'nodejs',
     ...applicationTags(transaction.application),
@@ -188,9 +189,9 @@ function applicationTags(application: Application | undefined): Tags {
   return tags;
 }
 
-function appSecTags(transaction: Transaction, settings: SpanSettings): Tags {
+function appSecTags(transaction: TransactionView, settings: SpanSettings): Tags {
   const { waf } = transaction;
-  const blocked = transaction.verdict.kind === 'block' || transaction.verdict.kind === 'redirect';
+  const blocked = isBlocking(transaction.verdict);
   const tags: Tags = {
     '_dd.appsec.enabled': 1,
     '_dd.appsec.event_rules.version': settings.waf().rulesetVersion,

@@ -44,7 +44,7 @@ code{font-size:.85rem;color:#666}
 } as const;
 
 /**
- * Renders verdicts. Sizes matter: HAProxy takes the page inside one ACK frame, so a caller states how many bytes of
+ * Renders verdicts. Sizes matter: A door may have to fit the page into one frame, so a caller states how many bytes of
  * body it can carry, and gets the operator's page, else the built-in one, else an empty body: in this order.
  */
 export class BlockPages {

@@ -1,13 +1,11 @@
+import { type Inspected, type Uninspected, uninspected } from './analysis.ts';
 import type { Application, BodyChunk, RequestHead, ResponseHead } from './http.ts';
+import type { DoorEndReason, Inspector } from './inspector.ts';
 import type { Limiter } from './rate-limiter.ts';
 import { type LostTrace, localTracer, type Tracer, type TransactionTrace } from './trace.ts';
-import {
-  type Analysis,
-  Transaction,
-  type TransactionObserver,
-  type TransactionSurroundings,
-} from './transaction.ts';
+import { Transaction, type TransactionServices } from './transaction.ts';
 import { TransactionStore } from './transaction-store.ts';
+import type { DoorTraits, TransactionObserver } from './transaction-view.ts';
 import type { Waf } from './waf/waf.ts';
 
 export interface EngineOptions {
@@ -28,19 +26,11 @@ export interface EngineOptions {
   readonly schemaSampler?: Limiter;
   /** Which detections are reported; absent: all. */
   readonly reportLimiter?: Limiter;
-  /** Detections are reported and nothing is blocked. */
-  readonly reportOnly?: boolean;
   readonly tracer?: Tracer;
   readonly observers?: readonly TransactionObserver[];
-  /** Told of a mistake of ours at the ending of a transaction, which goes on ending. */
+  /** Told of an internal error at the ending of a transaction, which goes on ending. */
   readonly failed?: (cause: unknown) => void;
 }
-
-/** What a door asks for verdicts: the engine, or ObservingEngine in its place. */
-export type Analyst = Pick<
-  Engine,
-  'knows' | 'skipped' | 'failed' | 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody'
-> & { readonly enabled: boolean; workOnBacklog(): boolean };
 
 /**
  * A body that was asked for may be uploaded slowly, and must not be inspected without its headers because they were
@@ -51,12 +41,20 @@ const uploadPatienceMs = 600_000;
 /** libddwaf keeps each body until the response was seen. */
 const usualMaxBodyBytes = 128 * 1024 * 1024;
 
-/** Plain HTTP values in, verdicts out. Knows no door. */
+/** What a message knows of the transaction that it belongs to. */
+export interface Belonging {
+  readonly id: string | undefined;
+  readonly traceId: string | undefined;
+  readonly application: Application | undefined;
+  readonly timeToLiveMs: number;
+}
+
+/** Transactions, whatever doors they come through. A door asks by its own Inspector. */
 export class Engine {
   readonly #options: EngineOptions;
   readonly #tracer: Tracer;
   readonly #store: TransactionStore;
-  readonly #surroundings: TransactionSurroundings;
+  readonly #services: TransactionServices;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -66,9 +64,8 @@ export class Engine {
       options.maxBodyBytes ?? usualMaxBodyBytes,
     );
     const { reportLimiter, schemaSampler } = options;
-    this.#surroundings = {
+    this.#services = {
       bodyLimitBytes: options.bodyLimitBytes,
-      reportOnly: options.reportOnly ?? false,
       sampleSchema: () => schemaSampler?.take() ?? false,
       maxDecompressedBytes: options.maxDecompressedBytes,
       clientIpHeader: options.clientIpHeader,
@@ -87,68 +84,19 @@ export class Engine {
     return this.#store.size;
   }
 
-  /** Whether a transaction of this identity waits for a message. */
-  knows(id: string): boolean {
-    return this.#store.find(id) !== undefined;
+  /** The engine as this door sees it: analysed at once. */
+  through(door: DoorTraits): Inspector {
+    return new DirectInspector(this, door);
   }
 
-  /** @param timeToLiveMs how long to wait for the last message of this transaction. */
-  requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
-    return this.beginRequest(request, timeToLiveMs).analyseRequestHeaders();
+  /** The transaction of this identity, while it waits for a message. */
+  find(id: string): Transaction | undefined {
+    return this.#store.find(id);
   }
 
-  /** As `requestHeaders`, without the analysis: it is the caller's to ask the transaction for it. */
-  beginRequest(request: RequestHead, timeToLiveMs: number): Transaction {
-    const transaction = this.#begin(request, request.application, undefined, timeToLiveMs);
-    if (transaction.wantsRequestBody) {
-      this.#store.renew(transaction, Math.max(timeToLiveMs, uploadPatienceMs));
-    }
-    return transaction;
-  }
-
-  requestBody(
-    id: string | undefined,
-    chunk: BodyChunk,
-    timeToLiveMs: number,
-    traceId?: string,
-  ): Analysis | Promise<Analysis> {
-    return this.findForRequestBody(id, timeToLiveMs, chunk, traceId).analyseRequestBody(chunk);
-  }
-
-  responseHeaders(
-    id: string | undefined,
-    response: ResponseHead,
-    timeToLiveMs: number,
-    traceId?: string,
-  ): Analysis {
-    const transaction = this.findOrAdopt(id, timeToLiveMs, response.application, traceId);
-    return transaction.analyseResponseHeaders(response);
-  }
-
-  responseBody(
-    id: string | undefined,
-    chunk: BodyChunk,
-    timeToLiveMs: number,
-    traceId?: string,
-  ): Analysis | Promise<Analysis> {
-    const transaction = this.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
-    return transaction.analyseResponseBody(chunk);
-  }
-
-  /**
-   * A message of this transaction was let through unseen.
-   * @param last no further message can follow: the transaction ends.
-   */
-  skipped(id: string, last: boolean): void {
-    const transaction = this.#store.find(id);
-    if (transaction === undefined) return;
-    transaction.miss('skipped');
-    if (last) transaction.end('skipped');
-  }
-
-  /** A message of this transaction was let through unseen by a mistake of ours. */
-  failed(id: string): void {
-    this.#store.find(id)?.miss('error');
+  /** Whether a message of the transaction `id` is looked at: inspection is on, or it is under way. */
+  inspects(id: string | undefined): boolean {
+    return this.enabled || (id !== undefined && this.find(id) !== undefined);
   }
 
   /** Ends everything that still waits for a message. */
@@ -156,39 +104,34 @@ export class Engine {
     for (const transaction of this.#store.all()) transaction.end('drained');
   }
 
-  /** Nothing is put off here: see ObservingEngine. */
-  workOnBacklog(): boolean {
-    return false;
+  /** Begins a transaction; its request headers are not analysed yet. */
+  begin(door: DoorTraits, request: RequestHead, timeToLiveMs: number): Transaction {
+    const transaction = this.#begin(door, request, request.application, undefined, timeToLiveMs);
+    if (transaction.wantsRequestBody) {
+      this.#store.renew(transaction, Math.max(timeToLiveMs, uploadPatienceMs));
+    }
+    return transaction;
   }
 
   /**
-   * A message whose transaction is not (or no longer) here is analysed against what it carries itself. What came before
-   * it was perhaps never looked at, and is not looked at together with it.
+   * The transaction that a message belongs to, or a new one that goes on with its trace. What came before the message
+   * was perhaps never looked at, and is not looked at together with it.
    */
-  findOrAdopt(
-    id: string | undefined,
-    timeToLiveMs: number,
-    application?: Application,
-    traceId?: string,
-  ): Transaction {
-    const found = id === undefined ? undefined : this.#store.find(id);
+  findOrAdopt(door: DoorTraits, { id, traceId, application, timeToLiveMs }: Belonging): Transaction {
+    const found = id === undefined ? undefined : this.find(id);
     if (found !== undefined) return found;
     const lost = id === undefined ? undefined : { spanId: id, traceId };
-    const transaction = this.#begin(undefined, application, lost, timeToLiveMs);
+    const transaction = this.#begin(door, undefined, application, lost, timeToLiveMs);
     transaction.miss('partial');
     return transaction;
   }
 
-  /** As `findOrAdopt`, when the upload is over: from now on the response is waited for. */
-  findForRequestBody(
-    id: string | undefined,
-    timeToLiveMs: number,
-    { application, bytes }: BodyChunk,
-    traceId?: string,
-  ): Transaction {
-    const transaction = this.findOrAdopt(id, timeToLiveMs, application, traceId);
-    this.#store.renew(transaction, timeToLiveMs);
-    this.#store.keepBody(transaction, Math.min(bytes.length, this.#options.bodyLimitBytes));
+  /** As `findOrAdopt`, for a body of a request: once it ended, the response is waited for. */
+  findForRequestBody(door: DoorTraits, belonging: Belonging, chunk: BodyChunk): Transaction {
+    const transaction = this.findOrAdopt(door, belonging);
+    const patienceMs = chunk.endOfStream === false ? uploadPatienceMs : 0;
+    this.#store.renew(transaction, Math.max(belonging.timeToLiveMs, patienceMs));
+    this.#store.keepBody(transaction, Math.min(chunk.bytes.length, this.#options.bodyLimitBytes));
     return transaction;
   }
 
@@ -203,14 +146,89 @@ export class Engine {
   }
 
   #begin(
+    door: DoorTraits,
     request: RequestHead | undefined,
     application: Application | undefined,
     lost: LostTrace | undefined,
     timeToLiveMs: number,
   ): Transaction {
     const trace = this.#beginTrace(request, lost);
-    const transaction = new Transaction(request, application, trace, this.#surroundings);
+    const transaction = new Transaction(door, request, application, trace, this.#services);
     this.#store.add(transaction, timeToLiveMs);
     return transaction;
   }
+}
+
+class DirectInspector implements Inspector {
+  readonly #engine: Engine;
+  readonly #door: DoorTraits;
+
+  constructor(engine: Engine, door: DoorTraits) {
+    this.#engine = engine;
+    this.#door = door;
+  }
+
+  knows(id: string): boolean {
+    return this.#engine.find(id) !== undefined;
+  }
+
+  requestHeaders(request: RequestHead, timeToLiveMs: number): Inspected | Uninspected {
+    if (!this.#engine.enabled) return uninspected;
+    return this.#engine.begin(this.#door, request, timeToLiveMs).analyseRequestHeaders();
+  }
+
+  requestBody(
+    id: string | undefined,
+    chunk: BodyChunk,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Inspected | Uninspected | Promise<Inspected> {
+    if (!this.#engine.inspects(id)) return uninspected;
+    const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
+    return this.#engine.findForRequestBody(this.#door, belonging, chunk).analyseRequestBody(chunk);
+  }
+
+  responseHeaders(
+    id: string | undefined,
+    response: ResponseHead,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Inspected | Uninspected {
+    if (!this.#engine.inspects(id)) return uninspected;
+    const belonging = { id, traceId, application: response.application, timeToLiveMs };
+    return this.#engine.findOrAdopt(this.#door, belonging).analyseResponseHeaders(response);
+  }
+
+  responseBody(
+    id: string | undefined,
+    chunk: BodyChunk,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Inspected | Uninspected | Promise<Inspected> {
+    if (!this.#engine.inspects(id)) return uninspected;
+    const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
+    return this.#engine.findOrAdopt(this.#door, belonging).analyseResponseBody(chunk);
+  }
+
+  skipped(id: string, last: boolean): void {
+    const transaction = this.#engine.find(id);
+    if (transaction === undefined) return;
+    transaction.miss('skipped');
+    if (last) transaction.end('skipped');
+  }
+
+  failed(id: string): void {
+    this.#engine.find(id)?.miss('error');
+  }
+
+  end(id: string, reason: DoorEndReason): void {
+    this.#engine.find(id)?.end(reason);
+  }
+
+  /** Nothing is put off here: see DeferredInspector. */
+  workOnBacklog(): boolean {
+    return false;
+  }
+
+  releaseAll(): void {}
 }

@@ -32,6 +32,13 @@ export interface RequestHead {
   /** Size of the body in bytes as the door learned it besides the headers; undefined when it did not. */
   readonly declaredBodySize: number | undefined;
   readonly application?: Application | undefined;
+  /** True: the message is over with its headers, no body follows. */
+  readonly endOfStream?: boolean;
+  /**
+   * The client's address, when the door can vouch for it (PROXY protocol, a trusted sender); else the engine's rules
+   * decide between headers and `peerAddress`.
+   */
+  readonly clientIp?: string | undefined;
 }
 
 export interface ResponseHead {
@@ -41,13 +48,15 @@ export interface ResponseHead {
   readonly application?: Application | undefined;
 }
 
-/** The part of a body that a door could hand over. */
+/** A body, or the next piece of one. */
 export interface BodyChunk {
   readonly bytes: Uint8Array;
   /** Size of the whole body in bytes as the sender declared it; undefined when unknown (chunked, older configuration). */
   readonly declaredSize: number | undefined;
   /** For a body whose headers are not known here. */
   readonly application?: Application | undefined;
+  /** False: further chunks follow. Otherwise the body ends with this one. */
+  readonly endOfStream?: boolean;
 }
 
 /** All values of a field, in order. `name` in lower case. */

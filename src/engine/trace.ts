@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { HeaderList, RequestHead } from './http.ts';
-import type { Transaction } from './transaction.ts';
+import type { TransactionView } from './transaction-view.ts';
 
 /** What tracing adds to one transaction, above all its identity. Must not throw. */
 export interface TransactionTrace {
@@ -9,9 +9,9 @@ export interface TransactionTrace {
   /** Hexadecimal, as Datadog's console and W3C's traceparent show it. */
   readonly traceId: string;
   /** Header fields that the origin should receive so that it continues the trace; often none. */
-  propagation(transaction: Transaction): HeaderList;
+  propagation(transaction: TransactionView): HeaderList;
   /** Called once, when the transaction has ended. */
-  finish(transaction: Transaction): void;
+  finish(transaction: TransactionView): void;
 }
 
 /** What a later message knows of a transaction that is gone, or was begun elsewhere. */

@@ -1,9 +1,18 @@
 import { clientIpOf, requestInput, responseInput, withListIndices } from './addresses.ts';
+import { type Inspected, isBlocking } from './analysis.ts';
+import { BodyCollector } from './body/body-collector.ts';
 import { declaresBody, wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
 import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
 import { type Coverage, worseCoverage } from './coverage.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
 import type { TransactionTrace } from './trace.ts';
+import type {
+  DoorTraits,
+  EndReason,
+  Phase,
+  TransactionObserver,
+  TransactionView,
+} from './transaction-view.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 import type { WafContext, WafInput } from './waf/waf-context.ts';
 import type { WafEvent, WafResult } from './waf/waf-result.ts';
@@ -14,51 +23,18 @@ import { WafSummary } from './waf-summary.ts';
  *                 │                   │                  │                   │
  *                 └───── block or redirect: ended ───────┴───────────────────┘
  *
- * Every step but one may be missing: a door that sends only request headers is complete, and a response whose
- * request went elsewhere begins a transaction of its own. It ends exactly once: blocked, complete (the last message
- * that was asked for has been analysed), expired (its time to live), evicted (too many live ones), skipped (its last
- * message was let through unseen, for want of time) or drained (the process stops). Ending disposes of the WAF context and finishes the trace.
+ * Every step but one may be missing: through a door that sees no responses, a transaction is complete with its request,
+ * and a response whose request went elsewhere begins a transaction of its own. It ends exactly once (see EndReason).
+ * Ending inspects what came of a body that never ended, disposes of the WAF context and finishes the trace.
  */
 
-export type Phase = 'request-headers' | 'request-body' | 'response-headers' | 'response-body';
-export type EndReason = 'blocked' | 'complete' | 'expired' | 'evicted' | 'skipped' | 'drained';
-
-/** What one message led to. */
-export interface Analysis {
-  readonly transaction: Transaction;
-  readonly verdict: Verdict;
-  /** The engine will look at the body of this direction if it is sent. */
-  readonly wantsBody: boolean;
-  /** The analysis is still to come: the verdict says nothing yet. */
-  readonly deferred?: boolean;
-  /** Of a deferred one: there was no room, it will never come. */
-  readonly skipped?: boolean;
-}
-
-/** Told what happens to transactions. Must not throw. */
-export interface TransactionObserver {
-  wafRan?(transaction: Transaction, phase: Phase, result: WafResult): void;
-  /** Rules matched. `reported` is false when the rate limit on reports was used up. */
-  detected?(
-    transaction: Transaction,
-    phase: Phase,
-    events: readonly WafEvent[],
-    verdict: Verdict,
-    reported: boolean,
-  ): void;
-  bodyRead?(transaction: Transaction, phase: Phase, body: InspectedBody): void;
-  ended?(transaction: Transaction, reason: EndReason): void;
-}
-
 /** What a transaction needs from the engine that began it. */
-export interface TransactionSurroundings {
+export interface TransactionServices {
   readonly bodyLimitBytes: number;
   /** Whether the schema of one more transaction is wanted (API Security); asked once, before its first run. */
   sampleSchema(): boolean;
   readonly maxDecompressedBytes: number;
   readonly clientIpHeader: string | undefined;
-  /** Nothing is blocked, whatever the application says. */
-  readonly reportOnly: boolean;
   readonly observers: readonly TransactionObserver[];
   /** @param forSchema whether `sampleSchema` said so. */
   createContext(forSchema: boolean): WafContext;
@@ -82,7 +58,10 @@ const bodyAddresses = {
   'response-body': ['server.response.body', 'server.response.body.filenames'],
 } as const;
 
-export class Transaction {
+type BodyPhase = keyof typeof bodyAddresses;
+
+export class Transaction implements TransactionView {
+  readonly door: DoorTraits;
   readonly trace: TransactionTrace;
   readonly request: RequestHead | undefined;
   readonly clientIp: string | undefined;
@@ -90,18 +69,15 @@ export class Transaction {
 
   response: ResponseHead | undefined;
   verdict: Verdict = { kind: 'pass' };
-  /** The events to report, at most ten. */
   readonly events: WafEvent[] = [];
   readonly ruleIds: string[] = [];
   readonly waf = new WafSummary();
   readonly application: Application | undefined;
-  /** The rules would have blocked, the application only reports. */
   wouldBlock = false;
-  /** Events were found while the rate limit on reports was used up: they are counted, not reported. */
   rateLimited = false;
   endReason: EndReason | undefined;
 
-  readonly #around: TransactionSurroundings;
+  readonly #services: TransactionServices;
   #context: WafContext | undefined;
   #pendingBodies = 0;
   #schemaWanted: boolean | undefined;
@@ -109,33 +85,37 @@ export class Transaction {
   #requestBodySeen = false;
   #coverage: Coverage = 'whole';
   #lastMessageSeen = false;
+  #mayBlock = true;
+  #ending = false;
+  readonly #collectors: Partial<Record<BodyPhase, BodyCollector>> = {};
 
   constructor(
+    door: DoorTraits,
     request: RequestHead | undefined,
     application: Application | undefined,
     trace: TransactionTrace,
-    around: TransactionSurroundings,
+    services: TransactionServices,
   ) {
+    this.door = door;
     this.request = request;
     this.application = application;
     this.trace = trace;
-    this.#around = around;
-    this.clientIp = request === undefined ? undefined : clientIpOf(request, around.clientIpHeader);
+    this.#services = services;
+    this.clientIp = request && (request.clientIp ?? clientIpOf(request, services.clientIpHeader));
   }
 
-  /** The identity that doors hand back with every later message: an unsigned 64-bit integer in decimal. */
   get id(): string {
     return this.trace.spanId;
+  }
+
+  get traceId(): string {
+    return this.trace.traceId;
   }
 
   get coverage(): Coverage {
     return this.#coverage;
   }
 
-  /**
-   * Not everything was looked at: a body was seen in part or not at all, a message was let through, the WAF ran out of
-   * time, or the request is not known here.
-   */
   get partial(): boolean {
     return this.#coverage !== 'whole';
   }
@@ -145,12 +125,16 @@ export class Transaction {
     this.#coverage = worseCoverage(this.#coverage, coverage);
   }
 
+  propagation(): HeaderList {
+    return this.trace.propagation(this);
+  }
+
   /** Whether the engine will look at the body of the request, if it is not blocked before. */
   get wantsRequestBody(): boolean {
-    if (this.request === undefined) return false;
+    if (this.request === undefined || this.request.endOfStream === true) return false;
     const { headers, declaredBodySize, method } = this.request;
     this.#requestBodyWanted ??=
-      wantsRequestBody(headers, declaredBodySize, this.#around.bodyLimitBytes, method) &&
+      wantsRequestBody(headers, declaredBodySize, this.#services.bodyLimitBytes, method) &&
       this.#isRead(...bodyAddresses['request-body']);
     return this.#requestBodyWanted;
   }
@@ -159,7 +143,7 @@ export class Transaction {
   wantsResponseBody(response: ResponseHead): boolean {
     const { headers, status } = response;
     return (
-      wantsResponseBody(headers, status, this.#around.bodyLimitBytes, this.request?.method) &&
+      wantsResponseBody(headers, status, this.#services.bodyLimitBytes, this.request?.method) &&
       this.#isRead(...bodyAddresses['response-body'])
     );
   }
@@ -172,24 +156,29 @@ export class Transaction {
   }
 
   #openContext(): WafContext {
-    this.#context ??= this.#around.createContext(this.#wantsSchema());
+    this.#context ??= this.#services.createContext(this.#wantsSchema());
     return this.#context;
   }
 
-  analyseRequestHeaders(): Analysis {
+  /** Ends the transaction when nothing can follow: no body is wanted, and the door sees no responses. */
+  analyseRequestHeaders(): Inspected {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
     const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#wantsSchema()));
-    return this.#conclude(verdict, this.wantsRequestBody);
+    const analysis = this.#conclude(verdict, this.wantsRequestBody);
+    if (!analysis.wantsBody && !this.door.seesResponses) this.#complete();
+    return analysis;
   }
 
-  analyseRequestBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
+  /** Through a door that sees no responses, the end of the body ends the transaction. */
+  analyseRequestBody(chunk: BodyChunk): Inspected | Promise<Inspected> {
     this.#requestBodySeen = true;
-    return this.#analyseBody('request-body', chunk, this.request?.headers ?? []);
+    const analysis = this.#analyseBody('request-body', chunk, this.request?.headers ?? []);
+    return this.door.seesResponses ? analysis : this.#completeAfter(analysis);
   }
 
   /** Ends the transaction unless the response body is wanted. */
-  analyseResponseHeaders(response: ResponseHead): Analysis {
+  analyseResponseHeaders(response: ResponseHead): Inspected {
     if (this.endReason !== undefined) return this.#nothingMore();
     this.response = response;
     if (this.#lacksRequestBody) this.miss('partial');
@@ -207,27 +196,24 @@ export class Transaction {
     return declaresBody(this.request.headers, this.request.declaredBodySize);
   }
 
-  /** Ends the transaction. */
-  analyseResponseBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
+  /** The end of the body ends the transaction. */
+  analyseResponseBody(chunk: BodyChunk): Inspected | Promise<Inspected> {
     if (this.response === undefined) this.miss('partial');
-    const analysis = this.#analyseBody('response-body', chunk, this.response?.headers ?? []);
-    const complete = (done: Analysis): Analysis => {
-      this.#complete();
-      return done;
-    };
-    return analysis instanceof Promise ? analysis.then(complete) : complete(analysis);
+    return this.#completeAfter(this.#analyseBody('response-body', chunk, this.response?.headers ?? []));
   }
 
   /** Idempotent: the first reason stands. */
   end(reason: EndReason): void {
-    if (this.endReason !== undefined) return;
+    if (this.endReason !== undefined || this.#ending) return;
+    this.#ending = true;
+    if (reason !== 'blocked' && reason !== 'complete') this.#inspectUnfinished();
     this.endReason = reason;
     if (reason === 'expired') this.#describeUnfinished();
     this.#context?.dispose();
     this.#context = undefined;
-    this.#around.released(this);
+    this.#services.released(this);
     this.#contained(() => this.trace.finish(this));
-    for (const observer of this.#around.observers) this.#contained(() => observer.ended?.(this, reason));
+    for (const observer of this.#services.observers) this.#contained(() => observer.ended?.(this, reason));
   }
 
   /** No message was the last one: what came before still has its schema. */
@@ -240,7 +226,7 @@ export class Transaction {
     try {
       step();
     } catch (cause) {
-      this.#around.failed(this, cause);
+      this.#services.failed(this, cause);
     }
   }
 
@@ -250,23 +236,54 @@ export class Transaction {
     if (this.#pendingBodies === 0) this.end('complete');
   }
 
-  #analyseBody(
-    phase: 'request-body' | 'response-body',
-    chunk: BodyChunk,
-    headers: HeaderList,
-  ): Analysis | Promise<Analysis> {
-    const { bodyLimitBytes, maxDecompressedBytes } = this.#around;
+  /** As soon as no more of the body is wanted. */
+  #completeAfter(analysis: Inspected | Promise<Inspected>): Inspected | Promise<Inspected> {
+    const complete = (done: Inspected): Inspected => {
+      if (!done.wantsBody) this.#complete();
+      return done;
+    };
+    return analysis instanceof Promise ? analysis.then(complete) : complete(analysis);
+  }
+
+  #analyseBody(phase: BodyPhase, chunk: BodyChunk, headers: HeaderList): Inspected | Promise<Inspected> {
+    const { bodyLimitBytes } = this.#services;
     if (this.endReason !== undefined || bodyLimitBytes <= 0) return this.#nothingMore();
-    const inspected = inspectBody(chunk, headers, { maxBytes: bodyLimitBytes, maxDecompressedBytes });
+    const collector = this.#collectorOf(phase);
+    const body = collector.push(chunk);
+    if (body !== undefined) return this.#inspect(phase, body, headers);
+    return { ...this.#nothingMore(), wantsBody: !collector.done };
+  }
+
+  #inspect(phase: BodyPhase, body: BodyChunk, headers: HeaderList): Inspected | Promise<Inspected> {
+    const { bodyLimitBytes: maxBytes, maxDecompressedBytes } = this.#services;
+    const inspected = inspectBody(body, headers, { maxBytes, maxDecompressedBytes });
     return inspected instanceof Promise
       ? this.#concludeLater(phase, inspected)
       : this.#concludeBody(phase, inspected);
   }
 
-  async #concludeLater(
-    phase: 'request-body' | 'response-body',
-    inspected: Promise<InspectedBody>,
-  ): Promise<Analysis> {
+  /** A message that brings a body after the first one had its end brings another body. */
+  #collectorOf(phase: BodyPhase): BodyCollector {
+    const found = this.#collectors[phase];
+    if (found !== undefined && !found.ended) return found;
+    const collector = new BodyCollector(this.#services.bodyLimitBytes);
+    this.#collectors[phase] = collector;
+    return collector;
+  }
+
+  /** What came of a body that never ended is reported; it is too late to block. */
+  #inspectUnfinished(): void {
+    for (const phase of ['request-body', 'response-body'] as const) {
+      const collector = this.#collectors[phase];
+      if (collector?.pending !== true) continue;
+      const headers = (phase === 'request-body' ? this.request : this.response)?.headers ?? [];
+      this.miss('partial');
+      this.#mayBlock = false;
+      this.#contained(() => void this.#inspect(phase, collector.take(false), headers));
+    }
+  }
+
+  async #concludeLater(phase: BodyPhase, inspected: Promise<InspectedBody>): Promise<Inspected> {
     this.#pendingBodies += 1;
     try {
       return this.#concludeBody(phase, await inspected);
@@ -276,11 +293,11 @@ export class Transaction {
     }
   }
 
-  #concludeBody(phase: 'request-body' | 'response-body', body: InspectedBody): Analysis {
+  #concludeBody(phase: BodyPhase, body: InspectedBody): Inspected {
     // Decompression takes time: the transaction may have expired meanwhile.
     if (this.endReason !== undefined) return this.#nothingMore();
     if (body.partial) this.miss('partial');
-    for (const observer of this.#around.observers) observer.bodyRead?.(this, phase, body);
+    for (const observer of this.#services.observers) observer.bodyRead?.(this, phase, body);
     const [bodyAddress, filenamesAddress] = bodyAddresses[phase];
     const input: WafInput = {
       [bodyAddress]: body.body,
@@ -298,7 +315,7 @@ export class Transaction {
   }
 
   #wantsSchema(): boolean {
-    this.#schemaWanted ??= this.#around.sampleSchema();
+    this.#schemaWanted ??= this.#services.sampleSchema();
     return this.#schemaWanted;
   }
 
@@ -309,7 +326,7 @@ export class Transaction {
     const verdict = this.#permitted(
       verdictOf(result.actions, result.events.length > 0, this.request?.headers ?? []),
     );
-    for (const observer of this.#around.observers) observer.wafRan?.(this, phase, result);
+    for (const observer of this.#services.observers) observer.wafRan?.(this, phase, result);
     if (result.events.length > 0) this.#remember(phase, withListIndices(result.events), verdict);
     return verdict;
   }
@@ -320,33 +337,34 @@ export class Transaction {
   }
 
   #remember(phase: Phase, events: readonly WafEvent[], verdict: Verdict): void {
-    const reported = this.#around.allowReport();
+    const reported = this.#services.allowReport();
     if (!reported) this.rateLimited = true;
     for (const event of events) {
       if (!this.ruleIds.includes(event.rule.id)) this.ruleIds.push(event.rule.id);
       if (reported && this.events.length < maxReportedEvents) this.events.push(event);
     }
-    for (const observer of this.#around.observers) {
+    for (const observer of this.#services.observers) {
       observer.detected?.(this, phase, events, verdict, reported);
     }
   }
 
-  #conclude(verdict: Verdict, wantsBody: boolean): Analysis {
-    const blocks = verdict.kind === 'block' || verdict.kind === 'redirect';
+  #conclude(verdict: Verdict, wantsBody: boolean): Inspected {
+    const blocks = isBlocking(verdict);
     if (blocks || this.verdict.kind === 'pass') this.verdict = verdict;
     if (blocks) this.end('blocked');
-    return { transaction: this, verdict: this.verdict, wantsBody: wantsBody && !blocks };
+    return { kind: 'inspected', transaction: this, verdict: this.verdict, wantsBody: wantsBody && !blocks };
   }
 
   /** What the application allows of a verdict. */
   #permitted(verdict: Verdict): Verdict {
-    if (this.application?.reportOnly !== true && !this.#around.reportOnly) return verdict;
-    if (verdict.kind !== 'block' && verdict.kind !== 'redirect') return verdict;
+    const reportOnly = this.application?.reportOnly === true || this.door.reportOnly || !this.#mayBlock;
+    if (!reportOnly) return verdict;
+    if (!isBlocking(verdict)) return verdict;
     this.wouldBlock = true;
     return { kind: 'report' };
   }
 
-  #nothingMore(): Analysis {
-    return { transaction: this, verdict: this.verdict, wantsBody: false };
+  #nothingMore(): Inspected {
+    return { kind: 'inspected', transaction: this, verdict: this.verdict, wantsBody: false };
   }
 }

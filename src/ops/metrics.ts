@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Transaction, TransactionObserver } from '../engine/transaction.ts';
+import type { TransactionObserver, TransactionView } from '../engine/transaction-view.ts';
 
 const prefix = 'appsec_edge_';
 
@@ -140,6 +140,6 @@ export class Metrics {
 }
 
 /** As HAProxy's log has it: nothing found is a pass only where everything was looked at. */
-function verdictLabel({ verdict, coverage }: Transaction): string {
+function verdictLabel({ verdict, coverage }: TransactionView): string {
   return verdict.kind === 'pass' && coverage !== 'whole' ? coverage : verdict.kind;
 }

@@ -1,6 +1,7 @@
+import { isBlocking } from '../engine/analysis.ts';
 import { headerValue } from '../engine/http.ts';
 import type { QueryObfuscator } from '../engine/query-obfuscator.ts';
-import type { TransactionObserver } from '../engine/transaction.ts';
+import type { TransactionObserver } from '../engine/transaction-view.ts';
 import { type Logger, throttled } from './log.ts';
 
 const rateLimitNoticeMs = 10_000;
@@ -45,11 +46,9 @@ export function securityLog(logger: Logger, obfuscator: QueryObfuscator): Transa
           path: request === undefined ? undefined : obfuscator.obfuscate(request.target),
           status: transaction.response?.status,
           ...(transaction.partial ? { partial: true } : {}),
-          trace_id: transaction.trace.traceId,
+          trace_id: transaction.traceId,
           span_id: transaction.id,
-          ...(verdict.kind === 'block' || verdict.kind === 'redirect'
-            ? { security_response_id: verdict.securityResponseId }
-            : {}),
+          ...(isBlocking(verdict) ? { security_response_id: verdict.securityResponseId } : {}),
         },
         verdict.kind === 'report' ? 'attack reported' : 'attack blocked',
       );

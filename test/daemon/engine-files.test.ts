@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBlockPages } from '../../src/daemon/engine-files.ts';
+import { readConfig } from '../../src/daemon/settings.ts';
 
 describe('block page templates, as the program starts', () => {
   const config = readConfig({ maxFrameSizeBytes: '24572' }, {});

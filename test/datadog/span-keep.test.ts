@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { WafFacts } from '../../src/datadog/span-trace.ts';
 import type { DatadogTracing } from '../../src/datadog/tracing.ts';
-import type { Engine } from '../../src/engine/engine.ts';
 import type { HeaderList } from '../../src/engine/http.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
@@ -10,7 +9,7 @@ import { Waf } from '../../src/engine/waf/waf.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { withProcessors } from '../support/processor-rules.ts';
 import { spanSettings } from '../support/span-settings.ts';
-import { readFixtureRules, requestHead, testEngine } from '../support/test-engine.ts';
+import { readFixtureRules, requestHead, type TestEngine, testEngine } from '../support/test-engine.ts';
 import { startTestTracing } from '../support/test-tracing.ts';
 
 // Which transactions are sent although APM is off, and which headers their origin gets.
@@ -19,8 +18,8 @@ let agent: FakeAgent;
 let tracing: DatadogTracing;
 let waf: Waf;
 let facts: WafFacts = { libraryVersion: '1.0.0', rulesetVersion: 'test-1', generation: 0 };
-let quiet: Engine;
-let sampling: Engine;
+let quiet: TestEngine;
+let sampling: TestEngine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
@@ -46,8 +45,12 @@ beforeEach(async () => {
 });
 afterAll(() => agent.stop());
 
-function begin(engine: Engine, target: string, headers: HeaderList = [['host', 'shop.test']]): Transaction {
-  return engine.requestHeaders(requestHead(target, headers), 60_000).transaction;
+function begin(
+  engine: TestEngine,
+  target: string,
+  headers: HeaderList = [['host', 'shop.test']],
+): Transaction {
+  return engine.transactionOf(engine.requestHeaders(requestHead(target, headers), 60_000).transaction);
 }
 
 const json = { status: 200, headers: [['content-type', 'application/json']] } as const;
@@ -137,7 +140,7 @@ describe('with APM off, the origin gets', () => {
       ['traceparent', traceparent],
       ['baggage', 'user.id=7'],
     ]);
-    expect(transaction.trace.propagation(transaction)).toEqual([]);
+    expect(transaction.propagation()).toEqual([]);
   });
 
   it("an attack's trace in every style that is named, continuing the client's", () => {
@@ -146,7 +149,7 @@ describe('with APM off, the origin gets', () => {
       ['tracestate', 'other=1'],
       ['baggage', 'user.id=7,x=%20'],
     ]);
-    const given = Object.fromEntries(transaction.trace.propagation(transaction));
+    const given = Object.fromEntries(transaction.propagation());
     const spanId = BigInt(transaction.id).toString(16).padStart(16, '0');
     expect(given['traceparent']).toBe(`00-0af7651916cd43dd8448eb211c80319c-${spanId}-01`);
     expect(given['tracestate']).toMatch(/^dd=.*t\.ts:02.*,other=1$/);

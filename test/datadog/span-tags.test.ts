@@ -1,21 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DatadogTracing } from '../../src/datadog/tracing.ts';
-import type { Engine } from '../../src/engine/engine.ts';
 import type { Application, HeaderList, ResponseHead } from '../../src/engine/http.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import type { Transaction } from '../../src/engine/transaction.ts';
+import type { TransactionView } from '../../src/engine/transaction-view.ts';
 import { Waf } from '../../src/engine/waf/waf.ts';
 import { FakeAgent, type ReceivedSpan } from '../support/fake-agent.ts';
 import { withProcessors } from '../support/processor-rules.ts';
 import { spanSettings } from '../support/span-settings.ts';
-import { jsonHeaders, readFixtureRules, requestHead, testEngine } from '../support/test-engine.ts';
+import {
+  jsonHeaders,
+  readFixtureRules,
+  requestHead,
+  type TestEngine,
+  testEngine,
+} from '../support/test-engine.ts';
 import { startTestTracing } from '../support/test-tracing.ts';
 
 // Every tag that Datadog's own proxies set, with APM on.
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
-let engine: Engine;
+let engine: TestEngine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
@@ -41,10 +47,12 @@ const browser: HeaderList = [
 const ok: ResponseHead = { status: 200, headers: [['content-type', 'text/html']] };
 
 function begin(target: string, headers = browser, application?: Application): Transaction {
-  return engine.requestHeaders(requestHead(target, headers, { application }), 60_000).transaction;
+  const head = requestHead(target, headers, { application });
+  // The engine's own object, also of one that has ended.
+  return engine.requestHeaders(head, 60_000).transaction as Transaction;
 }
 
-async function spanOf(transaction: Transaction): Promise<ReceivedSpan> {
+async function spanOf(transaction: TransactionView): Promise<ReceivedSpan> {
   await tracing.flush();
   const found = agent.spans.filter((span) => String(span.span_id) === transaction.id);
   const [span] = found;
@@ -183,7 +191,7 @@ describe('the span of an attack', () => {
 
   it('found in the response is kept in the name of AppSec too, although the trace went on before', async () => {
     const transaction = begin('/');
-    expect(Object.fromEntries(transaction.trace.propagation(transaction))).toMatchObject({
+    expect(Object.fromEntries(transaction.propagation())).toMatchObject({
       ...{ 'x-datadog-sampling-priority': '1', 'x-datadog-trace-id': expect.any(String) },
     });
     engine.responseHeaders(transaction.id, { status: 200, headers: [['x-a', 'attack-report']] }, 60_000);
@@ -244,7 +252,7 @@ describe('the span of a WAF in trouble', () => {
 describe('sampling', () => {
   it('is decided by rules that look at the resource, before the origin is told', () => {
     const [dropped, kept] = [begin('/dropped/1'), begin('/other')].map((transaction) =>
-      Object.fromEntries(transaction.trace.propagation(transaction)),
+      Object.fromEntries(transaction.propagation()),
     );
     expect(dropped?.['x-datadog-sampling-priority']).toBe('-1');
     expect(kept?.['x-datadog-sampling-priority']).toBe('1');

@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DatadogTracing } from '../../src/datadog/tracing.ts';
-import type { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { spanSettings } from '../support/span-settings.ts';
-import { requestHead, testEngine } from '../support/test-engine.ts';
+import { requestHead, type TestEngine, testEngine } from '../support/test-engine.ts';
 import { startTestTracing } from '../support/test-tracing.ts';
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
-let engine: Engine;
+let engine: TestEngine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
@@ -27,7 +26,7 @@ afterAll(() => agent.stop());
 describe('with APM on', () => {
   it('every request is a trace, and the origin is told of it', async () => {
     const { transaction } = engine.requestHeaders(requestHead('/a/b?c=d'), 60_000);
-    const propagation = Object.fromEntries(transaction.trace.propagation(transaction));
+    const propagation = Object.fromEntries(transaction.propagation());
     engine.responseHeaders(transaction.id, { status: 503, headers: [] }, 60_000);
     await tracing.flush();
     const span = agent.spanOf('GET /a/b');

@@ -1,18 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DatadogTracing } from '../../src/datadog/tracing.ts';
-import type { Engine } from '../../src/engine/engine.ts';
 import { QueryObfuscator } from '../../src/engine/query-obfuscator.ts';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
 import { spanSettings } from '../support/span-settings.ts';
-import { requestHead, testEngine } from '../support/test-engine.ts';
+import { requestHead, type TestEngine, testEngine } from '../support/test-engine.ts';
 import { startTestTracing } from '../support/test-tracing.ts';
 
 // With APM off, as the agent starts by default. tracing-apm.test.ts is the other.
 
 let agent: FakeAgent;
 let tracing: DatadogTracing;
-let engine: Engine;
+let engine: TestEngine;
 
 beforeAll(async () => {
   agent = await FakeAgent.start();
@@ -30,7 +29,7 @@ const browser = [
 function request(target: string, options: { end?: boolean; status?: number; ttlMs?: number } = {}) {
   const head = requestHead(target, browser, { https: true });
   const { transaction } = engine.requestHeaders(head, options.ttlMs ?? 60_000);
-  const propagation = Object.fromEntries(transaction.trace.propagation(transaction));
+  const propagation = Object.fromEntries(transaction.propagation());
   if (options.end === true) {
     engine.responseHeaders(transaction.id, { status: options.status ?? 200, headers: [] }, 60_000);
   }
@@ -107,7 +106,7 @@ describe('with APM off', () => {
       'x-datadog-tags': expect.stringContaining('_dd.p.ts=02'),
     });
     expect(Object.keys(propagation).filter((name) => !name.startsWith('x-datadog-'))).toEqual([]);
-    expect(transaction.trace.traceId).toBe(
+    expect(transaction.traceId).toBe(
       (span.meta['_dd.p.tid'] ?? '') + BigInt(span.trace_id).toString(16).padStart(16, '0'),
     );
   });
@@ -122,7 +121,7 @@ describe('with APM off', () => {
 
   it('a transaction that expired has no status, and says that it is incomplete', async () => {
     const { transaction } = request('/expired?q=attack-report');
-    transaction.end('expired');
+    engine.transactionOf(transaction).end('expired');
     await tracing.flush();
     const { meta } = agent.spanOf('GET /expired');
     expect(meta).not.toHaveProperty(['http.status_code']);
@@ -160,7 +159,7 @@ describe('with APM off', () => {
       ['x-datadog-sampling-priority', '1'],
       ['__proto__', 'x'],
     ]);
-    engine.requestHeaders(head, 60_000).transaction.end('complete');
+    engine.transactionOf(engine.requestHeaders(head, 60_000).transaction).end('complete');
     await tracing.flush();
     const span = agent.spanOf('GET /continued');
     expect([span.trace_id, span.parent_id].map(String)).toEqual(['1234567890', '987654321']);

@@ -69,7 +69,7 @@ describe('a transaction', () => {
     const { transaction } = engine.requestHeaders(requestHead('/'), 60_000);
     const seen = [transaction.coverage];
     for (const happens of [
-      () => transaction.miss('partial'),
+      () => engine.transactionOf(transaction).miss('partial'),
       () => engine.skipped(transaction.id, false),
       () => engine.failed(transaction.id),
       () => engine.skipped(transaction.id, false),

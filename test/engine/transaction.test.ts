@@ -128,7 +128,8 @@ describe('a transaction ends exactly once', () => {
     });
     expect(recorder.endings.map(({ transaction }) => transaction)).toEqual(begun.slice(0, 2));
     expect(recorder.reasons).toEqual(['evicted', 'evicted']);
-    begun[2]?.end('complete');
+    const third = begun[2];
+    if (third !== undefined) engine.transactionOf(third).end('complete');
     const { transaction } = engine.requestHeaders(requestHead('/5'), ttlMs);
     void engine.requestBody(transaction.id, { bytes, declaredSize: undefined }, ttlMs);
     expect(engine.liveTransactions).toBe(2);

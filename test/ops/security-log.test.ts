@@ -39,7 +39,7 @@ describe('a security event', () => {
       method: 'GET',
       host: 'shop.test',
       path: '/a?q=attack-report',
-      trace_id: transaction.trace.traceId,
+      trace_id: transaction.traceId,
       span_id: transaction.id,
       rules: [{ id: 'report-1', type: 'test_report_1' }, { id: 'report-2' }],
     });

@@ -90,9 +90,9 @@ export function encodeSkipped(messageName: string, identity: string): Buffer {
 
 /** The engine side of the door. */
 export function createHandler(_config: HaproxyConfig, services: HandlerServices): JobHandler {
-  const { engine, pages, logger, metrics, transactionTimeoutMs, owner } = services;
+  const { inspector, pages, logger, metrics, transactionTimeoutMs, owner } = services;
   const handler = new NotifyHandler(
-    engine,
+    inspector,
     pages,
     observeHandler(logger, metrics),
     transactionTimeoutMs,

@@ -1,7 +1,7 @@
+import { type Analysis, type Deferred, type Inspected, isBlocking } from '../../engine/analysis.ts';
 import type { BlockPages } from '../../engine/block-page.ts';
-import type { Analyst } from '../../engine/engine.ts';
 import type { HeaderList } from '../../engine/http.ts';
-import type { Analysis } from '../../engine/transaction.ts';
+import type { Inspector } from '../../engine/inspector.ts';
 import { type Action, decodeMessages, type SpoeMessage } from '../../spop/index.ts';
 import { argumentNames, configurationVersion, messageNames } from './contract.ts';
 import { type Identity, markedIdentity, type Owner, parseIdentity } from './identity.ts';
@@ -32,7 +32,7 @@ interface Progress {
   standing: Standing;
   /** What HAProxy brought along. */
   known: Identity | undefined;
-  analysis: Analysis | undefined;
+  analysis: Inspected | Deferred | undefined;
   bodyOf: 'request' | 'response' | undefined;
   /** HAProxy has no identity of this transaction yet, or one that names another owner. */
   announcesIdentity: boolean;
@@ -49,7 +49,7 @@ const maxMismatches = 16;
  * messages throws (SpopError), for then the connection itself is out of step.
  */
 export class NotifyHandler {
-  readonly #engine: Analyst;
+  readonly #engine: Inspector;
   readonly #pages: BlockPages;
   readonly #observer: NotifyObserver;
   readonly #defaultTimeToLiveMs: number;
@@ -58,7 +58,7 @@ export class NotifyHandler {
 
   /** @param owner goes into identities; without one they are span ids alone. */
   constructor(
-    engine: Analyst,
+    engine: Inspector,
     pages: BlockPages,
     observer: NotifyObserver,
     defaultTimeToLiveMs: number,
@@ -140,6 +140,11 @@ export class NotifyHandler {
 
   #conclude(progress: Progress, analysis: Analysis | undefined): void {
     if (analysis === undefined) return;
+    if (analysis.kind === 'uninspected') {
+      // Inspection was switched off in the middle of a transaction.
+      if (progress.known !== undefined) progress.standing = worseStanding(progress.standing, 'partial');
+      return;
+    }
     progress.analysis = analysis;
     progress.standing = worseStanding(progress.standing, standingOf(analysis));
   }
@@ -165,11 +170,6 @@ export class NotifyHandler {
     // Messages of one NOTIFY belong together, although the second cannot know the identity yet.
     const id = identity?.spanId ?? progress.analysis?.transaction.id;
     const known = id !== undefined && this.#engine.knows(id);
-    if (!this.#engine.enabled && !known) {
-      // Inspection was switched off in the middle of a transaction.
-      if (identity !== undefined) progress.standing = worseStanding(progress.standing, 'partial');
-      return undefined;
-    }
     switch (name) {
       case messageNames.requestHeaders:
         this.#checkConfiguration(args);
@@ -219,19 +219,19 @@ export class NotifyHandler {
   }
 
   /** Undefined when HAProxy has it already. A deferred analysis has nothing to mark it with. */
-  #identityOf({ transaction }: Analysis, progress: Progress): string | undefined {
+  #identityOf({ transaction }: Inspected | Deferred, progress: Progress): string | undefined {
     const { known, standing, announcesIdentity } = progress;
     const owner = this.#owner;
-    const traceId = owner === undefined ? undefined : transaction.trace.traceId;
+    const traceId = owner === undefined ? undefined : transaction.traceId;
     const here = { spanId: transaction.id, traceId, owner, mark: known?.mark };
     if (announcesIdentity) return markedIdentity(here, standing);
     return markOf(standing) === known?.mark ? undefined : markedIdentity(here, standing);
   }
 
   /** A verdict must not be lost over headers for the origin. */
-  #propagation({ transaction }: Analysis): HeaderList {
+  #propagation({ transaction }: Inspected | Deferred): HeaderList {
     try {
-      return transaction.trace.propagation(transaction);
+      return transaction.propagation();
     } catch (cause) {
       this.#observer.failed('trace headers', cause);
       return [];
@@ -260,7 +260,7 @@ export class NotifyHandler {
 }
 
 function isBlocked({ analysis }: Progress): boolean {
-  return analysis?.verdict.kind === 'block' || analysis?.verdict.kind === 'redirect';
+  return analysis?.kind === 'inspected' && isBlocking(analysis.verdict);
 }
 
 /** No message of the NOTIFY led to anything. */

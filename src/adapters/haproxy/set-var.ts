@@ -1,6 +1,6 @@
+import { type Deferred, type Inspected, isBlocking } from '../../engine/analysis.ts';
 import type { BlockPages, BlockResponse } from '../../engine/block-page.ts';
 import type { HeaderList } from '../../engine/http.ts';
-import type { Analysis } from '../../engine/transaction.ts';
 import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } from '../../engine/verdict.ts';
 import { type Action, encodedActionSize } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
@@ -37,7 +37,7 @@ export interface ActionPlan {
 const maxRuleIdsBytes = 512;
 
 export interface PlanInput {
-  readonly analysis: Analysis;
+  readonly analysis: Inspected | Deferred;
   /** Which direction `analysis.wantsBody` is about; undefined when no body can follow. */
   readonly bodyOf: 'request' | 'response' | undefined;
   /** Of the transaction as a whole, and of all messages of the NOTIFY. */
@@ -49,15 +49,19 @@ export interface PlanInput {
 
 /** @param maxActionsBytes what the actions may take, encoded. */
 export function planActions(input: PlanInput, pages: BlockPages, maxActionsBytes: number): ActionPlan {
-  const { verdict } = input.analysis;
+  const { analysis } = input;
   const plan = new FittingPlan(maxActionsBytes);
-  if (verdict.kind === 'block' || verdict.kind === 'redirect') return planBlock(input, verdict, pages, plan);
+  if (analysis.kind === 'inspected' && isBlocking(analysis.verdict)) {
+    return planBlock(input, analysis.verdict, pages, plan);
+  }
   for (const action of bodyRequests(input)) plan.add(action);
   if (input.identity !== undefined) {
     plan.add(text(variableNames.spanId, input.identity));
     for (const [name, value] of input.propagation) plan.add(text(tracingVariable(name), value));
   }
-  planNarrative(input, verdict.kind, plan);
+  // A deferred analysis says nothing yet; what was said before, or was not looked at, stands.
+  if (analysis.kind === 'deferred' && input.standing === 'pass') planTraceId(input, plan);
+  else planNarrative(input, analysis.kind === 'deferred' ? 'pass' : analysis.verdict.kind, plan);
   return plan.done(false);
 }
 
@@ -118,11 +122,6 @@ function bodyRequests({ analysis: { wantsBody }, bodyOf }: PlanInput): readonly 
 
 function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPlan): void {
   const { transaction } = input.analysis;
-  // A deferred analysis says nothing yet; what was said before, or was not looked at, stands.
-  if (input.analysis.deferred === true && input.standing === 'pass') {
-    if (input.identity !== undefined) plan.add(text(variableNames.traceId, transaction.trace.traceId));
-    return;
-  }
   const blocks = sent === 'block' || sent === 'redirect';
   plan.add(text(variableNames.verdict, blocks ? sent : input.standing));
   if (transaction.ruleIds.length > 0) {
@@ -130,7 +129,11 @@ function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPla
     const room = Math.min(maxRuleIdsBytes, plan.remainingBytes - overhead);
     plan.add(text(variableNames.ruleIds, joinedWithin(transaction.ruleIds, room)));
   }
-  if (input.identity !== undefined) plan.add(text(variableNames.traceId, transaction.trace.traceId));
+  planTraceId(input, plan);
+}
+
+function planTraceId({ identity, analysis }: PlanInput, plan: FittingPlan): void {
+  if (identity !== undefined) plan.add(text(variableNames.traceId, analysis.transaction.traceId));
 }
 
 /** Collects actions as long as they fit. */

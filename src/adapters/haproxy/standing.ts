@@ -3,7 +3,7 @@
  * came to stands, whatever the next ones come to. HAProxy brings the standing back as a mark in the identity (see
  * identity.ts), since the next message may reach an agent, a thread or an answer of the router that knows nothing of it.
  */
-import type { Analysis } from '../../engine/transaction.ts';
+import type { Deferred, Inspected } from '../../engine/analysis.ts';
 
 /** Best first. */
 export const standings = [
@@ -25,8 +25,8 @@ export function markOf(standing: Standing): Mark | undefined {
 }
 
 /** `pass` when nobody knows yet. */
-export function standingOf(analysis: Analysis): Standing {
-  if (analysis.deferred === true) return analysis.skipped === true ? 'skipped' : 'pass';
+export function standingOf(analysis: Inspected | Deferred): Standing {
+  if (analysis.kind === 'deferred') return analysis.skipped ? 'skipped' : 'pass';
   const { verdict, transaction } = analysis;
   const { coverage } = transaction;
   return worseStanding(verdict.kind, coverage === 'whole' ? 'pass' : coverage);

@@ -1,8 +1,9 @@
 import type { Config } from '../../daemon/settings.ts';
+import { type Analysis, type Inspected as InspectedMessage, isBlocking } from '../../engine/analysis.ts';
 import { BlockPages } from '../../engine/block-page.ts';
 import { Engine } from '../../engine/engine.ts';
 import { headerValue } from '../../engine/http.ts';
-import type { Analysis, Phase, TransactionObserver } from '../../engine/transaction.ts';
+import type { DoorTraits, Phase, TransactionObserver } from '../../engine/transaction-view.ts';
 import type { Verdict } from '../../engine/verdict.ts';
 import type { Waf } from '../../engine/waf/waf.ts';
 import type { WafEvent } from '../../engine/waf/waf-result.ts';
@@ -97,6 +98,15 @@ export function createInspectEngine(config: Config, waf: Waf, observer: InspectO
   });
 }
 
+/** Nothing of it is shown. */
+const inspectedAsIfByHaproxy: DoorTraits = {
+  name: 'inspect',
+  component: 'inspect',
+  defaultService: 'inspect',
+  reportOnly: false,
+  seesResponses: true,
+};
+
 /** Long enough for one transaction that nobody waits for. */
 const timeToLiveMs = 60_000;
 
@@ -112,12 +122,13 @@ export async function inspect(
   pages: BlockPages = new BlockPages(),
 ): Promise<InspectReport> {
   const notes: string[] = [];
-  let analysis = engine.requestHeaders(request.head, timeToLiveMs);
+  const inspector = engine.through(inspectedAsIfByHaproxy);
+  let analysis = inspectedOf(inspector.requestHeaders(request.head, timeToLiveMs));
   const { id, clientIp } = analysis.transaction;
   if (!isBlocked(analysis) && request.body.length > 0) {
     if (analysis.wantsBody) {
       const chunk = { bytes: request.body, declaredSize: declaredSize(request.head.headers, request.body) };
-      analysis = await engine.requestBody(id, chunk, timeToLiveMs);
+      analysis = inspectedOf(await inspector.requestBody(id, chunk, timeToLiveMs));
       measured(observer, 'request-body', request.body);
     } else
       notes.push(
@@ -129,13 +140,13 @@ export async function inspect(
   if (response !== undefined && isBlocked(analysis)) {
     notes.push('The response was not looked at: the request was blocked before.');
   } else if (response !== undefined) {
-    analysis = engine.responseHeaders(id, response.head, timeToLiveMs);
+    analysis = inspectedOf(inspector.responseHeaders(id, response.head, timeToLiveMs));
     if (analysis.wantsBody && response.body.length > 0) {
       const chunk = {
         bytes: response.body,
         declaredSize: declaredSize(response.head.headers, response.body),
       };
-      analysis = await engine.responseBody(id, chunk, timeToLiveMs);
+      analysis = inspectedOf(await inspector.responseBody(id, chunk, timeToLiveMs));
       measured(observer, 'response-body', response.body);
     } else if (response.body.length > 0 && !isBlocked(analysis)) {
       notes.push(
@@ -164,8 +175,14 @@ export async function inspect(
   };
 }
 
-function isBlocked(analysis: Analysis): boolean {
-  return analysis.verdict.kind === 'block' || analysis.verdict.kind === 'redirect';
+function isBlocked({ verdict }: InspectedMessage): boolean {
+  return isBlocking(verdict);
+}
+
+/** The engine of this command is on, and puts nothing off. */
+function inspectedOf(analysis: Analysis): InspectedMessage {
+  if (analysis.kind !== 'inspected') throw new Error(`the message was not analysed: ${analysis.kind}`);
+  return analysis;
 }
 
 function measured(observer: InspectObserver, phase: Phase, body: Uint8Array): void {
@@ -173,7 +190,7 @@ function measured(observer: InspectObserver, phase: Phase, body: Uint8Array): vo
 }
 
 function answerOf(verdict: Verdict, pages: BlockPages): Pick<InspectReport, 'answer'> {
-  if (verdict.kind !== 'block' && verdict.kind !== 'redirect') return {};
+  if (!isBlocking(verdict)) return {};
   const { status, headers, body } = pages.render(verdict);
   return { answer: { status, headers, body: body.toString() } };
 }

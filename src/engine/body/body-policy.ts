@@ -53,10 +53,10 @@ const bodylessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 
  * Whether the engine will look at the body of this request.
  *
  * The method matters only where nothing else says whether there is a body. In HTTP/2 a body needs no Content-Length,
- * and HAProxy (2.6 to 3.2, seen) adds no field that would tell: such a request is asked for when its method is made
+ * and proxies add no field that would tell: such a request is asked for when its method is made
  * for bodies or when it names a Content-Type.
  *
- * @param declaredSize size in bytes as the door learned it; 0 and undefined say nothing (HAProxy's `req.body_size`
+ * @param declaredSize size in bytes as the door learned it; 0 and undefined say nothing (a proxy's count of what it has buffered
  *   is 0 for an unknown size too)
  * @param limitBytes DD_APPSEC_BODY_PARSING_SIZE_LIMIT
  * @param method undefined when the door does not know it

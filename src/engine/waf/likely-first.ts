@@ -4,7 +4,7 @@ import type { WafValue } from './waf-value.ts';
  * libddwaf spends about 3 µs on a text, however short, and stops when its time is up: whoever sends thousands of texts
  * hides an attack behind them. But an attack is neither very short nor one plain word. So of very many values, those
  * that may be one are looked at by themselves, before all of them are. Each takes the sender at least eight bytes:
- * what fits into HAProxy's usual buffer of 16 KB is done in half of the default time.
+ * what fits into a proxy's usual buffer of 16 KB is done in half of the default time.
  */
 
 /** Below this, all of them are done in a third of the default time. */

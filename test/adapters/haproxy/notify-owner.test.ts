@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { formatIdentity, type Owner, parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
 import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
-import { ObservingEngine } from '../../../src/engine/observing-engine.ts';
+import { DeferredInspector } from '../../../src/engine/deferred-inspector.ts';
 import { encodeMessages, type SpoeMessageInput } from '../../../src/spop/index.ts';
 import {
   requestBodyMessage,
@@ -12,7 +12,7 @@ import {
   responseHeadersMessage,
   variablesOf,
 } from '../../support/spoe-messages.ts';
-import { jsonHeaders, testEngine } from '../../support/test-engine.ts';
+import { jsonHeaders, reportingDoor, testEngine } from '../../support/test-engine.ts';
 
 const owner: Owner = { instance: '1111111111111111', thread: 2 };
 const formerOwner: Owner = { instance: '2222222222222222', thread: 0 };
@@ -31,11 +31,11 @@ const silent: NotifyObserver = {
 };
 
 function setUp({ observing = false, owned = true } = {}) {
-  const { engine, recorder } = testEngine({ reportOnly: observing });
+  const { engine, recorder } = testEngine();
   const bounds = { messages: 100, bytes: 1_000_000 };
   const silently = { skipped: () => undefined, failed: () => undefined };
-  const analyst = observing ? new ObservingEngine(engine, bounds, silently) : engine;
-  const handler = new NotifyHandler(analyst, new BlockPages(), silent, 60_000, owned ? owner : undefined);
+  const inspector = observing ? new DeferredInspector(engine, reportingDoor, bounds, silently) : engine;
+  const handler = new NotifyHandler(inspector, new BlockPages(), silent, 60_000, owned ? owner : undefined);
   const notify = async (...messages: SpoeMessageInput[]) =>
     variablesOf(await handler.handle(encodeMessages(messages), 16_000));
   return { engine, recorder, handler, notify };

@@ -20,7 +20,7 @@ import {
 } from '../../../src/spop/index.ts';
 import { variablesOf } from '../../support/spoe-messages.ts';
 import { decodeAgentFrames, TYPICAL_HELLO } from '../../support/spop-client.ts';
-import { requestHead } from '../../support/test-engine.ts';
+import { requestHead, testDoor } from '../../support/test-engine.ts';
 
 const securityResponseId = 'd6ee8d5a-3a0f-4ed7-8e3c-4b2f3d5d2a11';
 const block: Verdict = { kind: 'block', status: 403, type: 'html', securityResponseId };
@@ -37,9 +37,8 @@ interface Case {
 
 function inputOf(example: Case): PlanInput {
   const request = requestHead('/', [['accept', example.accept ?? '*/*']]);
-  const transaction = new Transaction(request, undefined, localTracer.begin(request), {
+  const transaction = new Transaction(testDoor, request, undefined, localTracer.begin(request), {
     sampleSchema: () => false,
-    reportOnly: false,
     bodyLimitBytes: 0,
     maxDecompressedBytes: 0,
     clientIpHeader: undefined,
@@ -53,7 +52,12 @@ function inputOf(example: Case): PlanInput {
   });
   transaction.ruleIds.push(...(example.ruleIds ?? []));
   return {
-    analysis: { transaction, verdict: example.verdict, wantsBody: example.wantsBody ?? false },
+    analysis: {
+      kind: 'inspected',
+      transaction,
+      verdict: example.verdict,
+      wantsBody: example.wantsBody ?? false,
+    },
     bodyOf: example.bodyOf,
     standing: example.verdict.kind,
     identity: example.announcesIdentity === true ? transaction.id : undefined,

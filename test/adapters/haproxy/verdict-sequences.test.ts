@@ -6,7 +6,7 @@ import { parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
 import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
 import { failedActionsFor, skippedActions } from '../../../src/adapters/haproxy/unseen.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
-import type { Analyst } from '../../../src/engine/engine.ts';
+import type { Inspector } from '../../../src/engine/inspector.ts';
 import { type Action, encodeMessages, type SpoeMessageInput } from '../../../src/spop/index.ts';
 import {
   requestBodyMessage,
@@ -57,22 +57,23 @@ function agent() {
       if (state.fails) throw new Error('a mistake of ours');
       return method(...args);
     };
-  const analyst: Analyst = {
-    enabled: true,
+  const inspector: Inspector = {
     knows: (id) => engine.knows(id),
     skipped: (id, last) => engine.skipped(id, last),
     failed: (id) => engine.failed(id),
+    end: (id, reason) => engine.end(id, reason),
     workOnBacklog: () => false,
-    requestHeaders: guarded((...args: Parameters<Analyst['requestHeaders']>) =>
+    releaseAll: () => undefined,
+    requestHeaders: guarded((...args: Parameters<Inspector['requestHeaders']>) =>
       engine.requestHeaders(...args),
     ),
-    requestBody: guarded((...args: Parameters<Analyst['requestBody']>) => engine.requestBody(...args)),
-    responseHeaders: guarded((...args: Parameters<Analyst['responseHeaders']>) =>
+    requestBody: guarded((...args: Parameters<Inspector['requestBody']>) => engine.requestBody(...args)),
+    responseHeaders: guarded((...args: Parameters<Inspector['responseHeaders']>) =>
       engine.responseHeaders(...args),
     ),
-    responseBody: guarded((...args: Parameters<Analyst['responseBody']>) => engine.responseBody(...args)),
+    responseBody: guarded((...args: Parameters<Inspector['responseBody']>) => engine.responseBody(...args)),
   };
-  return { handler: new NotifyHandler(analyst, new BlockPages(), silent, 60_000), state };
+  return { handler: new NotifyHandler(inspector, new BlockPages(), silent, 60_000), state };
 }
 
 const bodyText = (fate: Fate): string => JSON.stringify({ a: fate === 'matched' ? 'attack-report' : 'fine' });

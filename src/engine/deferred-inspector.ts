@@ -1,6 +1,9 @@
-import type { Analyst, Engine } from './engine.ts';
+import { type Deferred, type Uninspected, uninspected } from './analysis.ts';
+import type { Engine } from './engine.ts';
 import type { BodyChunk, RequestHead, ResponseHead } from './http.ts';
-import type { Analysis, Transaction } from './transaction.ts';
+import type { DoorEndReason, Inspector } from './inspector.ts';
+import type { Transaction } from './transaction.ts';
+import type { DoorTraits } from './transaction-view.ts';
 
 /** What may wait for its analysis. */
 export interface BacklogBounds {
@@ -47,10 +50,11 @@ const longestHoldMs = 500;
  * Answers first and analyses afterwards: who waits for an answer never waits for the WAF's look at his own request, and
  * nothing is blocked. libddwaf cannot be interrupted, and the response usually follows soon: a transaction is not begun
  * before its last message came, or half a second went by. What is left to do is bounded; beyond it messages are let
- * through unseen. The engine behind it must only report.
+ * through unseen. For doors that only report.
  */
-export class ObservingEngine implements Analyst {
+export class DeferredInspector implements Inspector {
   readonly #engine: Engine;
+  readonly #door: DoorTraits;
   readonly #bounds: BacklogBounds;
   readonly #observer: BacklogObserver;
   /** By id of the transaction, oldest first. */
@@ -61,52 +65,64 @@ export class ObservingEngine implements Analyst {
   #messages = 0;
   #bytes = 0;
 
-  constructor(engine: Engine, bounds: BacklogBounds, observer: BacklogObserver) {
+  /** @throws RangeError for a door that may block: the answer has left before there is a verdict. */
+  constructor(engine: Engine, door: DoorTraits, bounds: BacklogBounds, observer: BacklogObserver) {
+    if (!door.reportOnly) throw new RangeError(`${door.name} may block: its verdicts cannot be deferred`);
     this.#engine = engine;
+    this.#door = door;
     this.#bounds = bounds;
     this.#observer = observer;
   }
 
-  get enabled(): boolean {
-    return this.#engine.enabled;
-  }
-
   knows(id: string): boolean {
-    return this.#engine.knows(id);
+    return this.#engine.find(id) !== undefined;
   }
 
   /** What waits belongs to the transaction still, which ends after that; bounded, for peers that send nothing else. */
   skipped(id: string, last: boolean): void {
     const waits = this.#messages > 0 && this.#messages < 2 * this.#bounds.messages;
-    if (!last || !waits) this.#engine.skipped(id, last);
-    else {
-      this.#release(id);
-      this.#messages += 1;
-      this.#ready.push({ bytes: 0, work: () => this.#engine.skipped(id, last) });
-    }
+    if (!last || !waits) this.#noteSkipped(id, last);
+    else this.#afterWhatWaits(id, () => this.#noteSkipped(id, last));
   }
 
   failed(id: string): void {
-    this.#engine.failed(id);
+    this.#engine.find(id)?.miss('error');
   }
 
-  requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
-    const transaction = this.#engine.beginRequest(request, timeToLiveMs);
+  /** What waits is analysed first, as far as there is room for that. */
+  end(id: string, reason: DoorEndReason): void {
+    const finish = (): void => this.#engine.find(id)?.end(reason);
+    if (this.#messages === 0 || this.#messages >= 2 * this.#bounds.messages) finish();
+    else this.#afterWhatWaits(id, finish);
+  }
+
+  requestHeaders(request: RequestHead, timeToLiveMs: number): Deferred | Uninspected {
+    if (!this.#engine.enabled) return uninspected;
+    const transaction = this.#engine.begin(this.#door, request, timeToLiveMs);
     const wantsBody = transaction.wantsRequestBody;
-    const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: false, lastUnseen: false };
+    const last = !wantsBody && !this.#door.seesResponses;
+    const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last, lastUnseen: last };
     const room = this.#later(arrival, () => () => transaction.analyseRequestHeaders());
     return deferred(transaction, wantsBody, room);
   }
 
-  requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
-    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk, traceId);
+  requestBody(
+    id: string | undefined,
+    chunk: BodyChunk,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Deferred | Uninspected {
+    if (!this.#engine.inspects(id)) return uninspected;
+    const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
+    const transaction = this.#engine.findForRequestBody(this.#door, belonging, chunk);
     const bytes = chunk.bytes.length;
-    const arrival = { transaction, timeToLiveMs, bytes, last: false, lastUnseen: false };
-    const room = this.#later(arrival, () => {
+    const more = chunk.endOfStream === false;
+    const last = !more && !this.#door.seesResponses;
+    const room = this.#later({ transaction, timeToLiveMs, bytes, last, lastUnseen: last }, () => {
       const kept = copyOf(chunk);
       return () => transaction.analyseRequestBody(kept);
     });
-    return deferred(transaction, false, room);
+    return deferred(transaction, room && more, room);
   }
 
   responseHeaders(
@@ -114,22 +130,32 @@ export class ObservingEngine implements Analyst {
     response: ResponseHead,
     timeToLiveMs: number,
     traceId?: string,
-  ): Analysis {
-    const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, response.application, traceId);
+  ): Deferred | Uninspected {
+    if (!this.#engine.inspects(id)) return uninspected;
+    const belonging = { id, traceId, application: response.application, timeToLiveMs };
+    const transaction = this.#engine.findOrAdopt(this.#door, belonging);
     const wantsBody = transaction.wantsResponseBody(response);
     const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: !wantsBody, lastUnseen: true };
     const room = this.#later(arrival, () => () => transaction.analyseResponseHeaders(response));
     return deferred(transaction, room && wantsBody, room);
   }
 
-  responseBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
-    const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
+  responseBody(
+    id: string | undefined,
+    chunk: BodyChunk,
+    timeToLiveMs: number,
+    traceId?: string,
+  ): Deferred | Uninspected {
+    if (!this.#engine.inspects(id)) return uninspected;
+    const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
+    const transaction = this.#engine.findOrAdopt(this.#door, belonging);
     const bytes = chunk.bytes.length;
-    const room = this.#later({ transaction, timeToLiveMs, bytes, last: true, lastUnseen: true }, () => {
+    const more = chunk.endOfStream === false;
+    const room = this.#later({ transaction, timeToLiveMs, bytes, last: !more, lastUnseen: true }, () => {
       const kept = copyOf(chunk);
       return () => transaction.analyseResponseBody(kept);
     });
-    return deferred(transaction, false, room);
+    return deferred(transaction, room && more, room);
   }
 
   /** Messages that are still to be analysed. */
@@ -161,6 +187,19 @@ export class ObservingEngine implements Analyst {
   /** Nothing waits for its response any longer: `workOnBacklog` then does all there is to do. */
   releaseAll(): void {
     for (const id of [...this.#held.keys()]) this.#release(id);
+  }
+
+  #noteSkipped(id: string, last: boolean): void {
+    const transaction = this.#engine.find(id);
+    if (transaction === undefined) return;
+    transaction.miss('skipped');
+    if (last) transaction.end('skipped');
+  }
+
+  #afterWhatWaits(id: string, work: () => void): void {
+    this.#release(id);
+    this.#messages += 1;
+    this.#ready.push({ bytes: 0, work });
   }
 
   /** Decompression takes other threads: it counts as waiting until it is done. */
@@ -231,6 +270,6 @@ function copyOf(chunk: BodyChunk): BodyChunk {
   return { ...chunk, bytes: Buffer.from(chunk.bytes) };
 }
 
-function deferred(transaction: Transaction, wantsBody: boolean, room: boolean): Analysis {
-  return { transaction, verdict: { kind: 'pass' }, wantsBody, deferred: true, skipped: !room };
+function deferred(transaction: Transaction, wantsBody: boolean, room: boolean): Deferred {
+  return { kind: 'deferred', transaction, wantsBody, skipped: !room };
 }

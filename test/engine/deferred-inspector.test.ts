@@ -1,17 +1,35 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
+import type { Analysis, Deferred } from '../../src/engine/analysis.ts';
+import { type BacklogBounds, DeferredInspector } from '../../src/engine/deferred-inspector.ts';
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { BodyChunk, HeaderList, ResponseHead } from '../../src/engine/http.ts';
-import { type BacklogBounds, ObservingEngine } from '../../src/engine/observing-engine.ts';
-import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts';
+import type { Transaction } from '../../src/engine/transaction.ts';
+import { jsonHeaders, reportingDoor, requestHead, testDoor, testEngine } from '../support/test-engine.ts';
 
 const ttlMs = 60_000;
 const roomy: BacklogBounds = { messages: 1000, bytes: 1_000_000 };
 
+/** The inspector of a door whose engine is on: everything is deferred. */
+class Observing extends DeferredInspector {
+  override requestHeaders(...args: Parameters<DeferredInspector['requestHeaders']>): Deferred {
+    return deferred(super.requestHeaders(...args));
+  }
+
+  override responseHeaders(...args: Parameters<DeferredInspector['responseHeaders']>): Deferred {
+    return deferred(super.responseHeaders(...args));
+  }
+}
+
+function deferred(analysis: Analysis): Deferred {
+  if (analysis.kind !== 'deferred') throw new Error(`not deferred: ${analysis.kind}`);
+  return analysis;
+}
+
 function setUp(bounds: BacklogBounds = roomy, changes: Partial<EngineOptions> = {}) {
-  const { engine, recorder } = testEngine({ reportOnly: true, ...changes });
+  const { engine, recorder } = testEngine(changes);
   const told: unknown[] = [];
-  const observing = new ObservingEngine(engine, bounds, {
+  const observing = new Observing(engine, reportingDoor, bounds, {
     skipped: () => told.push('skipped'),
     failed: (cause) => told.push(cause),
   });
@@ -28,6 +46,10 @@ function setUp(bounds: BacklogBounds = roomy, changes: Partial<EngineOptions> = 
 const chunk = (text: string | Buffer): BodyChunk => ({
   ...{ bytes: Buffer.from(text as string), declaredSize: undefined },
 });
+function fail(): never {
+  throw new Error('nothing should be told');
+}
+
 const attack = JSON.stringify({ q: 'attack-block' });
 const plainResponse: ResponseHead = { status: 200, headers: [['content-type', 'text/html']] };
 const jsonResponse: ResponseHead = { status: 200, headers: [['content-type', 'application/json']] };
@@ -38,7 +60,7 @@ describe('an engine that only observes', () => {
   it('answers before anything was analysed, and blocks nothing', () => {
     const { observing, recorder, workOff } = setUp();
     const asked = observing.requestHeaders(requestHead('/?q=attack-block'), ttlMs);
-    expect(asked).toMatchObject({ verdict: { kind: 'pass' }, deferred: true, wantsBody: false });
+    expect(asked).toMatchObject({ kind: 'deferred', wantsBody: false });
     expect([recorder.runs, recorder.detections]).toEqual([[], []]);
     expect(workOff()).toBe(1);
     expect(recorder.detections).toMatchObject([{ verdict: 'report', rules: ['block-1'] }]);
@@ -114,7 +136,7 @@ describe('an engine that only observes', () => {
   it('tells of what fails and goes on', () => {
     const { observing, told, workOff, recorder } = setUp();
     const { transaction } = observing.requestHeaders(requestHead('/'), ttlMs);
-    transaction.analyseRequestHeaders = () => {
+    (transaction as Transaction).analyseRequestHeaders = () => {
       throw new Error('a mistake of ours');
     };
     observing.requestHeaders(requestHead('/?q=attack-report'), ttlMs);
@@ -123,11 +145,20 @@ describe('an engine that only observes', () => {
     expect(recorder.detections).toHaveLength(1);
   });
 
-  it('is enabled when the engine is', () => {
-    const { observing, engine } = setUp();
-    expect(observing.enabled).toBe(true);
+  it('looks at nothing while inspection is off, but at what is under way', () => {
+    const { engine } = setUp();
+    const inspector = new DeferredInspector(engine, reportingDoor, roomy, { skipped: fail, failed: fail });
+    const { transaction } = deferred(inspector.requestHeaders(requestHead('/'), ttlMs));
     engine.enabled = false;
-    expect(observing.enabled).toBe(false);
+    expect(inspector.requestHeaders(requestHead('/'), ttlMs).kind).toBe('uninspected');
+    expect(inspector.responseHeaders('4711', plainResponse, ttlMs).kind).toBe('uninspected');
+    expect(inspector.responseHeaders(transaction.id, plainResponse, ttlMs).kind).toBe('deferred');
+  });
+
+  it('is refused to a door that may block', () => {
+    const { engine } = setUp();
+    const create = () => new DeferredInspector(engine, testDoor, roomy, { skipped: fail, failed: fail });
+    expect(create).toThrow(RangeError);
   });
 });
 
