@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/config/errors.ts';
+import type { AnySetting } from '../../src/config/setting.ts';
 import { readConfig, type SettingName, settingNames, settings } from '../../src/daemon/settings.ts';
 
 /** The names and defaults that are promised, in the README and by Datadog's own documentation. */
 const promised: [SettingName, string, unknown][] = [
   ['host', 'DD_HAPROXY_SPOA_HOST', '0.0.0.0'],
   ['port', 'DD_HAPROXY_SPOA_PORT', 3000],
-  ['healthcheckPort', 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', 3080],
+  ['healthcheckPort', 'APPSEC_EDGE_HEALTHCHECK_PORT', 3080],
   ['bodyLimitBytes', 'DD_APPSEC_BODY_PARSING_SIZE_LIMIT', 0],
   ['service', 'DD_SERVICE', 'spoa'],
   ['agentHost', 'DD_AGENT_HOST', 'localhost'],
@@ -162,5 +163,39 @@ describe('settings', () => {
 
   it('cannot be changed once read', () => {
     expect(Object.isFrozen(readConfig({}, {}))).toBe(true);
+  });
+});
+
+describe('a setting with several names', () => {
+  const [env, alias] = ['APPSEC_EDGE_POLICY_FOLDER', 'DD_HAPROXY_SPOA_POLICY_FOLDER'];
+
+  it.each([env, alias])('is read from %s', (name) => {
+    expect(readConfig({}, { [name]: '/etc/policy' }).policyFolder).toBe('/etc/policy');
+  });
+
+  it('may have the same value under both', () => {
+    expect(readConfig({}, { [env]: '/etc/policy', [alias]: '/etc/policy' }).policyFolder).toBe('/etc/policy');
+  });
+
+  it('is refused when they contradict each other, and both are named', () => {
+    expect(() => readConfig({}, { [env]: '/one', [alias]: '/other' })).toThrow(
+      new ConfigError(
+        `${env} and ${alias} are two names of one setting and have different values ('/one' and '/other'); set ${env} only`,
+      ),
+    );
+  });
+
+  it('names the variable that was set when the value is not allowed', () => {
+    expect(() => readConfig({}, { DD_HAPROXY_SPOA_LOG_LEVEL: 'loud' })).toThrow(
+      /^DD_HAPROXY_SPOA_LOG_LEVEL: /,
+    );
+  });
+
+  it('has no name that another setting has', () => {
+    const names = settingNames.flatMap((name) => {
+      const setting: AnySetting = settings[name];
+      return [setting.env, ...(setting.aliases ?? [])];
+    });
+    expect(new Set(names).size).toBe(names.length);
   });
 });
