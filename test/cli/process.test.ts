@@ -251,7 +251,7 @@ describe('appsec-edge policy check', () => {
     const policy = newFolder({ 'a.JSON': `\ufeff{"actions": []}`, 'notes.md': 'x' });
     expect(await check(policy)).toEqual({
       ...{ code: 0, stderr: '' },
-      stdout: '1 policy files: 0 errors, 0 warnings, 0 hints\n',
+      stdout: '1 policy file: 0 errors, 0 warnings, 0 hints\n',
     });
   });
 
