@@ -2,12 +2,19 @@ import type { Rule, Severity } from './check-rule.ts';
 import { frontendRules } from './check-rules-frontend.ts';
 import { orderRules } from './check-rules-order.ts';
 import { processRules } from './check-rules-process.ts';
+import { settingRules } from './check-rules-settings.ts';
 import { spoeRules } from './check-rules-spoe.ts';
 import { type CheckInput, createSetup } from './check-setup.ts';
 import { parseVersion, type Version } from './check-version.ts';
 
 /** All rules; docs/check.md lists them. */
-export const checkRules: readonly Rule[] = [...frontendRules, ...orderRules, ...spoeRules, ...processRules];
+export const checkRules: readonly Rule[] = [
+  ...frontendRules,
+  ...orderRules,
+  ...spoeRules,
+  ...processRules,
+  ...settingRules,
+];
 
 /** What is looked at when nobody knows the version of HAProxy: the ends of each way of speaking SPOE. */
 export const everyVersion = ['2.6', '3.0', '3.1', '3.2'] as const;

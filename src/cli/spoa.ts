@@ -15,6 +15,8 @@ import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { type Engines, startEngines } from './engines.ts';
 import { createWaf, readEngineFiles, StartError } from './load-engine.ts';
+import { lowValueWarnings } from './low-values.ts';
+import { misspeltVariables } from './misspelt.ts';
 import { packageVersion } from './package-info.ts';
 import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
 import { reload } from './reload.ts';
@@ -26,6 +28,8 @@ import { readTls, renewTlsOnHangup } from './tls-files.ts';
 export async function runSpoa(config: Config): Promise<void> {
   const destination = standardOutput(config.logFormat);
   const logger = createLogger(config.logLevel, destination);
+  for (const warning of [...lowValueWarnings(config), ...misspeltVariables(process.env)])
+    logger.warn(warning);
   const metrics = new Metrics(Object.values(messageNames));
   metrics.countedElsewhere(
     'log_lines_lost_total',
