@@ -5,6 +5,7 @@ import { filterRules } from './check-rules-filters.ts';
 import { frontendRules } from './check-rules-frontend.ts';
 import { orderRules } from './check-rules-order.ts';
 import { processRules } from './check-rules-process.ts';
+import { settingRules } from './check-rules-settings.ts';
 import { spoeRules } from './check-rules-spoe.ts';
 import { type CheckInput, createSetup } from './check-setup.ts';
 import { parseVersion, type Version } from './check-version.ts';
@@ -18,6 +19,7 @@ export const checkRules: readonly Rule[] = [
   ...processRules,
   ...bufferRules,
   ...backendRules,
+  ...settingRules,
 ];
 
 /** What is looked at when nobody knows the version of HAProxy: the ends of each way of speaking SPOE. */
