@@ -1,3 +1,4 @@
+import type { TakenPort } from '../config/listen-error.ts';
 import type { SettingTable } from '../config/setting.ts';
 import type { BlockPages } from '../engine/block-page.ts';
 import type { Inspector } from '../engine/inspector.ts';
@@ -32,6 +33,8 @@ export interface DoorServices {
   readonly instance: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Ports on which the process listens already. */
+  readonly takenPorts: readonly TakenPort[];
   /** Transactions that wait for a message, in all engines. */
   liveTransactions(): number;
 }

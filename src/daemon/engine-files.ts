@@ -93,7 +93,9 @@ function readRuleset(path: string): object {
   try {
     text = decodeText(readFileSync(path)).text;
   } catch (cause) {
-    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}; it is named by DD_APPSEC_RULES`, {
+      cause,
+    });
   }
   let ruleset: unknown;
   try {

@@ -12,6 +12,8 @@ import { Metrics } from '../ops/metrics.ts';
 import type { Door } from './door.ts';
 import { createWaf, type LoadedWaf, readEngineFiles, readPages } from './engine-files.ts';
 import { type Engines, startEngines } from './engines.ts';
+import { lowValueWarnings } from './low-values.ts';
+import { misspeltVariables } from './misspelt.ts';
 import { drawRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
 import { logRulesetFindings } from './policy-log.ts';
 import { type Config, settings } from './settings.ts';
@@ -27,6 +29,8 @@ const flushReserveMs = 2000;
 export async function run(config: Config, names: readonly DoorName[]): Promise<void> {
   const destination = standardOutput(config.logFormat);
   const logger = createLogger(config.logLevel, destination);
+  for (const warning of [...lowValueWarnings(config), ...misspeltVariables(process.env)])
+    logger.warn(warning);
   const metrics = new Metrics(messagesOf(names));
   metrics.countedElsewhere(
     'log_lines_lost_total',
@@ -53,8 +57,17 @@ export async function run(config: Config, names: readonly DoorName[]): Promise<v
   });
   metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engines.liveTransactions);
   const liveTransactions = (): number => engines.liveTransactions;
+  const { healthcheckPort: port } = config;
+  const takenPorts = [{ port, variable: settings.healthcheckPort.env, name: 'the health port' }];
   const opened = modules.map((module) =>
-    module.createDoor(config, { jobs: engines.jobs, instance, logger, metrics, liveTransactions }),
+    module.createDoor(config, {
+      jobs: engines.jobs,
+      instance,
+      logger,
+      metrics,
+      takenPorts,
+      liveTransactions,
+    }),
   );
   const policy = startPolicy(config, engines, remoteConfigClientId, logger);
   const daemon = new Daemon(config, engines, policy, opened, logger);
@@ -174,7 +187,7 @@ function logRuleset(logger: Logger, { waf, configs }: LoadedWaf, config: Config)
 async function listenHealth(health: Server, config: Config): Promise<void> {
   const address = { host: config.healthcheckHost ?? config.host, port: config.healthcheckPort };
   const { env: port } = settings.healthcheckPort;
-  const host = `${settings.healthcheckHost.env} or ${settings.host.env}`;
+  const { env: host } = config.healthcheckHost === undefined ? settings.host : settings.healthcheckHost;
   await new Promise<void>((resolve, reject) => {
     // Stays: later errors, for instance of accepting without descriptors, must not end the process.
     health.on('error', (cause) => reject(explainListen(cause, address, { host, port })));

@@ -1,7 +1,8 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Waf } from '../engine/waf/waf.ts';
 import type { WafConfig } from '../engine/waf/waf-configs.ts';
-import { nameProblem } from './file-names.ts';
+import { isPolicyName, nameProblem } from './file-names.ts';
 import { lint } from './lint/lint.ts';
 import { type FileFinding, fileFinding, nameFinding, type ParsedFile, PlacesInFile } from './policy-file.ts';
 
@@ -55,10 +56,22 @@ export class FolderFindings {
           take(fileFinding(file, finding), digest, () => places.lineOf(finding.path));
     }
     for (const name of names) {
-      const problem = nameProblem(name);
+      const problem = nameProblem(name) ?? this.#subfolderProblem(name);
       if (problem !== undefined) take(nameFinding(join(this.#folder, name), problem), '');
     }
     this.#said = said;
     return fresh;
+  }
+
+  /** Of a subfolder with policies in it; those of Kubernetes are hidden. */
+  #subfolderProblem(name: string): string | undefined {
+    if (name.startsWith('.') || isPolicyName(name)) return undefined;
+    try {
+      const holdsPolicies = readdirSync(join(this.#folder, name)).some(isPolicyName);
+      return holdsPolicies ? 'is passed over: policies in subfolders are not read' : undefined;
+    } catch {
+      // It is a file, or nobody may look into it: nothing to say.
+      return undefined;
+    }
   }
 }

@@ -34,7 +34,7 @@ export const fileRules = [
     id: 'other-name',
     severity: 'hint',
     about:
-      'A file that looks like a policy has another name than `*.json`: `.json5`, `.jsonc`, `.yaml`, `.json.bak`. It is passed over',
+      'A file that looks like a policy has another name than `*.json`: `.json5`, `.jsonc`, `.yaml`, `.json.bak`; or stands in a subfolder. It is passed over',
   },
   {
     id: 'refused',

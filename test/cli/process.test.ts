@@ -175,6 +175,53 @@ describe('appsec-edge inspect', () => {
   });
 });
 
+describe('appsec-edge with a value or a variable that was hardly meant', () => {
+  const env = { DD_APPSEC_WAF_TIMEOUT: '10', DD_HAPROXY_SPOA_PROT: 'hunter2', DD_SPOA_TIMEOT: '2m' };
+  const tooShort = expect.stringMatching(/^DD_APPSEC_WAF_TIMEOUT \(--waf-timeout\) is only 10 µs: .*'10ms'$/);
+  const misspelt = 'DD_HAPROXY_SPOA_PROT is not a setting and is ignored; did you mean DD_HAPROXY_SPOA_PORT?';
+
+  it('warns at the start of the daemon', async () => {
+    // A ruleset that is none ends the start, and what was said before stays.
+    const { stdout } = await run(['spoa', '--rules', '/dev/null'], { env });
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ level, msg }) => ({ level, msg }))).toEqual([
+      { level: 'warn', msg: tooShort },
+      { level: 'warn', msg: misspelt },
+    ]);
+    expect(stdout).not.toContain('hunter2');
+  });
+
+  it('says so in inspect, whose verdict is that of the daemon', async () => {
+    const args = ['inspect', 'http://x/?q=<script>alert(1)</script>', '--json'];
+    const { verdict, notes, inspected } = JSON.parse((await run(args, { env })).stdout);
+    expect(verdict).toBe('partial');
+    expect(notes).toEqual([tooShort, misspelt, expect.stringContaining('ran out of time')]);
+    expect(inspected[0]).toMatchObject({ phase: 'request-headers', waf_timeout: true });
+  });
+
+  it('says in check what concerns HAProxy: the time of the WAF, and variables that no file reads', async () => {
+    const file = join(folder, 'own.cfg');
+    writeFileSync(
+      file,
+      'global\n    presetenv DD_SPOA_ADRESS 127.0.0.1:3000\n    presetenv DD_SPOA_OWN 1\n    node "${DD_SPOA_OWN}"\n',
+    );
+    const { stdout } = await run(['check', file, '--haproxy-version', '3.2', '--json'], { env });
+    const { findings } = JSON.parse(stdout);
+    const found = findings.map(({ rule, line, what }: Record<string, unknown>) => [rule, line, what]);
+    expect(found).toEqual(
+      expect.arrayContaining([
+        ['low-setting', 1, 'DD_APPSEC_WAF_TIMEOUT (--waf-timeout) is only 10 µs'],
+        ['unknown-variable', 1, 'no line reads the variable DD_SPOA_TIMEOT (DD_SPOA_TIMEOUT was meant?)'],
+        ['unknown-variable', 2, 'no line reads the variable DD_SPOA_ADRESS (DD_SPOA_ADDRESS was meant?)'],
+      ]),
+    );
+    expect(found.filter(([rule]: [string]) => rule === 'unknown-variable')).toHaveLength(2);
+  });
+});
+
 describe('appsec-edge inspect with a policy', () => {
   const request = 'GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: dd-test-scanner-log\r\n\r\n';
   const verdictOf = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
@@ -251,7 +298,7 @@ describe('appsec-edge policy check', () => {
     const policy = newFolder({ 'a.JSON': `\ufeff{"actions": []}`, 'notes.md': 'x' });
     expect(await check(policy)).toEqual({
       ...{ code: 0, stderr: '' },
-      stdout: '1 policy files: 0 errors, 0 warnings, 0 hints\n',
+      stdout: '1 policy file: 0 errors, 0 warnings, 0 hints\n',
     });
   });
 

@@ -296,6 +296,17 @@ describe('a file as editors leave it', () => {
     },
   );
 
+  it('in a subfolder is passed over with a word', () => {
+    mkdirSync(join(folder, 'team'));
+    mkdirSync(join(folder, 'empty'));
+    mkdirSync(join(folder, '..hidden'));
+    put('team/a.json', text);
+    put('..hidden/a.json', text);
+    const { source, told } = newSource();
+    source.scan();
+    expect(told).toEqual(['found team: : is passed over: policies in subfolders are not read']);
+  });
+
   it.each(['README.md', 'a.txt', '.a.json', '..data', 'json', 'policy.conf'])(
     'that is no policy, named %s, is passed over in silence',
     (name) => {

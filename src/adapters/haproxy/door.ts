@@ -39,11 +39,9 @@ class HaproxyDoor implements Door {
       this.#peers?.start();
       return listening;
     } catch (cause) {
-      throw explainListen(cause, address, {
-        host: haproxySettings.host.env,
-        port: haproxySettings.port.env,
-        socket: haproxySettings.socketPath.env,
-      });
+      const { host, port, socketPath: socket } = haproxySettings;
+      const variables = { host: host.env, port: port.env, socket: socket.env };
+      throw explainListen(cause, address, variables, this.#services.takenPorts);
     }
   }
 

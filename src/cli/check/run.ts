@@ -5,6 +5,7 @@ import { filterRules } from './rules-filters.ts';
 import { frontendRules } from './rules-frontend.ts';
 import { orderRules } from './rules-order.ts';
 import { processRules } from './rules-process.ts';
+import { settingRules } from './rules-settings.ts';
 import { spoeRules } from './rules-spoe.ts';
 import { type CheckInput, createSetup } from './setup.ts';
 import { parseVersion, type Version } from './version.ts';
@@ -18,6 +19,7 @@ export const checkRules: readonly Rule[] = [
   ...processRules,
   ...bufferRules,
   ...backendRules,
+  ...settingRules,
 ];
 
 /** What is looked at when nobody knows the version of HAProxy: the ends of each way of speaking SPOE. */

@@ -169,7 +169,7 @@ function printed(files: number, findings: readonly FileFinding[]): string {
   const count = (severity: FileFinding['severity']): number =>
     findings.filter((finding) => finding.severity === severity).length;
   lines.push(
-    `${files} policy files: ${count('error')} errors, ${count('warning')} warnings, ${count('hint')} hints`,
+    `${files} policy file${files === 1 ? '' : 's'}: ${count('error')} errors, ${count('warning')} warnings, ${count('hint')} hints`,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -232,6 +232,12 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ['set-on-error', replace('spoe', 'option set-on-error', 'no option set-on-error'), 'spoe-agent dd-agent'],
   ['processing-timeout', drop('spoe', /^ *timeout processing.*$/m), 'spoe-agent dd-agent'],
   ['processing-timeout', replace('main', 'TIMEOUT 200ms', 'TIMEOUT 10ms'), /timeout processing/],
+  ['low-setting', () => undefined, 'spoe-agent dd-agent', { settings: { wafTimeoutUs: 10 } }],
+  [
+    'unknown-variable',
+    replace('main', 'presetenv DD_SPOA_TIMEOUT 1m', 'presetenv DD_SPOA_TIMOUT 5m'),
+    'presetenv DD_SPOA_TIMOUT 5m',
+  ],
   [
     'frame-size',
     replace('spoe', '    use-backend', '    max-frame-size 4096\n    use-backend'),
