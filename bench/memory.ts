@@ -57,7 +57,7 @@ export async function benchMemory({ tracing, full }: Options): Promise<Section> 
       notes: full
         ? []
         : [
-            `stopped after ${defaultSeconds} seconds; DD_HAPROXY_SPOA_MAX_TRANSACTIONS is ${whole(kept.short)} here, a fifth of its default`,
+            `stopped after ${defaultSeconds} seconds; APPSEC_EDGE_MAX_TRANSACTIONS is ${whole(kept.short)} here, a fifth of its default`,
             '--full does the whole million with the default; the heap takes about half of that to find its size',
           ],
       figures: {

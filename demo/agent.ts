@@ -33,9 +33,9 @@ export async function startAgent(
     ...environmentWithoutOurs(),
     DD_HAPROXY_SPOA_HOST: '127.0.0.1',
     DD_HAPROXY_SPOA_PORT: String(ports.spop),
-    DD_HAPROXY_SPOA_HEALTHCHECK_PORT: String(ports.health),
-    DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '0',
-    DD_HAPROXY_SPOA_LOG_FORMAT: 'json',
+    APPSEC_EDGE_HEALTHCHECK_PORT: String(ports.health),
+    APPSEC_EDGE_SHUTDOWN_GRACE: '0',
+    APPSEC_EDGE_LOG_FORMAT: 'json',
     DD_APPSEC_RULES: rules,
     DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000',
     // The first request of all finds cold code, and this machine may be busy building something.

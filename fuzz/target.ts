@@ -22,16 +22,16 @@ const maxFrameSizeBytes = 131_072;
 export async function startTarget(peerPort: number): Promise<Target> {
   const daemon = await startDaemon({
     env: {
-      DD_HAPROXY_SPOA_ENGINE_THREADS: '2',
+      APPSEC_EDGE_ENGINE_THREADS: '2',
       DD_HAPROXY_SPOA_MAX_FRAME_SIZE: String(maxFrameSizeBytes),
-      DD_HAPROXY_SPOA_TRANSACTION_TIMEOUT: '2s',
+      APPSEC_EDGE_TRANSACTION_TIMEOUT: '2s',
       DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: '60s',
       DD_HAPROXY_SPOA_HELLO_TIMEOUT: '5s',
       DD_HAPROXY_SPOA_IDLE_TIMEOUT: '1m',
       DD_HAPROXY_SPOA_MAX_CONNECTIONS: '12000',
-      DD_HAPROXY_SPOA_MAX_TRANSACTIONS: String(maxTransactions),
+      APPSEC_EDGE_MAX_TRANSACTIONS: String(maxTransactions),
       DD_HAPROXY_SPOA_PEERS: `127.0.0.1:${peerPort}`,
-      DD_HAPROXY_SPOA_LOG_LEVEL: 'warn',
+      APPSEC_EDGE_LOG_LEVEL: 'warn',
       DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000',
     },
   });

@@ -3,15 +3,18 @@ import { readFileSync } from 'node:fs';
 import { nodeVersionProblem } from './cli/node-version.ts';
 
 /*
- * Start here. The way of one request through this house:
+ * Start here. The way of one request:
  *
+ *   net/                 sockets: listening, TLS, who may connect
  *   spop/                bytes of a HAProxy connection to frames, and back
- *   adapters/haproxy/    the server; messages to HTTP values; verdicts to variables of HAProxy
+ *   adapters/haproxy/    HAProxy's door: the server; messages to HTTP values; verdicts to variables of HAProxy
  *   workers/             engine threads: who does what, how bytes get there and back
  *   engine/              a transaction: HTTP values in, a verdict out; waf/ asks libddwaf, body/ reads bodies
+ *   policy/              rules and lists that change while the daemon runs
  *   datadog/             what a transaction leaves in Datadog: spans
  *   ops/                 what operators see: health, metrics, log
- *   cli/                 the commands, and the one table of settings
+ *
+ * Around it: config/ says what a setting is, doors.ts lists the doors, daemon/ is the running process, cli/ the commands.
  *
  * docs/architecture.md says what may import what, and why.
  *

@@ -108,13 +108,13 @@ function settings(
   return {
     DD_HAPROXY_SPOA_HOST: '127.0.0.1',
     DD_HAPROXY_SPOA_PORT: String(port),
-    DD_HAPROXY_SPOA_HEALTHCHECK_PORT: String(healthPort),
-    DD_HAPROXY_SPOA_LOG_FORMAT: 'json',
+    APPSEC_EDGE_HEALTHCHECK_PORT: String(healthPort),
+    APPSEC_EDGE_LOG_FORMAT: 'json',
     DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000',
     DD_TRACE_ENABLED: String(plan.tracing),
     DD_TRACE_AGENT_URL: `http://127.0.0.1:${agentPort}`,
-    ...optional('DD_HAPROXY_SPOA_ENGINE_THREADS', plan.engineThreads),
-    ...optional('DD_HAPROXY_SPOA_MAX_TRANSACTIONS', plan.maxTransactions),
+    ...optional('APPSEC_EDGE_ENGINE_THREADS', plan.engineThreads),
+    ...optional('APPSEC_EDGE_MAX_TRANSACTIONS', plan.maxTransactions),
   };
 }
 

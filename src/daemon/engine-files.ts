@@ -115,7 +115,7 @@ function readRuleset(path: string): object {
 function readServicePages(folder: string | undefined): ReadonlyMap<string, BlockPageTemplates> {
   const pages = new Map<string, BlockPageTemplates>();
   if (folder === undefined) return pages;
-  const variable = 'DD_HAPROXY_SPOA_BLOCK_PAGES_FOLDER';
+  const variable = 'APPSEC_EDGE_BLOCK_PAGES_FOLDER';
   let names: string[];
   try {
     names = readdirSync(folder);

@@ -80,7 +80,7 @@ export function startOrExplain(config: Config, start: () => void): void {
     start();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(`DD_HAPROXY_SPOA_POLICY_FOLDER: ${config.policyFolder} cannot be read: ${reason}`, {
+    throw new StartError(`APPSEC_EDGE_POLICY_FOLDER: ${config.policyFolder} cannot be read: ${reason}`, {
       cause,
     });
   }

@@ -108,7 +108,7 @@ describe('appsec-edge', () => {
 
   it.each([
     ['--port', 'DD_HAPROXY_SPOA_PORT'],
-    ['--healthcheck-port', 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT'],
+    ['--healthcheck-port', 'APPSEC_EDGE_HEALTHCHECK_PORT'],
   ])('says that the %s is in use, and ends with 1', async (flag, variable) => {
     const blocker = createServer();
     blocker.listen(0, '127.0.0.1');
@@ -241,7 +241,7 @@ describe('appsec-edge inspect with a policy', () => {
     const policy = newFolder({ 'teapot.json': toTeapot });
     const answer = { verdict: 'block', answer: { status: 418 }, notes: [] };
     expect(await verdictOf(['--policy-folder', policy])).toMatchObject(answer);
-    expect(await verdictOf([], { DD_HAPROXY_SPOA_POLICY_FOLDER: policy })).toMatchObject(answer);
+    expect(await verdictOf([], { APPSEC_EDGE_POLICY_FOLDER: policy })).toMatchObject(answer);
   });
 
   it('names the files that are not in effect, and says when inspection is off', async () => {
@@ -267,7 +267,7 @@ describe('appsec-edge inspect with a policy', () => {
   it('ends with the reason when there is no such folder', async () => {
     const { code, stderr } = await run(['inspect', 'http://x/', '--policy-folder', '/no/such']);
     expect(code).not.toBe(0);
-    expect(stderr).toContain('DD_HAPROXY_SPOA_POLICY_FOLDER: /no/such cannot be read: ENOENT');
+    expect(stderr).toContain('APPSEC_EDGE_POLICY_FOLDER: /no/such cannot be read: ENOENT');
   });
 
   it('tries a protect level, which an override outranks', async () => {

@@ -31,7 +31,7 @@ describeEachHaproxy('two applications behind one agent', (binary) => {
   writeFileSync(join(pages, 'shop.json'), '{"shop":"[security_response_id]"}');
   const proxy = shareTracedProxy(binary, {
     edit: withApplications,
-    daemonEnv: { DD_HAPROXY_SPOA_BLOCK_PAGES_FOLDER: pages },
+    daemonEnv: { APPSEC_EDGE_BLOCK_PAGES_FOLDER: pages },
   });
   afterAll(() => rmSync(pages, { recursive: true, force: true }));
 

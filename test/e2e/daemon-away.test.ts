@@ -89,7 +89,7 @@ describeEachHaproxy('the daemon goes away', (binary) => {
 describeEachHaproxy('SIGTERM under load', (binary) => {
   it('no client error, exit code 0, and protection as long as HAProxy asks', async () => {
     // Longer than it takes HAProxy to notice, as the default is: nobody waits for an answer any more at the end.
-    const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: noticedMs } };
+    const daemon = { env: { APPSEC_EDGE_SHUTDOWN_GRACE: noticedMs } };
     const proxy = await protectedToBeginWith(binary, { env: calmTimeouts, daemon });
     const load = startLoad(proxy.httpPort, 16);
     await load.seen(200);
@@ -111,8 +111,8 @@ describeEachHaproxy('SIGTERM under load', (binary) => {
     onTestFinished(() => void second.stop('SIGKILL'));
     // HAProxy up to 3.0 goes on using the connections it has; they are left a second before the deadline, which takes
     // two more off for the last spans.
-    const soon = { DD_HAPROXY_SPOA_SHUTDOWN_TIMEOUT: '7s' };
-    const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: noticedMs, ...soon } };
+    const soon = { APPSEC_EDGE_SHUTDOWN_TIMEOUT: '7s' };
+    const daemon = { env: { APPSEC_EDGE_SHUTDOWN_GRACE: noticedMs, ...soon } };
     const agentBackend = `    server two 127.0.0.1:${second.port}`;
     const proxy = await protectedToBeginWith(binary, { daemon, agentBackend });
     const load = startLoad(proxy.httpPort, 16);
@@ -125,7 +125,7 @@ describeEachHaproxy('SIGTERM under load', (binary) => {
   });
 
   it('twice: it ends at once', async () => {
-    const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '20s' } };
+    const daemon = { env: { APPSEC_EDGE_SHUTDOWN_GRACE: '20s' } };
     const proxy = await protectedToBeginWith(binary, { daemon });
     proxy.daemon.signal('SIGTERM');
     await proxy.daemon.log.waitFor(/"msg":"draining"/);

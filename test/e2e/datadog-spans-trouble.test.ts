@@ -63,8 +63,8 @@ describeEachHaproxy('whole spans of transactions without an end', (binary) => {
   const proxy = shareProxyWithApm(
     binary,
     {
-      DD_HAPROXY_SPOA_MAX_TRANSACTIONS: '1',
-      DD_HAPROXY_SPOA_ENGINE_THREADS: '1',
+      APPSEC_EDGE_MAX_TRANSACTIONS: '1',
+      APPSEC_EDGE_ENGINE_THREADS: '1',
       DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0',
     },
     { env: { DD_SPOA_TIMEOUT: '2s' } },

@@ -45,7 +45,7 @@ async function statusesOfAllThreads(
 }
 
 function behaves(binary: FoundHaproxy, threads: number): void {
-  const env = { DD_HAPROXY_SPOA_ENGINE_THREADS: String(threads) };
+  const env = { APPSEC_EDGE_ENGINE_THREADS: String(threads) };
   const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env } });
   const fetch = (parts: RequestParts): Promise<HttpResponse> => fetchOnce(proxy().httpPort, parts);
   const statuses = async (count: number, parts: (index: number) => RequestParts): Promise<number[]> =>
@@ -127,7 +127,7 @@ describeOneHaproxy('no engine thread', (binary) => behaves(binary, 0));
 describeOneHaproxy('a policy', (binary) => {
   const folder = mkdtempSync(join(tmpdir(), 'appsec-edge-threads-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  const env = { DD_HAPROXY_SPOA_ENGINE_THREADS: '3', DD_HAPROXY_SPOA_POLICY_FOLDER: folder };
+  const env = { APPSEC_EDGE_ENGINE_THREADS: '3', APPSEC_EDGE_POLICY_FOLDER: folder };
   const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env } });
 
   it('reaches all threads, and leaves them', async () => {
@@ -155,8 +155,8 @@ describeOneHaproxy('an engine thread that ends', (binary) => {
   writeFileSync(join(folder, 'override.json'), JSON.stringify(content));
   const preload = join(import.meta.dirname, 'support', 'mortal-threads.cjs');
   const env = {
-    DD_HAPROXY_SPOA_ENGINE_THREADS: '3',
-    DD_HAPROXY_SPOA_POLICY_FOLDER: folder,
+    APPSEC_EDGE_ENGINE_THREADS: '3',
+    APPSEC_EDGE_POLICY_FOLDER: folder,
     NODE_OPTIONS: `--require ${preload}`,
   };
   const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env } });

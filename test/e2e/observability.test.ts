@@ -95,7 +95,7 @@ describeOneHaproxy('a slow WAF', (binary) => {
   const slow = (rules: number): Record<string, string> => {
     const file = join(folder, `${rules}.json`);
     writeFileSync(file, slowRules(rules));
-    return { DD_APPSEC_RULES: file, DD_HAPROXY_SPOA_ENGINE_THREADS: '1' };
+    return { DD_APPSEC_RULES: file, APPSEC_EDGE_ENGINE_THREADS: '1' };
   };
   const body = JSON.stringify(
     Array.from({ length: 350 }, (_, index) => `value number ${index} of this long list`),

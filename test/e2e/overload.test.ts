@@ -28,7 +28,7 @@ describeEachHaproxy('an agent with more to do than it can', (binary) => {
           DD_APPSEC_RULES: '',
           DD_APPSEC_WAF_TIMEOUT: '10ms',
           DD_APPSEC_PROTECT: 'all',
-          DD_HAPROXY_SPOA_ENGINE_THREADS: '1',
+          APPSEC_EDGE_ENGINE_THREADS: '1',
         },
       },
     });

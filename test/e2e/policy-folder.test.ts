@@ -34,7 +34,7 @@ interface WatchedFolder {
 function shareFolder(binary: FoundHaproxy, env: Record<string, string> = {}): WatchedFolder {
   const folder = newFolder();
   const proxy = shareProtectedProxy(binary, {
-    daemon: { env: { DD_APPSEC_RULES: '', DD_HAPROXY_SPOA_POLICY_FOLDER: folder, ...env } },
+    daemon: { env: { DD_APPSEC_RULES: '', APPSEC_EDGE_POLICY_FOLDER: folder, ...env } },
   });
   const port = (): number => proxy().httpPort;
   return {

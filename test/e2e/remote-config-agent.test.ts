@@ -73,7 +73,7 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
   });
 
   it('are both in effect, and what one takes back leaves the other', async () => {
-    const scene = await RemoteScene.start(binary, { DD_HAPROXY_SPOA_POLICY_FOLDER: listFolder });
+    const scene = await RemoteScene.start(binary, { APPSEC_EDGE_POLICY_FOLDER: listFolder });
     const statuses = async (): Promise<number[]> => [
       await scene.statusOf(reported),
       await scene.statusOf(from(blockedAddress)),
@@ -96,7 +96,7 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
   });
 
   it('with an action of one id: the console has it, and the file is told when it may', async () => {
-    const scene = await RemoteScene.start(binary, { DD_HAPROXY_SPOA_POLICY_FOLDER: actionFolder });
+    const scene = await RemoteScene.start(binary, { APPSEC_EDGE_POLICY_FOLDER: actionFolder });
     try {
       const { log } = scene.proxy.daemon;
       put(actionFolder, 'teapot.json', teapot(429));

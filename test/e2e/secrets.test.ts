@@ -60,7 +60,7 @@ describeEachHaproxy('secrets', (binary) => {
     },
   ])('with $which', ({ env, looked }) => {
     const proxy = shareTracedProxy(binary, {
-      daemonEnv: { DD_APM_TRACING_ENABLED: 'true', DD_HAPROXY_SPOA_LOG_LEVEL: 'trace', ...env },
+      daemonEnv: { DD_APM_TRACING_ENABLED: 'true', APPSEC_EDGE_LOG_LEVEL: 'trace', ...env },
     });
 
     it.each(cases.filter(({ path }) => looked.test(path)))('stay where they are: $path', async (one) => {

@@ -25,7 +25,7 @@ describeEachHaproxy('two engine threads, busy with a body of 100 and one of 130 
     daemon: {
       env: {
         ...{ DD_APPSEC_RULES: '', DD_APPSEC_PROTECT: 'all' },
-        ...{ DD_APPSEC_WAF_TIMEOUT: '10ms', DD_HAPROXY_SPOA_ENGINE_THREADS: '2' },
+        ...{ DD_APPSEC_WAF_TIMEOUT: '10ms', APPSEC_EDGE_ENGINE_THREADS: '2' },
       },
     },
   });

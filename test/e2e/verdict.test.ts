@@ -7,7 +7,7 @@ import { datadogSet, uncomment } from './support/shipped-config.ts';
 import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 
 const faulty = { NODE_OPTIONS: `--require ${join(import.meta.dirname, 'support', 'faulty-threads.cjs')}` };
-const threads = { DD_HAPROXY_SPOA_ENGINE_THREADS: '2' };
+const threads = { APPSEC_EDGE_ENGINE_THREADS: '2' };
 
 /** A rule of the operator's, above ours, that ends the work on the request. */
 const allowedEarly = '    http-request allow if { path /early }\n';

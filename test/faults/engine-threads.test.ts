@@ -16,7 +16,7 @@ const faults = [
 
 describeOneHaproxy('engine threads', (binary) => {
   it.each(faults)('$name: no request is lost, and it is replaced', async ({ name, words, preload }) => {
-    const env = { NODE_OPTIONS: `--require ${preload}`, DD_HAPROXY_SPOA_ENGINE_THREADS: '2' };
+    const env = { NODE_OPTIONS: `--require ${preload}`, APPSEC_EDGE_ENGINE_THREADS: '2' };
     const shipped = { DD_SPOA_PROCESSING_TIMEOUT: '200ms', DD_SPOA_HELLO_TIMEOUT: '100ms' };
     const scene = await sceneOfTest(binary, { daemon: { env }, env: shipped });
     await underLoad(scene, { name, binary, promise: 'some lost' }, async (load) => {

@@ -21,7 +21,7 @@ import { sceneOfTest, underLoad } from './support/fault.ts';
 /** The daemon's standard output goes into a file or device; one line for every few bytes it has to say. */
 const into = (path: string) => ({
   wrapper: ['sh', '-c', 'out=$1; shift; exec "$@" >>"$out"', 'sh', path],
-  env: { DD_HAPROXY_SPOA_LOG_LEVEL: 'debug' },
+  env: { APPSEC_EDGE_LOG_LEVEL: 'debug' },
 });
 
 function folderOfTest(): string {

@@ -4,7 +4,7 @@ import { describeEachHaproxy } from '../e2e/support/stubbed-proxy.ts';
 import { sceneOfTest, underLoad } from './support/fault.ts';
 
 /** The settings of the daemon, not those of the other tests. */
-const defaultDrain = { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '', DD_HAPROXY_SPOA_SHUTDOWN_TIMEOUT: '' };
+const defaultDrain = { APPSEC_EDGE_SHUTDOWN_GRACE: '', APPSEC_EDGE_SHUTDOWN_TIMEOUT: '' };
 
 describeEachHaproxy('a rolling restart of two agents', (binary) => {
   it('costs no request and no analysis', { timeout: 120_000 }, async () => {

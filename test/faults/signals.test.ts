@@ -26,7 +26,7 @@ describeEachHaproxy('SIGKILL under load', (binary) => {
 
 describeEachHaproxy('SIGTERM of the only agent under load', (binary) => {
   it('costs no request: what HAProxy still asks is analysed', async () => {
-    const daemon = { env: { DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '' } };
+    const daemon = { env: { APPSEC_EDGE_SHUTDOWN_GRACE: '' } };
     const scene = await sceneOfTest(binary, { daemon, env: shippedTimeouts });
     const [agent] = scene.agents;
     await underLoad(scene, { name: 'SIGTERM, started again', binary, promise: 'some lost' }, async (load) => {
@@ -46,8 +46,8 @@ describeOneHaproxy('SIGHUP under load', (binary) => {
     const daemon = {
       env: {
         DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON: page,
-        DD_HAPROXY_SPOA_POLICY_FOLDER: folder,
-        DD_HAPROXY_SPOA_ENGINE_THREADS: '2',
+        APPSEC_EDGE_POLICY_FOLDER: folder,
+        APPSEC_EDGE_ENGINE_THREADS: '2',
       },
     };
     const scene = await sceneOfTest(binary, { daemon });

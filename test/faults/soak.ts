@@ -47,8 +47,8 @@ const scene = await startScene({
   daemon: {
     env: {
       ...{ DD_TRACE_ENABLED: 'true', DD_AGENT_HOST: '127.0.0.1', DD_TRACE_AGENT_PORT: String(datadogPort) },
-      ...{ DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false', DD_HAPROXY_SPOA_POLICY_FOLDER: folder },
-      ...{ DD_TRACE_GIT_METADATA_ENABLED: 'false', DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '' },
+      ...{ DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false', APPSEC_EDGE_POLICY_FOLDER: folder },
+      ...{ DD_TRACE_GIT_METADATA_ENABLED: 'false', APPSEC_EDGE_SHUTDOWN_GRACE: '' },
     },
   },
   env: { DD_SPOA_PROCESSING_TIMEOUT: '1s', DD_SPOA_HELLO_TIMEOUT: '1s', DD_SPOA_TIMEOUT: '10s' },

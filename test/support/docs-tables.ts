@@ -17,7 +17,8 @@ export function settingsMarkdown(): string {
       const rows = all
         .filter((setting) => setting.group === group)
         .map((setting) => [
-          `\`${setting.env}\`<br>\`--${setting.flag}\``,
+          [setting.env, `--${setting.flag}`].map((name) => `\`${name}\``).join('<br>') +
+            (setting.aliases ?? []).map((name) => `<br>also \`${name}\``).join(''),
           setting.defaultText === '' ? '' : `\`${setting.defaultText}\``,
           setting.description.replaceAll('<', '&lt;'),
           setting.parser.allowed,

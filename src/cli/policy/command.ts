@@ -27,7 +27,7 @@ export function addPolicyCommand(program: Command): void {
     .description(
       'Say what in a policy folder is refused, refers to nothing or is no policy. Asks no network and changes nothing.',
     )
-    .argument('<folder>', 'as DD_HAPROXY_SPOA_POLICY_FOLDER names it')
+    .argument('<folder>', 'as APPSEC_EDGE_POLICY_FOLDER names it')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -65,7 +65,7 @@ function apply(folder: string, flags: PolicyCheckFlags): AppliedFolder {
     }
   } catch (cause) {
     if (cause instanceof StartError || cause instanceof RulesetError)
-      throw new ConfigError(cause.message.replace(/^DD_HAPROXY_SPOA_POLICY_FOLDER: /, ''));
+      throw new ConfigError(cause.message.replace(/^APPSEC_EDGE_POLICY_FOLDER: /, ''));
     throw cause;
   }
 }

@@ -161,8 +161,8 @@ export class Daemon {
   #settings(): Record<string, string> {
     return {
       ...{ DD_HAPROXY_SPOA_HOST: '127.0.0.1', DD_HAPROXY_SPOA_PORT: String(this.port) },
-      ...{ DD_HAPROXY_SPOA_HEALTHCHECK_PORT: String(this.healthPort), DD_HAPROXY_SPOA_LOG_FORMAT: 'json' },
-      ...{ DD_HAPROXY_SPOA_SHUTDOWN_GRACE: '0', DD_TRACE_ENABLED: 'false' },
+      ...{ APPSEC_EDGE_HEALTHCHECK_PORT: String(this.healthPort), APPSEC_EDGE_LOG_FORMAT: 'json' },
+      ...{ APPSEC_EDGE_SHUTDOWN_GRACE: '0', DD_TRACE_ENABLED: 'false' },
       ...{ DD_APPSEC_RULES: testRules, DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000' },
       // Tests look for each event, and the machine may be busy with other things.
       ...{ DD_APPSEC_TRACE_RATE_LIMIT: '100000', DD_APPSEC_WAF_TIMEOUT: '2s' },

@@ -92,7 +92,7 @@ export const hostileCompressed: readonly HostileRequest[] = [
     'compressed: 8 MB from 8 KB, the attack at its end',
     'gzip',
     gzipSync(JSON.stringify({ b: 'x'.repeat(8_000_000), a: attack })),
-    passesInPart('`DD_HAPROXY_SPOA_MAX_DECOMPRESSED_SIZE` is undone'),
+    passesInPart('`APPSEC_EDGE_MAX_DECOMPRESSED_SIZE` is undone'),
   ),
   coded(
     'deflate-raw',

@@ -34,7 +34,7 @@ export async function startTwoAgents(binary: FoundHaproxy, plan: TwoAgentsPlan =
   const env = {
     DD_HAPROXY_SPOA_PEERS: ports.map((port) => `127.0.0.1:${port}`).join(','),
     DD_HAPROXY_SPOA_PEER_SECRET: 'a secret of the tests',
-    DD_HAPROXY_SPOA_ENGINE_THREADS: '1',
+    APPSEC_EDGE_ENGINE_THREADS: '1',
     DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: '3s',
     DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0',
     ...plan.env,

@@ -40,7 +40,7 @@ export async function startScene(plan: ScenePlan): Promise<Scene> {
     DD_HAPROXY_SPOA_PEERS: ports.map((port) => `127.0.0.1:${port}`).join(','),
     DD_HAPROXY_SPOA_PEER_SECRET: 'a secret of the tests',
   };
-  const env = { ...(count === 2 ? peers : {}), DD_HAPROXY_SPOA_ENGINE_THREADS: '1', ...plan.daemon?.env };
+  const env = { ...(count === 2 ? peers : {}), APPSEC_EDGE_ENGINE_THREADS: '1', ...plan.daemon?.env };
   const agents: Daemon[] = [];
   for (const port of ports) agents.push(new Daemon({ ...plan.daemon, env }, port, await freePort()));
   const [origin, httpPort] = [await startOrigin(), await freePort()];
