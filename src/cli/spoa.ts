@@ -15,11 +15,12 @@ import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { type Engines, startEngines } from './engines.ts';
 import { listenError } from './listen-errors.ts';
-import { createWaf, readEngineFiles } from './load-engine.ts';
+import { createWaf, type LoadedWaf, readEngineFiles } from './load-engine.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
 import { packageVersion } from './package-info.ts';
 import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
+import { logRulesetFindings } from './policy-log.ts';
 import { reload } from './reload.ts';
 import type { Config } from './settings.ts';
 import { peerObserver, routerObserver, serverObserver } from './spoa-observers.ts';
@@ -43,7 +44,7 @@ export async function runSpoa(config: Config): Promise<void> {
   let tls = readTls(config);
   const files = readEngineFiles(config);
   const loaded = createWaf(config, files);
-  logRuleset(logger, loaded.waf, config);
+  logRuleset(logger, loaded, config);
   const engines = await startEngines({
     ...{ config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId },
   });
@@ -163,13 +164,14 @@ function addGauges(
 /** Of the time to stop, kept for sending the last spans. */
 const flushReserveMs = 2000;
 
-function logRuleset(logger: Logger, waf: Waf, config: Config): void {
+function logRuleset(logger: Logger, { waf, configs }: LoadedWaf, config: Config): void {
   for (const issue of waf.issues) {
     logger.warn(
       { part: issue.part, ids: issue.ids },
       `ruleset: libddwaf refused ${issue.part}: ${issue.reason}`,
     );
   }
+  if (config.rulesPath !== undefined) logRulesetFindings(logger, config.rulesPath, configs.inEffect);
   logger.info(
     {
       ruleset: waf.rulesetVersion,
