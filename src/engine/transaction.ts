@@ -164,6 +164,7 @@ export class Transaction implements TransactionView {
   analyseRequestHeaders(): Inspected {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
+    if (request.bodyIsStream && this.wantsRequestBody) this.miss('partial');
     const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#wantsSchema()));
     const analysis = this.#conclude(verdict, this.wantsRequestBody);
     if (!analysis.wantsBody && !this.door.seesResponses) this.#complete();
