@@ -36,7 +36,7 @@ describe('docs/limits.md', () => {
 
 describe('docs/errors.md', () => {
   it('has every kind of error that is counted', () => {
-    const sources = ['cli/spoa-observers', 'ops/metrics'].map((name) =>
+    const sources = ['adapters/haproxy/observers', 'daemon/engine-instance', 'ops/metrics'].map((name) =>
       readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8'),
     );
     const kinds = [...sources.join('').matchAll(/errors\.inc\(\{ kind: '([\w-]+)' \}\)/g)].map(

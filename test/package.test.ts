@@ -105,7 +105,7 @@ describe('the package that npm makes of a fresh clone', () => {
   it('has the program, the files for HAProxy, and what is said about them', () => {
     expect(files).toEqual(
       expect.arrayContaining([
-        ...['dist/main.js', 'dist/cli/engine-thread-main.js'],
+        ...['dist/main.js', 'dist/daemon/engine-thread-main.js'],
         ...['haproxyconf/spoe.cfg', 'haproxyconf/frontend-config.cfg', 'haproxyconf/backend.cfg'],
         ...['haproxyconf/global-config.cfg', 'lua/datadog_aap_blocking_response.lua'],
         ...['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json'],

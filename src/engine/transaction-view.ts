@@ -7,7 +7,7 @@ import type { WafSummary } from './waf-summary.ts';
 
 /** What the engine has to know of the door that a transaction came through. */
 export interface DoorTraits {
-  /** In metrics and logs: `haproxy`, `mirror`. */
+  /** In metrics and logs. */
   readonly name: string;
   /** Tag `component` of its spans: the integration, as Datadog names it. */
   readonly component: string;

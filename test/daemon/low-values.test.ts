@@ -10,7 +10,7 @@ describe('a value whose unit was taken for another', () => {
     ['DD_APPSEC_WAF_TIMEOUT', '999us', 'is only 999 µs: '],
     ['DD_APPSEC_BODY_PARSING_SIZE_LIMIT', '10', 'is only 10 bytes: .*10000000'],
     ['DD_HAPROXY_SPOA_PROCESSING_TIMEOUT', '2', 'is only 2 ms: .*200ms'],
-    ['DD_HAPROXY_SPOA_TRANSACTION_TIMEOUT', '60', "is only 60 ms: .*'1m'"],
+    ['APPSEC_EDGE_TRANSACTION_TIMEOUT', '60', "is only 60 ms: .*'1m'"],
     ['DD_HAPROXY_SPOA_HELLO_TIMEOUT', '10', "is only 10 ms: .*'10s'"],
     ['DD_HAPROXY_SPOA_IDLE_TIMEOUT', '600', "is only 600 ms: .*'10m'"],
   ])('%s=%s is told with its consequence and how to write it', (variable, value, sentence) => {

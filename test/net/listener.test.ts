@@ -5,11 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import {
-  type ServerObserver,
-  SpopServer,
-  type SpopServerOptions,
-} from '../../src/adapters/haproxy/server.ts';
+import { SpopServer, type SpopServerOptions } from '../../src/adapters/haproxy/server.ts';
+import type { ServerObserver } from '../../src/adapters/haproxy/server-observer.ts';
 import { text } from '../../src/adapters/haproxy/set-var.ts';
 import type { ListenAddress } from '../../src/net/address.ts';
 import { parseAllowList } from '../../src/net/allow-list.ts';

@@ -1,15 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
 import { Metrics } from '../../src/ops/metrics.ts';
 import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts';
 
-const spoaSource = readFileSync(new URL('../../src/daemon/run.ts', import.meta.url), 'utf8');
+const source = new URL('../../src/', import.meta.url);
+const doorFiles = readdirSync(new URL('adapters/', source)).map((name) => `adapters/${name}/door.ts`);
+const sources = ['daemon/run.ts', ...doorFiles]
+  .map((path) => readFileSync(new URL(path, source), 'utf8'))
+  .join();
 
-/** Names that /metrics shows, those that the SPOA adds included. */
+/** Names that /metrics shows, those that the process and its doors add included. */
 async function namesShown(): Promise<string[]> {
   const metrics = new Metrics([]);
-  for (const [, name, help] of spoaSource.matchAll(
+  for (const [, name, help] of sources.matchAll(
     /metrics\.(?:gauge|countedElsewhere)\(\s*'(\w+)',\s*'([^']+)'/g,
   )) {
     metrics.gauge(name ?? '', help ?? '', () => 0);

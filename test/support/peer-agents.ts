@@ -6,7 +6,8 @@ import { PeerNetwork, type PeerNetworkOptions } from '../../src/adapters/haproxy
 import type { PeerObserver } from '../../src/adapters/haproxy/peers/observer.ts';
 import { peerAnswerer } from '../../src/adapters/haproxy/peers/proof.ts';
 import type { PeerTimings } from '../../src/adapters/haproxy/peers/timings.ts';
-import { type ServerObserver, SpopServer } from '../../src/adapters/haproxy/server.ts';
+import { SpopServer } from '../../src/adapters/haproxy/server.ts';
+import type { ServerObserver } from '../../src/adapters/haproxy/server-observer.ts';
 import { text } from '../../src/adapters/haproxy/set-var.ts';
 import { type Action, decodeActions, decodeMessages } from '../../src/spop/index.ts';
 import { variablesOf } from './spoe-messages.ts';

@@ -13,7 +13,7 @@ import {
 } from '../../spop/index.ts';
 import { Farewell } from './connection-drain.ts';
 import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
-import type { ServerObserver } from './server.ts';
+import type { ServerObserver } from './server-observer.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;

@@ -2,20 +2,13 @@ import type { HandlerServices } from '../../daemon/door.ts';
 import { type Action, encodeActions, SpopError } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
 import { type Job, type JobHandler, RefusedJob } from '../../workers/jobs.ts';
-import type { SkipReason } from './contract.ts';
 import { parseIdentity } from './identity.ts';
 import { NotifyHandler } from './notify-handler.ts';
 import { routeOf } from './notify-route.ts';
 import { observeHandler, observeSkips } from './observers.ts';
 import type { HaproxyConfig } from './settings.ts';
+import type { SkipObserver } from './skip-observer.ts';
 import { failedActionsFor, skippedActions } from './unseen.ts';
-
-/** Told of what was let through unseen. Must not throw. */
-export interface SkipObserver {
-  skipped(reason: SkipReason): void;
-  /** Our mistake, contained. */
-  frameFailed(cause: unknown): void;
-}
 
 /** What an engine does with NOTIFY payloads: the handler's work as jobs. */
 export class NotifyJobs implements JobHandler {
@@ -81,11 +74,6 @@ export class NotifyJobs implements JobHandler {
       return this.#failed(cause, payload);
     }
   }
-}
-
-/** For `NotifyJobs.skipped`. */
-export function encodeSkipped(messageName: string, identity: string): Buffer {
-  return Buffer.from(`${messageName}\n${identity}`);
 }
 
 /** The engine side of the door. */

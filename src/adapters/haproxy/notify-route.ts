@@ -107,3 +107,8 @@ function durationOf(value: TypedData): number | undefined {
     text !== undefined ? parseHaproxyTime(text) : typeof value.value === 'number' ? value.value : undefined;
   return durationMs !== undefined && durationMs > 0 ? durationMs : undefined;
 }
+
+/** What an engine is told of a message that was answered without it; see `skipped` in handler.ts. */
+export function encodeSkipped(messageName: string, identity: string): Buffer {
+  return Buffer.from(`${messageName}\n${identity}`);
+}

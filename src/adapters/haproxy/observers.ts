@@ -1,11 +1,11 @@
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { SkipReason } from './contract.ts';
-import type { SkipObserver } from './handler.ts';
 import type { NotifyObserver } from './notify-handler.ts';
 import type { PeerObserver } from './peers/observer.ts';
 import type { RouterObserver } from './router.ts';
-import type { ServerObserver } from './server.ts';
+import type { ServerObserver } from './server-observer.ts';
+import type { SkipObserver } from './skip-observer.ts';
 
 /** A message that repeats with every request is said once in so long, with the number held back. */
 const repeatIntervalMs = 10_000;

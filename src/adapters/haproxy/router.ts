@@ -2,10 +2,9 @@ import { encodeActions, SPOP_ERRORS, SpopError, type SpopErrorCode } from '../..
 import { sharedNowMs } from '../../workers/channel.ts';
 import type { JobResult, JobTaker } from '../../workers/jobs.ts';
 import type { SkipReason } from './contract.ts';
-import { encodeSkipped } from './handler.ts';
 import { type Identity, type Owner, parseIdentity } from './identity.ts';
 import type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
-import { type NotifyRoute, routeOf, routeOfBeginning } from './notify-route.ts';
+import { encodeSkipped, type NotifyRoute, routeOf, routeOfBeginning } from './notify-route.ts';
 import { skippedActions } from './unseen.ts';
 
 /*

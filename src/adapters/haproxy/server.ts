@@ -1,36 +1,16 @@
 import type { Socket } from 'node:net';
-import type { ListenAddress } from '../../net/address.ts';
-import { describeAddress, removeStaleSocket } from '../../net/address.ts';
-import { Listener, type ListenerOptions, type RefusalReason } from '../../net/listener.ts';
+import { describeAddress, type ListenAddress, removeStaleSocket } from '../../net/address.ts';
+import { Listener, type ListenerOptions } from '../../net/listener.ts';
 import type { TlsIdentity } from '../../net/tls.ts';
-import { FrameMemory, type SpopError, StatusCode } from '../../spop/index.ts';
+import { FrameMemory, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import type { NotifyAnswerer } from './notify.ts';
+import type { ServerObserver } from './server-observer.ts';
 import { failedActionsFor } from './unseen.ts';
 
 export interface SpopServerOptions extends ConnectionOptions, ListenerOptions {
   /** Permissions of a unix socket; those that the process gives to its files if there are none. */
   readonly socketMode?: number | undefined;
-}
-
-/** Told what happens on the sockets. Must not throw. */
-export interface ServerObserver {
-  connected?(): void;
-  /** Closed unread: more connections than allowed, or an address that is not. */
-  refused?(reason: RefusalReason, address: string | undefined): void;
-  /** It never got as far as a connection. */
-  handshakeFailed?(cause: Error, address: string | undefined): void;
-  /** @param peer the instance of another agent that connected in the place of HAProxy */
-  hello?(maxFrameSizeBytes: number, engineId: string | undefined, peer: string | undefined): void;
-  disconnected?(status: number, message: string): void;
-  /** The peer broke the protocol and was told. */
-  protocolError?(error: SpopError): void;
-  /** The stream ended inside a frame. */
-  truncatedFrame?(pendingBytes: number): void;
-  timedOut?(which: 'hello' | 'idle'): void;
-  socketError?(cause: Error): void;
-  /** Our mistake, contained: the frame was acknowledged without analysis. */
-  frameFailed?(cause: unknown): void;
 }
 
 /** How often a draining server looks for connections that have become idle. */

@@ -1,8 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import type { SkipReason } from '../../../src/adapters/haproxy/contract.ts';
-import { encodeSkipped, NotifyJobs } from '../../../src/adapters/haproxy/handler.ts';
+import { NotifyJobs } from '../../../src/adapters/haproxy/handler.ts';
 import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
+import { encodeSkipped } from '../../../src/adapters/haproxy/notify-route.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import { decodeActions, encodeMessages } from '../../../src/spop/index.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';

@@ -4,11 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Notify, NotifyAnswer, NotifyAnswerer } from '../../../src/adapters/haproxy/notify.ts';
-import {
-  type ServerObserver,
-  SpopServer,
-  type SpopServerOptions,
-} from '../../../src/adapters/haproxy/server.ts';
+import { SpopServer, type SpopServerOptions } from '../../../src/adapters/haproxy/server.ts';
+import type { ServerObserver } from '../../../src/adapters/haproxy/server-observer.ts';
 import { text } from '../../../src/adapters/haproxy/set-var.ts';
 import {
   type Action,
