@@ -7,16 +7,11 @@ import { EngineThreads } from '../workers/engine-threads.ts';
 import { InlineEngine } from '../workers/inline-engine.ts';
 import type { JobTaker } from '../workers/jobs.ts';
 import { createEngineHost, type EngineHost } from './engine-host.ts';
-import {
-  createBlockPages,
-  type EngineFiles,
-  type LoadedWaf,
-  type PageFiles,
-  StartError,
-} from './load-engine.ts';
+import { createBlockPages, type EngineFiles, type LoadedWaf, type PageFiles } from './load-engine.ts';
 import { usableProcessors } from './processors.ts';
 import type { Config } from './settings.ts';
 import { createSharedLimits } from './shared-limits.ts';
+import { StartError } from './start-error.ts';
 import type { EngineThreadData, FromThread, ToThread } from './thread-messages.ts';
 import { ThreadMetrics } from './thread-metrics.ts';
 

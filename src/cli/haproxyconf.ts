@@ -10,7 +10,7 @@ import {
   luaFileName,
   renderHaproxyconf,
 } from './haproxyconf-files.ts';
-import { StartError } from './load-engine.ts';
+import { StartError } from './start-error.ts';
 
 interface HaproxyconfFlags {
   readonly server: readonly string[];

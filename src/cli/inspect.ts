@@ -5,13 +5,12 @@ import { type Command, Option } from 'commander';
 import { ConfigError, type SettingTexts } from './config.ts';
 import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './inspect-message.ts';
 import { forTerminal, printReport } from './inspect-print.ts';
-import { createInspectEngine, InspectObserver, type InspectReport, inspect } from './inspect-run.ts';
-import { loadBlockPages, loadWaf, StartError } from './load-engine.ts';
+import type { InspectReport } from './inspect-run.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
-import { applyPolicyFolder } from './policy-folder.ts';
 import { configFrom, withSettings } from './setting-flags.ts';
 import type { SettingName } from './settings.ts';
+import { StartError } from './start-error.ts';
 
 /** With `--exit-code`: what scripts and CI jobs can branch on. */
 export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
@@ -92,6 +91,16 @@ Examples:
 }
 
 async function runInspect(url: string | undefined, flags: InspectFlags): Promise<InspectReport> {
+  // The engine is loaded when a request is inspected: every command reads this file.
+  const [
+    { createInspectEngine, InspectObserver, inspect },
+    { loadBlockPages, loadWaf },
+    { applyPolicyFolder },
+  ] = await Promise.all([
+    import('./inspect-run.ts'),
+    import('./load-engine.ts'),
+    import('./policy-folder.ts'),
+  ]);
   const config = configFrom(flags, process.env, inspectDefaults);
   const request = await givenRequest(url, flags);
   const response =

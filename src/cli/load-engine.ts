@@ -3,14 +3,11 @@ import { join } from 'node:path';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
-import { type Ruleset, RulesetError, Waf } from '../engine/waf/waf.ts';
+import { RulesetError } from '../engine/waf/ruleset-error.ts';
+import { type Ruleset, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
 import type { Config } from './settings.ts';
-
-/** A file that a setting names cannot be used. The message names setting, file and reason. */
-export class StartError extends Error {
-  override readonly name = 'StartError';
-}
+import { StartError } from './start-error.ts';
 
 /** What engines are made of, as plain data: an engine thread gets the same as the I/O thread has seen to be good. */
 export interface EngineFiles {

@@ -1,7 +1,7 @@
 import type { WafConfigs } from '../engine/waf/waf-configs.ts';
 import { type FolderObserver, FolderSource, type FolderTarget } from '../policy/folder-source.ts';
-import { StartError } from './load-engine.ts';
 import type { Config } from './settings.ts';
+import { StartError } from './start-error.ts';
 
 /** What a look through the folder came to. */
 export interface AppliedFolder {

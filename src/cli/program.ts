@@ -7,7 +7,6 @@ import { addInspectCommand } from './inspect.ts';
 import { packageVersion } from './package-info.ts';
 import { configFrom, settingOption, withSettings } from './setting-flags.ts';
 import { settingNames, settings } from './settings.ts';
-import { runSpoa } from './spoa.ts';
 
 /** A command line that cannot be understood; the same code as for a bad value (main.ts). */
 const exitUsage = 2;
@@ -39,7 +38,9 @@ export function createProgram(): Command {
     .allowExcessArguments()
     .action(async (flags: Record<string, string>, command: Command) => {
       refuseUnknownCommand(program, command.args[0]);
-      await runSpoa(configFrom(flags));
+      const config = configFrom(flags);
+      const { runSpoa } = await import('./spoa.ts');
+      await runSpoa(config);
     });
   addInspectCommand(program);
   addHaproxyconfCommand(program);

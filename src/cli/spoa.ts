@@ -14,7 +14,7 @@ import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { type Engines, startEngines } from './engines.ts';
-import { createWaf, readEngineFiles, StartError } from './load-engine.ts';
+import { createWaf, readEngineFiles } from './load-engine.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
 import { packageVersion } from './package-info.ts';
@@ -22,6 +22,7 @@ import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
 import { reload } from './reload.ts';
 import type { Config } from './settings.ts';
 import { peerObserver, routerObserver, serverObserver } from './spoa-observers.ts';
+import { StartError } from './start-error.ts';
 import { readTls, renewTlsOnHangup } from './tls-files.ts';
 
 /** Runs the SPOA until a signal ends the process. Rejects with an error for the operator when it cannot start. */

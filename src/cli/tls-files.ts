@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
 import { expiryOf, secureContextOf, type TlsIdentity, TlsIdentityError } from '../adapters/haproxy/tls.ts';
 import type { Logger } from '../ops/log.ts';
-import { StartError } from './load-engine.ts';
 import { type Config, type SettingName, settings } from './settings.ts';
+import { StartError } from './start-error.ts';
 
 /** What the settings of TLS name, as it was read last. */
 export interface Tls {
