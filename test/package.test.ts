@@ -67,6 +67,23 @@ describe('package.json', () => {
   });
 });
 
+describe('the version', () => {
+  const version = String(own['version']);
+
+  it('is that of package.json in the lockfile', () => {
+    expect(packages['']).toMatchObject({ version });
+  });
+
+  it('is that of package.json on the image', () => {
+    expect(read('Dockerfile')).toContain(`org.opencontainers.image.version="${version}"`);
+  });
+
+  it('has its heading in CHANGELOG.md, above those of older ones', () => {
+    const headings = [...read('CHANGELOG.md').matchAll(/^## (\d\S*)/gm)].map(([, heading]) => heading);
+    expect(headings[0]).toBe(version);
+  });
+});
+
 describe('the Dockerfile', () => {
   it('installs without scripts', () => {
     const installs = read('Dockerfile').match(/npm (ci|install)[^\\\n]*/g) ?? [];
@@ -108,7 +125,8 @@ describe('the package that npm makes of a fresh clone', () => {
         ...['dist/main.js', 'dist/cli/engine-thread-main.js'],
         ...['haproxyconf/spoe.cfg', 'haproxyconf/frontend-config.cfg', 'haproxyconf/backend.cfg'],
         ...['haproxyconf/global-config.cfg', 'lua/datadog_aap_blocking_response.lua'],
-        ...['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json'],
+        ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'package.json'],
+        ...['docs/configuration.md', 'docs/check.md', 'packaging/systemd/appsec-edge.service'],
       ]),
     );
   });
