@@ -84,6 +84,32 @@ describe('the version', () => {
   });
 });
 
+describe('the Node.js of development', () => {
+  const node = own['devDependencies']?.['node'];
+
+  it.each([
+    ['.nvmrc', `${node}\n`],
+    ['Dockerfile', `ARG NODE_IMAGE=node:${node}-bookworm-slim\n`],
+    ['.github/workflows/ci.yml', `container: node:${node}-bookworm\n`],
+  ])('is the same in %s', (file, line) => expect(read(file)).toContain(line));
+});
+
+describe('.github/workflows/ci.yml', () => {
+  const workflow = read('.github/workflows/ci.yml');
+
+  it('runs what everybody can run, and may read and nothing else', () => {
+    expect(workflow).toMatch(/^ {6}- run: \.ci\/run$/m);
+    expect(workflow).toMatch(/^permissions:\n {2}contents: read\n\n/m);
+    expect(workflow.match(/: write/g)).toBe(null);
+  });
+
+  it('uses exact versions of actions', () => {
+    const actions = [...workflow.matchAll(/uses: (\S+)/g)].map(([, action]) => action);
+    expect(actions.length).toBeGreaterThan(0);
+    expect(actions.filter((action) => !/@v\d+\.\d+\.\d+$/.test(action ?? ''))).toEqual([]);
+  });
+});
+
 describe('the Dockerfile', () => {
   it('installs without scripts', () => {
     const installs = read('Dockerfile').match(/npm (ci|install)[^\\\n]*/g) ?? [];
