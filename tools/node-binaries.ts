@@ -29,7 +29,16 @@ export async function nodeBinary(version: string): Promise<NodeBinary> {
   try {
     await mkdir(work, { recursive: true });
     await run('npm', [
-      ...['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', work],
+      ...[
+        'install',
+        '--silent',
+        '--no-audit',
+        '--no-fund',
+        '--ignore-scripts',
+        '--fetch-retries=1',
+        '--prefix',
+        work,
+      ],
       `${platformPackage}@${version}`,
     ]);
     // Several processes may do so at once: the first rename wins.

@@ -38,7 +38,7 @@ const user: { readonly uid?: number; readonly gid?: number } =
 const run = promisify(execFile);
 
 const nodes = await allNodeBinaries();
-const offline = await run('npm', ['ping']).then(
+const offline = await run('npm', ['ping', '--fetch-retries=0']).then(
   () => undefined,
   () => 'the npm registry cannot be reached',
 );
