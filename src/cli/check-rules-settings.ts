@@ -8,6 +8,7 @@ import { nearestName } from './misspelt.ts';
 export const haproxyVariables: readonly string[] = [
   ...['DD_SPOA_SPOA_CONF_FILE', 'DD_SPOA_LUA_FILE', 'DD_SPOA_ADDRESS', 'DD_SPOA_TIMEOUT'],
   ...['DD_SPOA_PROCESSING_TIMEOUT', 'DD_SPOA_HELLO_TIMEOUT', 'DD_SPOA_RESPONSE_WAIT_LIMIT'],
+  ...['DD_SPOA_BODY_LIMIT', 'DD_SPOA_BUFSIZE', 'DD_SPOA_MAXREWRITE'],
 ];
 
 /** Rules about values of the agent's settings, and about variables of HAProxy that nobody reads. */

@@ -1,4 +1,7 @@
 import type { Rule, Severity } from './check-rule.ts';
+import { backendRules } from './check-rules-backend.ts';
+import { bufferRules } from './check-rules-buffer.ts';
+import { filterRules } from './check-rules-filters.ts';
 import { frontendRules } from './check-rules-frontend.ts';
 import { orderRules } from './check-rules-order.ts';
 import { processRules } from './check-rules-process.ts';
@@ -10,9 +13,12 @@ import { parseVersion, type Version } from './check-version.ts';
 /** All rules; docs/check.md lists them. */
 export const checkRules: readonly Rule[] = [
   ...frontendRules,
+  ...filterRules,
   ...orderRules,
   ...spoeRules,
   ...processRules,
+  ...bufferRules,
+  ...backendRules,
   ...settingRules,
 ];
 
@@ -43,7 +49,8 @@ export function checkFiles(input: CheckInput, versions: readonly string[]): Find
       const key = JSON.stringify([finding.file, finding.line, finding.rule, finding.what]);
       const known = found.get(key);
       if (known === undefined) found.set(key, { finding, versions: [text] });
-      else known.versions.push(text);
+      // Lines of defaults are met once for each proxy that takes them.
+      else if (!known.versions.includes(text)) known.versions.push(text);
     }
   }
   const order = input.files.map(({ path }) => path);

@@ -27,7 +27,13 @@ export class Origin {
   readonly #sockets = new Set<Socket>();
 
   constructor() {
-    this.#server = createServer((request, response) => this.#answer(request, response));
+    // As large a head as HAProxy lets in; Node's own limit is 16 KiB.
+    this.#server = createServer({ maxHeaderSize: 65_536 }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      this.#beforeBody(request, response),
+    );
     this.#server.keepAliveTimeout = 30_000;
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
@@ -56,6 +62,17 @@ export class Origin {
   #record(request: IncomingMessage): void {
     const { method = '', url: target = '', headers } = request;
     this.requests.push({ method, target, headers, receivedAtMs: performance.now() });
+  }
+
+  /** The origin's own word about `Expect: 100-continue`: `/no-upload` is refused before its body. */
+  #beforeBody(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === '/no-upload') {
+      this.#record(request);
+      response.writeHead(417, { 'content-length': 0, connection: 'close' }).end();
+      return;
+    }
+    response.writeContinue();
+    this.#answer(request, response);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
@@ -134,6 +151,14 @@ const echo: Route = (request, response) => {
   });
 };
 
+/** Answers each piece of the request as it comes, before the next one is sent. */
+const conversation: Route = (request, response) => {
+  response.writeHead(200, { 'content-type': request.headers['content-type'] ?? 'text/plain' });
+  response.flushHeaders();
+  request.on('data', (chunk: Buffer) => response.write(`<heard ${chunk.length}>`));
+  request.on('end', () => response.end('<over>'));
+};
+
 const receivedHeaders: Route = (request, response) => {
   const text = JSON.stringify(request.headers);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
@@ -158,6 +183,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/sse': events,
   '/long-poll': longPoll,
   '/echo': echo,
+  '/conversation': conversation,
   '/headers': receivedHeaders,
   '/say': say,
 };
