@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { nodeVersionProblem } from './cli/node-version.ts';
+import { neededNode, nodeVersionProblem } from './cli/node-version.ts';
 
 /*
  * Start here. The way of one request:
@@ -23,10 +22,7 @@ import { nodeVersionProblem } from './cli/node-version.ts';
  * to be good.
  */
 
-/** Stands beside src/ and dist/ alike. */
-const packageFile = new URL('../package.json', import.meta.url);
-const { engines } = JSON.parse(readFileSync(packageFile, 'utf8')) as { engines: { node: string } };
-const problem = nodeVersionProblem(engines.node, process.versions.node, process.execPath);
+const problem = nodeVersionProblem(neededNode, process.versions.node, process.execPath);
 
 if (problem === undefined) {
   import('./cli/command-line.ts').then(({ runCommandLine }) => runCommandLine());

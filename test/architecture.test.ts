@@ -78,6 +78,37 @@ function staticImportsOf(file: string): string[] {
   );
 }
 
+/** What is loaded with a file: what it imports, and what that imports, but for types and what is imported later. */
+function loadedWith(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const text = readFileSync(join(source, file), 'utf8');
+  for (const [, what = '', name = ''] of text.matchAll(
+    /^(?:im|ex)port (?!type\b)([^;]*?)from '([^']+)';/gm,
+  )) {
+    const onlyTypes = /^\{(?:\s*type \w+,?)+\s*\} $/.test(what);
+    if (onlyTypes) continue;
+    if (name.startsWith('.')) loadedWith(relative(source, resolve(source, dirname(file), name)), seen);
+    else seen.add(name);
+  }
+  return seen;
+}
+
+describe('a command', () => {
+  const heavy = ['@datadog/native-appsec', 'dd-trace', 'pino', 'pino-pretty', 'prom-client', 'node:http'];
+
+  it('is understood without loading what the others run', () => {
+    const loaded = loadedWith('cli/program.ts');
+    expect(heavy.filter((name) => loaded.has(name))).toEqual([]);
+    expect(heavy.filter((name) => loadedWith('daemon/run.ts').has(name))).not.toEqual([]);
+  });
+
+  it('that asks for readiness is understood without the library that reads command lines', () => {
+    const loaded = loadedWith('cli/command-line.ts');
+    expect([...heavy, 'commander', 'node:fs'].filter((name) => loaded.has(name))).toEqual([]);
+  });
+});
+
 describe('the folders of src/', () => {
   it('are all named in the table', () => {
     expect(files.filter((file) => roomOf(file) === undefined)).toEqual([]);

@@ -67,6 +67,49 @@ describe('package.json', () => {
   });
 });
 
+describe('the version', () => {
+  const version = String(own['version']);
+
+  it('is that of package.json in the lockfile', () => {
+    expect(packages['']).toMatchObject({ version });
+  });
+
+  it('is that of package.json on the image', () => {
+    expect(read('Dockerfile')).toContain(`org.opencontainers.image.version="${version}"`);
+  });
+
+  it('has its heading in CHANGELOG.md, above those of older ones', () => {
+    const headings = [...read('CHANGELOG.md').matchAll(/^## (\d\S*)/gm)].map(([, heading]) => heading);
+    expect(headings[0]).toBe(version);
+  });
+});
+
+describe('the Node.js of development', () => {
+  const node = own['devDependencies']?.['node'];
+
+  it.each([
+    ['.nvmrc', `${node}\n`],
+    ['Dockerfile', `ARG NODE_IMAGE=node:${node}-bookworm-slim\n`],
+    ['.github/workflows/ci.yml', `container: node:${node}-bookworm\n`],
+  ])('is the same in %s', (file, line) => expect(read(file)).toContain(line));
+});
+
+describe('.github/workflows/ci.yml', () => {
+  const workflow = read('.github/workflows/ci.yml');
+
+  it('runs what everybody can run, and may read and nothing else', () => {
+    expect(workflow).toMatch(/^ {6}- run: \.ci\/run$/m);
+    expect(workflow).toMatch(/^permissions:\n {2}contents: read\n\n/m);
+    expect(workflow.match(/: write/g)).toBe(null);
+  });
+
+  it('uses exact versions of actions', () => {
+    const actions = [...workflow.matchAll(/uses: (\S+)/g)].map(([, action]) => action);
+    expect(actions.length).toBeGreaterThan(0);
+    expect(actions.filter((action) => !/@v\d+\.\d+\.\d+$/.test(action ?? ''))).toEqual([]);
+  });
+});
+
 describe('the Dockerfile', () => {
   it('installs without scripts', () => {
     const installs = read('Dockerfile').match(/npm (ci|install)[^\\\n]*/g) ?? [];
@@ -108,7 +151,8 @@ describe('the package that npm makes of a fresh clone', () => {
         ...['dist/main.js', 'dist/daemon/engine-thread-main.js'],
         ...['haproxyconf/spoe.cfg', 'haproxyconf/frontend-config.cfg', 'haproxyconf/backend.cfg'],
         ...['haproxyconf/global-config.cfg', 'lua/datadog_aap_blocking_response.lua'],
-        ...['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json'],
+        ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'package.json'],
+        ...['docs/configuration.md', 'docs/check.md', 'packaging/systemd/appsec-edge.service'],
       ]),
     );
   });

@@ -14,7 +14,8 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type AptSource, machineDebianSource, sourceForSuite } from './apt-source.ts';
+import { downloadPackages, firstComplaint } from './apt-download.ts';
+import { type AptSource, machineDebianSource } from './apt-source.ts';
 
 /** The branches every feature is tested on. 2.6 and 3.0 have the old SPOE, 3.1 and later `mode spop`. */
 export const haproxyBranches = ['2.6', '3.0', '3.2'] as const;
@@ -127,27 +128,11 @@ async function versionOf(path: string): Promise<string | undefined> {
 async function fetchSuite(branch: HaproxyBranch, source: AptSource): Promise<void> {
   const { suite, packages } = suites[branch];
   const work = join(cacheFolder, `.${suite}-${process.pid}-${Math.random().toString(36).slice(2)}`);
-  const apt = join(work, 'apt');
   const root = join(work, 'root');
-  const debs = join(work, 'debs');
   try {
-    for (const folder of ['sources', 'lists/partial', 'cache/archives/partial']) {
-      await mkdir(join(apt, folder), { recursive: true });
-    }
     await mkdir(root, { recursive: true });
-    await mkdir(debs, { recursive: true });
-    await writeFile(join(apt, 'sources', `suite.${source.extension}`), sourceForSuite(source, suite));
-    await writeFile(join(apt, 'status'), '');
-    const options = [
-      ...['Dir::Etc::sourcelist=/dev/null', `Dir::Etc::sourceparts=${join(apt, 'sources')}`],
-      ...[`Dir::State::lists=${join(apt, 'lists')}`, `Dir::State::status=${join(apt, 'status')}`],
-      ...[`Dir::Cache=${join(apt, 'cache')}`, 'APT::Sandbox::User=root', 'Acquire::Languages=none'],
-      ...['Acquire::Retries=1', 'Acquire::http::Timeout=20', 'Acquire::https::Timeout=20'],
-    ].flatMap((option) => ['-o', option]);
-    // `--error-on=any`: an update that could not reach the mirror would otherwise end with 0.
-    await run('apt-get', [...options, '-qq', '--error-on=any', 'update']);
-    await run('apt-get', [...options, '-qq', 'download', ...commonPackages, ...packages], { cwd: debs });
-    for (const deb of await readdir(debs)) await run('dpkg-deb', ['-x', join(debs, deb), root]);
+    const debs = await downloadPackages(work, { source, suite, packages: [...commonPackages, ...packages] });
+    for (const deb of debs) await run('dpkg-deb', ['-x', deb, root]);
     await writeWrapper(root);
     await rename(root, join(cacheFolder, suite)).catch(async (error: unknown) => {
       if (!existsSync(join(cacheFolder, suite, 'haproxy'))) throw error;
@@ -173,11 +158,4 @@ async function writeWrapper(root: string): Promise<void> {
   ];
   await writeFile(join(root, 'haproxy'), script.join('\n'));
   await chmod(join(root, 'haproxy'), 0o755);
-}
-
-/** apt's first complaint says what failed; the lines after it say that something did. */
-function firstComplaint(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const lines = ('stderr' in error ? `${error.stderr}` : '').split('\n');
-  return lines.find((line) => line.startsWith('E:')) ?? error.message;
 }

@@ -1,6 +1,6 @@
 import { ConfigError, StartError } from '../config/errors.ts';
-import { RulesetError } from '../engine/waf/waf.ts';
-import { createProgram } from './program.ts';
+import { RulesetError } from '../engine/waf/ruleset-error.ts';
+import { quickHealthcheck } from './quick-healthcheck.ts';
 
 /** A value that is not allowed. */
 const exitUsage = 2;
@@ -10,6 +10,8 @@ const exitFailure = 1;
 /** Does what the command line says. What a person can put right is said in a sentence, without a stack. */
 export async function runCommandLine(): Promise<void> {
   try {
+    if (await quickHealthcheck(process.argv.slice(2))) return;
+    const { createProgram } = await import('./program.ts');
     await createProgram().parseAsync();
   } catch (cause) {
     if (cause instanceof ConfigError) fail(cause.message, exitUsage);

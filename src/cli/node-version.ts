@@ -5,6 +5,9 @@
 
 type Version = readonly number[];
 
+/** `engines.node` of package.json, which is not read at every start: a file less, and a test holds the two together. */
+export const neededNode = '^22.15 || >=23.8';
+
 /**
  * What to tell whoever started the program on a Node.js that cannot run it; undefined when it can.
  * @param range `engines.node` of package.json: comparators of the kinds `>=1.2` and `^1.2`, alternatives between `||`

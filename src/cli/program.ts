@@ -1,7 +1,6 @@
 import { Command, type CommanderError, type Help } from 'commander';
 import { ConfigError } from '../config/errors.ts';
 import { packageVersion } from '../config/package-info.ts';
-import { run } from '../daemon/run.ts';
 import { settingNames, settings } from '../daemon/settings.ts';
 import { addCheckCommand } from './check/command.ts';
 import { addHaproxyconfCommand } from './haproxyconf/command.ts';
@@ -41,7 +40,9 @@ export function createProgram(): Command {
     .allowExcessArguments()
     .action(async (flags: Record<string, string>, command: Command) => {
       refuseUnknownCommand(program, command.args[0]);
-      await run(configFrom(flags), ['haproxy']);
+      const config = configFrom(flags);
+      const { run } = await import('../daemon/run.ts');
+      await run(config, ['haproxy']);
     });
   addInspectCommand(program);
   addHaproxyconfCommand(program);

@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { askReadiness, readinessUrl } from '../../src/cli/healthcheck.ts';
+import { askReadiness, readinessUrl, waitForReadiness } from '../../src/cli/readiness.ts';
 import { createHealthServer } from '../../src/ops/health-server.ts';
 
-const servers: Server[] = [];
+const servers: (Server | TcpServer)[] = [];
 
 async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
   servers.push(server);
@@ -21,7 +21,7 @@ function healthServer(ready: boolean): Server {
 
 afterEach(() => {
   for (const server of servers.splice(0)) {
-    server.closeAllConnections();
+    if ('closeAllConnections' in server) server.closeAllConnections();
     server.close();
   }
 });
@@ -46,7 +46,7 @@ describe('healthcheck', () => {
   it('is healthy when the SPOA is ready', async () => {
     const healthcheckPort = await listen(healthServer(true), '0.0.0.0');
     expect(await askReadiness({ host: '0.0.0.0', healthcheckPort })).toEqual({
-      healthy: true,
+      ready: true,
       message: `ready: http://127.0.0.1:${healthcheckPort}/ready answered 200`,
     });
   });
@@ -54,7 +54,7 @@ describe('healthcheck', () => {
   it('is not healthy while the SPOA starts or drains', async () => {
     const healthcheckPort = await listen(healthServer(false));
     expect(await askReadiness({ host: '127.0.0.1', healthcheckPort })).toEqual({
-      healthy: false,
+      ready: false,
       message: `not ready: http://127.0.0.1:${healthcheckPort}/ready answered 503`,
     });
   });
@@ -63,15 +63,49 @@ describe('healthcheck', () => {
     const server = healthServer(true);
     const healthcheckPort = await listen(server);
     await new Promise((resolve) => server.close(resolve));
-    const { healthy, message } = await askReadiness({ host: '127.0.0.1', healthcheckPort });
-    expect(healthy).toBe(false);
+    const { ready, message } = await askReadiness({ host: '127.0.0.1', healthcheckPort });
+    expect(ready).toBe(false);
     expect(message).toContain('ECONNREFUSED');
+  });
+
+  it('waits until the SPOA is ready', async () => {
+    let asked = 0;
+    const starting = createHealthServer('1.2.3', {
+      ready: () => ++asked > 2,
+      metrics: async () => ({ contentType: 'text/plain', body: '' }),
+    });
+    const healthcheckPort = await listen(starting);
+    const { ready } = await waitForReadiness({ host: '127.0.0.1', healthcheckPort }, 20_000);
+    expect({ ready, asked }).toEqual({ ready: true, asked: 3 });
+  });
+
+  it('says what was answered last when the wait is over', async () => {
+    const healthcheckPort = await listen(healthServer(false));
+    expect(await waitForReadiness({ host: '127.0.0.1', healthcheckPort }, 150)).toEqual({
+      ready: false,
+      message: `not ready: http://127.0.0.1:${healthcheckPort}/ready answered 503`,
+    });
+  });
+
+  it.each([
+    ['SSH-2.0-OpenSSH_9.2', 'answered something else than HTTP'],
+    ['', 'closed the connection without an answer'],
+    ['HTTP', 'closed the connection without an answer'],
+  ])('is not taken in by another server, which says %j', async (said, what) => {
+    const other = createTcpServer((socket) => socket.resume().end(said));
+    servers.push(other);
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    expect(await askReadiness({ host: '127.0.0.1', healthcheckPort: port })).toEqual({
+      ready: false,
+      message: `not ready: http://127.0.0.1:${port}/ready ${what}`,
+    });
   });
 
   it('gives up on a server that does not answer', async () => {
     const healthcheckPort = await listen(createServer(() => undefined));
-    const { healthy, message } = await askReadiness({ host: '127.0.0.1', healthcheckPort }, 50);
-    expect(healthy).toBe(false);
+    const { ready, message } = await askReadiness({ host: '127.0.0.1', healthcheckPort }, 50);
+    expect(ready).toBe(false);
     expect(message).toContain('gave no answer within 50 ms');
   });
 });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { nodeVersionProblem } from '../../src/cli/node-version.ts';
+import { neededNode, nodeVersionProblem } from '../../src/cli/node-version.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const source = (name: string): string => readFileSync(join(root, 'src', name), 'utf8');
@@ -15,6 +15,8 @@ const problemOf = (running: string): string | undefined =>
   nodeVersionProblem(engines.node, running, '/usr/bin/node');
 
 describe('the version of Node.js', () => {
+  it('that is needed is the one in package.json', () => expect(neededNode).toBe(engines.node));
+
   // 23.0 to 23.7 are later than 22.15, and lack the same parts of node:zlib.
   it.each(['12.22.12', '18.20.8', '20.20.2', '22.14.0', '22.14.99', '23.0.0', '23.7.0'])(
     '%s is too old',
@@ -46,6 +48,6 @@ describe('what an old Node.js reads', () => {
     const imported = ['main.ts', 'cli/node-version.ts'].flatMap((file) =>
       [...source(file).matchAll(/^import .* from '(.*)';$/gm)].map((match) => match[1]),
     );
-    expect(imported).toEqual(['node:fs', './cli/node-version.ts']);
+    expect(imported).toEqual(['./cli/node-version.ts']);
   });
 });

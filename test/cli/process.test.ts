@@ -81,6 +81,9 @@ describe('appsec-edge', () => {
       "--haproxy-version: 'new' is not allowed; it must be like",
     ],
     [['healthcheck', '--healthcheck-port', 'x'], "--healthcheck-port: 'x' is not allowed"],
+    [['healthcheck', '--healthcheck-port'], "option '--healthcheck-port <value>' argument missing"],
+    [['healthcheck', '--port', '1'], "unknown option '--port'"],
+    [['healthcheck', '--wait', 'long'], "--wait: 'long' is not allowed; it must be a duration"],
     [['--port', '70000'], "--port: '70000' is not allowed; it must be a port from 0 to 65535"],
   ])('%j is a wrong use: says so and ends with 2', async (args, sentence) => {
     const { code, stdout, stderr } = await run(args);
@@ -429,14 +432,21 @@ describe('appsec-edge healthcheck', () => {
     expect(stderr).toMatch(/^not ready: http:\/\/127\.0\.0\.1:1\/ready cannot be asked: .*\n$/);
   });
 
+  it('shows its help', async () => {
+    const { code, stdout } = await run(['healthcheck', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('--wait <time>');
+  });
+
   it('ends with 0 while the SPOA runs, and the SPOA ends with 0 on SIGTERM', async () => {
     const args = ['--host', '127.0.0.1', '--port', '0', '--trace-enabled', 'false', '--shutdown-grace', '0'];
     const port = await unusedPort();
     const spoa = spawn(process.execPath, [main, ...args, '--healthcheck-port', String(port)], { cwd: root });
     const ended = once(spoa, 'exit');
     const log = createInterface({ input: spoa.stdout });
-    while (!String((await once(log, 'line'))[0]).includes('listening on'));
-    const { code, stdout } = await run(['healthcheck', '--healthcheck-port', String(port)]);
+    // Drained, for a full pipe would hold the SPOA up.
+    log.resume();
+    const { code, stdout } = await run(['healthcheck', `--healthcheck-port=${port}`, '--wait', '30s']);
     spoa.kill('SIGTERM');
     expect({ code, stdout }).toEqual({
       code: 0,

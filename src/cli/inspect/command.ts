@@ -3,15 +3,13 @@ import { isIP } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import { ConfigError, StartError } from '../../config/errors.ts';
-import { loadBlockPages, loadWaf } from '../../daemon/engine-files.ts';
 import { lowValueWarnings } from '../../daemon/low-values.ts';
 import { misspeltVariables } from '../../daemon/misspelt.ts';
-import { applyPolicyFolder } from '../../daemon/policy-folder.ts';
 import type { SettingName, SettingTexts } from '../../daemon/settings.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './message.ts';
 import { forTerminal, printReport } from './print.ts';
-import { createInspectEngine, InspectObserver, type InspectReport, inspect } from './run.ts';
+import type { InspectReport } from './run.ts';
 
 /** With `--exit-code`: what scripts and CI jobs can branch on. */
 export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
@@ -92,6 +90,16 @@ Examples:
 }
 
 async function runInspect(url: string | undefined, flags: InspectFlags): Promise<InspectReport> {
+  // The engine is loaded when a request is inspected: every command reads this file.
+  const [
+    { createInspectEngine, InspectObserver, inspect },
+    { loadBlockPages, loadWaf },
+    { applyPolicyFolder },
+  ] = await Promise.all([
+    import('./run.ts'),
+    import('../../daemon/engine-files.ts'),
+    import('../../daemon/policy-folder.ts'),
+  ]);
   const config = configFrom(flags, process.env, inspectDefaults);
   const request = await givenRequest(url, flags);
   const response =

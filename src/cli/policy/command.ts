@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConfigError, StartError } from '../../config/errors.ts';
-import { loadWaf } from '../../daemon/engine-files.ts';
-import { type AppliedFolder, applyPolicyFolder, type FolderFailure } from '../../daemon/policy-folder.ts';
+import type { AppliedFolder, FolderFailure } from '../../daemon/policy-folder.ts';
 import { isObject } from '../../engine/waf/loose-object.ts';
-import { RulesetError, type RulesetIssue } from '../../engine/waf/waf.ts';
+import { RulesetError } from '../../engine/waf/ruleset-error.ts';
+import type { RulesetIssue } from '../../engine/waf/waf.ts';
 import {
   type FileFinding,
   findingText,
@@ -41,8 +41,8 @@ Examples:
   appsec-edge policy check ./policy --rules ./my-rules.json --json
 `,
     );
-  withSettings(check, ['rulesPath']).action((folder: string, flags: PolicyCheckFlags) => {
-    const applied = apply(folder, flags);
+  withSettings(check, ['rulesPath']).action(async (folder: string, flags: PolicyCheckFlags) => {
+    const applied = await apply(folder, flags);
     const findings = findingsOf(applied);
     process.stdout.write(
       flags.json
@@ -54,7 +54,12 @@ Examples:
 }
 
 /** @throws ConfigError when folder or ruleset cannot be read. */
-function apply(folder: string, flags: PolicyCheckFlags): AppliedFolder {
+async function apply(folder: string, flags: PolicyCheckFlags): Promise<AppliedFolder> {
+  // The engine is loaded when a folder is checked: every command reads this file.
+  const [{ loadWaf }, { applyPolicyFolder }] = await Promise.all([
+    import('../../daemon/engine-files.ts'),
+    import('../../daemon/policy-folder.ts'),
+  ]);
   const config = { ...configFrom(flags), policyFolder: folder };
   try {
     const { waf, configs } = loadWaf(config);

@@ -1,4 +1,5 @@
 import nativeAppsec from '@datadog/native-appsec';
+import { RulesetError } from './ruleset-error.ts';
 import {
   type BuiltWaf,
   describeIssue,
@@ -10,17 +11,6 @@ import {
 import { WafContext } from './waf-context.ts';
 
 export type { Ruleset, RulesetIssue, WafOptions } from './waf-build.ts';
-
-/** Why no WAF could be made. `source` names the ruleset: a file, or where it came from. */
-export class RulesetError extends Error {
-  override readonly name = 'RulesetError';
-  readonly source: string;
-
-  constructor(source: string, reason: string, options?: ErrorOptions) {
-    super(`ruleset ${source}: ${reason}`, options);
-    this.source = source;
-  }
-}
 
 /** The path of the ruleset that is loaded first; Datadog's own default has this one. */
 export const builtInPath = 'datadog/00/ASM_DD/default/config';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { RulesetError, Waf } from '../../../src/engine/waf/waf.ts';
+import { RulesetError } from '../../../src/engine/waf/ruleset-error.ts';
+import { Waf } from '../../../src/engine/waf/waf.ts';
 import { WafContext } from '../../../src/engine/waf/waf-context.ts';
 import { loadTestWaf, readFixtureRules } from '../../support/test-engine.ts';
 

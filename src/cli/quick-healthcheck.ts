@@ -1,0 +1,61 @@
+import { ConfigError } from '../config/errors.ts';
+import { haproxyTime } from '../config/parsers.ts';
+import { readConfig, settings } from '../daemon/settings.ts';
+import { askReadiness, type HealthAddress, waitForReadiness } from './readiness.ts';
+
+/*
+ * `appsec-edge healthcheck` without the library that reads command lines. Containers ask every few seconds, each time
+ * with a new process, and the library takes more memory than all the rest of it. Only what is plain is understood here;
+ * help, and whatever is wrong with the flags, is left to the program (program.ts), which has the same command.
+ */
+
+/** Where the health port is. */
+export const healthcheckSettings = ['host', 'healthcheckHost', 'healthcheckPort'] as const;
+
+const flagNames = [
+  ...healthcheckSettings.map((name) => [settings[name].flag, name] as const),
+  ['wait', 'wait'] as const,
+];
+
+/** @returns false when this is another command, or not plain: nothing was done. */
+export async function quickHealthcheck(words: readonly string[]): Promise<boolean> {
+  const [command, ...rest] = words;
+  if (command !== 'healthcheck') return false;
+  const values = plainFlags(rest);
+  if (values === undefined) return false;
+  const { wait, ...given } = values;
+  await printReadiness(readConfig(given, process.env), waitMsFrom(wait));
+  return true;
+}
+
+/** Prints a line and sets the exit code. */
+export async function printReadiness(address: HealthAddress, waitMs: number): Promise<void> {
+  const { ready, message } = await (waitMs === 0 ? askReadiness(address) : waitForReadiness(address, waitMs));
+  (ready ? process.stdout : process.stderr).write(`${message}\n`);
+  process.exitCode = ready ? 0 : 1;
+}
+
+/** @throws ConfigError */
+export function waitMsFrom(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const waitMs = haproxyTime.parse(text);
+  if (waitMs === undefined) {
+    throw new ConfigError(`--wait: '${text}' is not allowed; it must be ${haproxyTime.allowed}`);
+  }
+  return waitMs;
+}
+
+type PlainFlags = Partial<Record<(typeof flagNames)[number][1], string>>;
+
+/** `--flag value` and `--flag=value`, of flags that are known; undefined for anything else. */
+function plainFlags(words: readonly string[]): PlainFlags | undefined {
+  const values: PlainFlags = {};
+  for (let index = 0; index < words.length; index++) {
+    const [, flag, attached] = /^--([a-z-]+)(?:=(.*))?$/s.exec(words[index] ?? '') ?? [];
+    const name = flagNames.find(([known]) => known === flag)?.[1];
+    const value = attached ?? words[++index];
+    if (name === undefined || value === undefined || value.startsWith('-')) return undefined;
+    values[name] = value;
+  }
+  return values;
+}
