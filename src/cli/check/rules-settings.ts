@@ -1,5 +1,5 @@
 import { lowValues } from '../../daemon/low-values.ts';
-import { nearestName } from '../../daemon/misspelt.ts';
+import { nearest } from '../../policy/lint/nearest.ts';
 import type { Line } from './parse.ts';
 import type { Rule } from './rule.ts';
 import type { Setup } from './setup.ts';
@@ -34,8 +34,8 @@ export const settingRules: readonly Rule[] = [
         if (!name.startsWith('DD_SPOA_') || haproxyVariables.includes(name)) continue;
         // A variable of the operator's own, which a line of theirs reads.
         if (new RegExp(`\\$\\{?${name}\\b`).test(text)) continue;
-        const nearest = nearestName(name, haproxyVariables);
-        const meant = nearest === undefined ? '' : ` (${nearest} was meant?)`;
+        const near = nearest(name, haproxyVariables);
+        const meant = near === undefined ? '' : ` (${near} was meant?)`;
         yield { line: lineThatSets(setup, name), what: `no line reads the variable ${name}${meant}` };
       }
     },
