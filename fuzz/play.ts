@@ -7,7 +7,7 @@ import { drip } from './drip.ts';
 import { type Expectation, expectationOf, type Outcome } from './oracle.ts';
 import { Finding, type Session } from './session.ts';
 import type { Tally } from './tally.ts';
-import { longestTimeToLiveMs, type Target } from './target.ts';
+import { helloTimeoutMs, longestTimeToLiveMs, type Target } from './target.ts';
 
 /** For an answer, on a machine that does other things besides. Larger than the linger of a closed connection (2 s). */
 const patienceMs = 20_000;
@@ -31,6 +31,7 @@ export async function play(session: Session, target: Target, tally: Tally): Prom
   const peer = await Listener.connect(target.port, expected);
   try {
     await drip(peer.socket, session.chunks);
+    peer.sentAll();
     await end(session, expected, peer);
     if (peer.wrong !== undefined) throw peer.wrong;
   } finally {
@@ -57,6 +58,8 @@ async function end(session: Session, expected: Expectation, peer: Listener): Pro
     // Who stands still for so long, as this process may among thousands of connections, writes into a reset and never
     // reads the goodbye that came before it.
     if (peer.outcome === 'open' && peer.lastedMs >= lingerMs) return;
+    // Likewise, its HELLO may have come too late.
+    if (peer.outcome === 'status 2' && peer.sendingMs >= helloTimeoutMs) return;
     if (!expected.outcomes.has(peer.outcome)) {
       throw new Finding(`ended as ${peer.outcome}, expected ${[...expected.outcomes]}`);
     }
@@ -84,6 +87,8 @@ class Listener {
   over = false;
   /** From the connection to its end. */
   lastedMs = 0;
+  /** From the connection until all bytes had been handed to the socket. */
+  sendingMs = 0;
   outcome: Outcome = 'open';
   wrong: Finding | undefined;
   #greeted = false;
@@ -105,6 +110,10 @@ class Listener {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     await once(socket, 'connect');
     return new Listener(socket, expected);
+  }
+
+  sentAll(): void {
+    this.sendingMs = performance.now() - this.#startedMs;
   }
 
   /** ACKs that are still to come. */

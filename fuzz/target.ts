@@ -18,6 +18,9 @@ export const maxTransactions = 2_000;
 /** Small enough that sessions come to it. */
 const maxFrameSizeBytes = 131_072;
 
+/** In milliseconds. */
+export const helloTimeoutMs = 5_000;
+
 /** @param peerPort where a hostile agent listens that the daemon is told to link to */
 export async function startTarget(peerPort: number): Promise<Target> {
   const daemon = await startDaemon({
@@ -26,7 +29,7 @@ export async function startTarget(peerPort: number): Promise<Target> {
       DD_HAPROXY_SPOA_MAX_FRAME_SIZE: String(maxFrameSizeBytes),
       APPSEC_EDGE_TRANSACTION_TIMEOUT: '2s',
       DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: '60s',
-      DD_HAPROXY_SPOA_HELLO_TIMEOUT: '5s',
+      DD_HAPROXY_SPOA_HELLO_TIMEOUT: `${helloTimeoutMs}ms`,
       DD_HAPROXY_SPOA_IDLE_TIMEOUT: '1m',
       DD_HAPROXY_SPOA_MAX_CONNECTIONS: '12000',
       APPSEC_EDGE_MAX_TRANSACTIONS: String(maxTransactions),

@@ -70,7 +70,8 @@ export class Connection {
       refuseHealthchecks,
       answerPeer: options.answerPeer,
     });
-    this.#helloTimer = setTimeout(() => this.#helloMissing(), options.helloTimeoutMs);
+    // After a moment in which this process stood still, what has arrived meanwhile is read first.
+    this.#helloTimer = setTimeout(() => setImmediate(() => this.#helloMissing()), options.helloTimeoutMs);
     this.#farewell = new Farewell((goodbye) => this.#contained(() => this.#leave(goodbye)));
     socket.setNoDelay(true);
     socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
@@ -286,6 +287,7 @@ export class Connection {
   }
 
   #helloMissing(): void {
+    if (this.#agent.hello !== undefined || this.#agent.closed) return;
     this.#observer.timedOut?.('hello');
     this.disconnect(StatusCode.TIMEOUT, `no HAPROXY-HELLO within ${this.#options.helloTimeoutMs} ms`);
   }
