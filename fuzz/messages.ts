@@ -15,10 +15,13 @@ export function identityText(known: readonly string[]): fc.Arbitrary<string> {
   const instance = known.length === 0 ? hex(16) : fc.oneof(fc.constantFrom(...known), hex(16));
   const number = fc.oneof(uint64.map(String), fc.constantFrom('0', '1', '18446744073709551616', '-1', '1e3'));
   const thread = fc.constantFrom('0', '1', '2', '9999', '10000', '-1', '');
+  const mark = fc.constantFrom('skipped', 'report', 'block', 'skipped.report');
   return fc.oneof(
     number,
     fc.tuple(number, hex(32), instance, thread).map((parts) => parts.join('.')),
     fc.tuple(number, hex(31), instance, thread).map((parts) => parts.join('.')),
+    fc.tuple(number, hex(32), instance, thread, mark).map((parts) => parts.join('.')),
+    mark,
     fc.string({ maxLength: 40 }),
     fc.constant('9'.repeat(5_000)),
   );

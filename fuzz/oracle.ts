@@ -21,8 +21,10 @@ export type Outcome = 'open' | 'healthcheck' | `status ${number}`;
 
 export interface Expectation {
   readonly outcomes: ReadonlySet<Outcome>;
-  /** NOTIFYs, as `stream-id/frame-id`, with how often each was sent. */
+  /** NOTIFYs, as `stream-id/frame-id`, with how often each was sent: so many ACKs may come. */
   readonly notifies: ReadonlyMap<string, number>;
+  /** Those of which one ACK at least must come: the last of its ids has the patience to wait for it. */
+  readonly owed: ReadonlySet<string>;
   /** Agreed on; 0 without a HELLO. */
   readonly maxFrameSize: number;
   /** No frame is cut off at the end, so that a goodbye can follow. */
@@ -38,9 +40,10 @@ const someActions = encodeActions([{ kind: 'unset-var', scope: 'txn', name: 'any
 export function expectationOf(bytes: Buffer, maxFrameSizeBytes: number): Expectation {
   const outcomes = new Set<Outcome>();
   const notifies = new Map<string, number>();
+  const owed = new Set<string>();
   let [longestTimeToLiveMs, uploads] = [0, 0];
   let [maxFrameSize, complete] = [0, true];
-  // Whether an ACK has left before its ids come again is a matter of time: both are right.
+  // Whether an ACK has left before a violation comes is a matter of time: both are right.
   for (const acknowledges of [true, false]) {
     const agent = new AgentConnection({ maxFrameSize: maxFrameSizeBytes, answerPeer: someAnswer });
     const refused: Outcome[] = [];
@@ -50,13 +53,16 @@ export function expectationOf(bytes: Buffer, maxFrameSizeBytes: number): Expecta
       else if (event.kind === 'disconnect') end = 'status 0';
       else if (event.kind === 'healthcheck') end = 'healthcheck';
       if (event.kind !== 'notify') continue;
-      const payload = payloadOf(event.payload);
+      // What was not kept is answered unseen.
+      const payload = payloadOf(event.missingBytes === undefined ? event.payload : Buffer.alloc(0));
       if (payload.refused !== undefined) refused.push(payload.refused);
       if (payload.mayBeSkipped) refused.push('open');
       longestTimeToLiveMs = Math.max(longestTimeToLiveMs, payload.longestTimeToLiveMs);
       const key = `${event.streamId}/${event.frameId}`;
       if (acknowledges) uploads += payload.uploads;
       if (acknowledges) notifies.set(key, (notifies.get(key) ?? 0) + 1);
+      if (isImpatient(event.payload)) owed.delete(key);
+      else owed.add(key);
       if (acknowledges && !agent.closed) agent.ack(event.streamId, event.frameId, someActions);
     }
     if (refused.length === 0 || end !== undefined) outcomes.add(end ?? 'open');
@@ -64,7 +70,7 @@ export function expectationOf(bytes: Buffer, maxFrameSizeBytes: number): Expecta
     maxFrameSize = agent.negotiated?.maxFrameSize ?? maxFrameSize;
     complete &&= !agent.end().truncated;
   }
-  return { outcomes, notifies, maxFrameSize, complete, longestTimeToLiveMs, uploads };
+  return { outcomes, notifies, owed, maxFrameSize, complete, longestTimeToLiveMs, uploads };
 }
 
 /** Frame by frame, so that what is acknowledged between two of them counts for the second. */

@@ -79,6 +79,7 @@ class Listener {
   readonly #expected: Expectation;
   readonly #splitter = new FrameSplitter(2 ** 32);
   readonly #due: Map<string, number>;
+  readonly #owed: Set<string>;
   acks = 0;
   over = false;
   /** From the connection to its end. */
@@ -93,6 +94,7 @@ class Listener {
     this.socket = socket;
     this.#expected = expected;
     this.#due = new Map(expected.notifies);
+    this.#owed = new Set(expected.owed);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     // A reset is our own doing, or the end of a linger: 'close' follows.
     socket.on('error', () => undefined);
@@ -107,7 +109,7 @@ class Listener {
 
   /** ACKs that are still to come. */
   get owed(): number {
-    return [...this.#due.values()].reduce((sum, count) => sum + count, 0);
+    return this.#owed.size;
   }
 
   async until(what: string, isSo: () => boolean): Promise<void> {
@@ -171,6 +173,7 @@ class Listener {
       throw new Finding(`ACK ${key} with verdict error`);
     }
     this.#due.set(key, due - 1);
+    this.#owed.delete(key);
     this.acks += 1;
   }
 

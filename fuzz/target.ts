@@ -15,11 +15,15 @@ export interface Target {
 /** So few that rounds come to the bound, and that all of them can be driven out in the end. */
 export const maxTransactions = 2_000;
 
+/** Small enough that sessions come to it. */
+const maxFrameSizeBytes = 131_072;
+
 /** @param peerPort where a hostile agent listens that the daemon is told to link to */
 export async function startTarget(peerPort: number): Promise<Target> {
   const daemon = await startDaemon({
     env: {
       DD_HAPROXY_SPOA_ENGINE_THREADS: '2',
+      DD_HAPROXY_SPOA_MAX_FRAME_SIZE: String(maxFrameSizeBytes),
       DD_HAPROXY_SPOA_TRANSACTION_TIMEOUT: '2s',
       DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: '60s',
       DD_HAPROXY_SPOA_HELLO_TIMEOUT: '5s',
@@ -31,7 +35,7 @@ export async function startTarget(peerPort: number): Promise<Target> {
       DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000',
     },
   });
-  return { daemon, port: daemon.port, maxFrameSizeBytes: 131_072, uploads: { allowed: true, sent: 0 } };
+  return { daemon, port: daemon.port, maxFrameSizeBytes, uploads: { allowed: true, sent: 0 } };
 }
 
 /** Resident memory, in megabytes. */

@@ -45,7 +45,7 @@ export const wrongFrame: fc.Arbitrary<Wrong> = fc.oneof(
   fc.constantFrom<Wrong>(
     { name: 'length 0', bytes: Buffer.alloc(4), status: 4 },
     { name: 'HTTP', bytes: Buffer.from('GET / HTTP/1.1\r\nhost: a\r\n\r\n'), status: 3 },
-    { name: 'length over the maximum', bytes: Buffer.from([0, 2, 0, 1]), status: 3 },
+    { name: 'length over the maximum', bytes: Buffer.from([0x10, 0, 0, 1]), status: 3 },
     { name: 'header cut off', bytes: raw(FrameType.NOTIFY, 0, 0), status: 4 },
     { name: 'stream-id over 64 bits', bytes: raw(FrameType.NOTIFY, 0, 0, 0, 1, ...tooLong, 1), status: 4 },
     { name: 'second HELLO', bytes: helloWith({}), status: 4 },

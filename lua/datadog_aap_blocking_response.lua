@@ -1,4 +1,4 @@
--- appsec-edge HAProxy configuration 1.3.0: the blocking response
+-- appsec-edge HAProxy configuration 1.4.0: the blocking response
 --
 -- The agent decides what a blocked client sees and leaves it in four variables:
 --

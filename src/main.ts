@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { ConfigError } from './cli/config.ts';
-import { StartError } from './cli/load-engine.ts';
-import { createProgram } from './cli/program.ts';
+import { readFileSync } from 'node:fs';
+import { nodeVersionProblem } from './cli/node-version.ts';
+
 /*
  * Start here. The way of one request through this house:
  *
@@ -14,23 +14,20 @@ import { createProgram } from './cli/program.ts';
  *   cli/                 the commands, and the one table of settings
  *
  * docs/architecture.md says what may import what, and why.
+ *
+ * A Node.js that is too old must get as far as saying so. It reads this file and cli/node-version.ts whole before it runs
+ * a line of them: they keep to syntax that Node 12 knows, and everything else is imported once the version is known
+ * to be good.
  */
-import { RulesetError } from './engine/waf/waf.ts';
 
-/** A value that is not allowed. */
-const exitUsage = 2;
-/** Everything else that keeps us from starting. */
-const exitFailure = 1;
+/** Stands beside src/ and dist/ alike. */
+const packageFile = new URL('../package.json', import.meta.url);
+const { engines } = JSON.parse(readFileSync(packageFile, 'utf8')) as { engines: { node: string } };
+const problem = nodeVersionProblem(engines.node, process.versions.node, process.execPath);
 
-try {
-  await createProgram().parseAsync();
-} catch (cause) {
-  if (cause instanceof ConfigError) fail(cause.message, exitUsage);
-  else if (cause instanceof StartError || cause instanceof RulesetError) fail(cause.message, exitFailure);
-  else throw cause;
-}
-
-function fail(message: string, code: number): never {
-  process.stderr.write(`appsec-edge: ${message}\n`);
-  process.exit(code);
+if (problem === undefined) {
+  import('./cli/command-line.ts').then(({ runCommandLine }) => runCommandLine());
+} else {
+  process.stderr.write(`appsec-edge: ${problem}\n`);
+  process.exitCode = 1;
 }

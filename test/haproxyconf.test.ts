@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configurationVersion, messageNames, variableNames } from '../src/adapters/haproxy/contract.ts';
+import { haproxyVariables } from '../src/cli/check-rules-settings.ts';
 
 const repository = join(import.meta.dirname, '..');
 const names = ['global-config.cfg', 'spoe.cfg', 'frontend-config.cfg', 'backend.cfg'];
@@ -29,6 +30,11 @@ describe('the version of the configuration', () => {
 });
 
 describe('the shipped files', () => {
+  it('read the variables that check knows, and no other', () => {
+    const readByFiles = new Set(everything.match(/\bDD_SPOA_[A-Z_]+/g));
+    expect([...readByFiles].sort()).toEqual(haproxyVariables.toSorted());
+  });
+
   it('define the messages that the agent knows, and no other', () => {
     const defined = [...read('haproxyconf/spoe.cfg').matchAll(/^spoe-message (\S+)/gm)].map(
       ([, name]) => name,
@@ -58,7 +64,7 @@ describe('the shipped files', () => {
       name,
       value,
     ]);
-    expect(presets.size).toBe(5);
+    expect(presets.size).toBe(7);
     for (const [name = '', value] of fallbacks)
       if (presets.has(name)) expect(value, name).toBe(presets.get(name));
   });

@@ -112,11 +112,11 @@ function requestHeaders(
 
 function bodyMessage(name: string, body: string, timeout: TypedDataInput): SpoeMessageInput {
   return message(name, {
-    body: binary(body),
     span_id: string(marker),
     body_size: int64(body.length),
     processing_timeout: timeout,
     ...application,
+    body: binary(body),
   });
 }
 

@@ -27,6 +27,8 @@ export interface Section {
   readonly lines: Line[];
   /** What `defaults` it takes the rest from. */
   readonly defaults: Section | undefined;
+  /** It names them with `from`. Without, a proxy takes the last ones above it, and `defaults` take none. */
+  readonly namesDefaults: boolean;
 }
 
 export interface Configuration {
@@ -60,6 +62,7 @@ const sectionKinds: ReadonlySet<string> = new Set([
     'acme',
   ],
 ]);
+const proxyKinds: ReadonlySet<string> = new Set(['defaults', 'frontend', 'backend', 'listen']);
 const spoeSectionKinds: ReadonlySet<string> = new Set(['spoe-agent', 'spoe-message', 'spoe-group']);
 
 /** @param files in the order in which HAProxy loads them. */
@@ -74,19 +77,14 @@ export function parseConfiguration(
   for (const file of files) {
     let current: Section | undefined;
     for (const line of activeLines(file, version, variables)) {
-      const [word = '', name = ''] = line.words;
-      if (sectionKinds.has(word)) {
-        const from = line.words[line.words.indexOf('from') + 1];
-        const named = line.words.includes('from')
-          ? sections.find((section) => section.kind === 'defaults' && section.name === from)
-          : lastDefaults;
-        current = { kind: word, name, at: line, lines: [], defaults: word === 'global' ? undefined : named };
-        if (word === 'defaults') lastDefaults = current;
+      if (sectionKinds.has(line.words[0] ?? '')) {
+        current = sectionOf(line, sections, lastDefaults);
+        if (current.kind === 'defaults') lastDefaults = current;
         sections.push(current);
         continue;
       }
       if (current === undefined) {
-        current = { kind: 'snippet', name: '', at: line, lines: [], defaults: undefined };
+        current = withoutDefaults('snippet', '', line);
         sections.push(current);
       }
       current.lines.push(line);
@@ -94,6 +92,22 @@ export function parseConfiguration(
     }
   }
   return { sections, environment: variables };
+}
+
+function sectionOf(line: Line, sections: readonly Section[], last: Section | undefined): Section {
+  const [kind = '', second = '', third] = line.words;
+  if (!proxyKinds.has(kind)) return withoutDefaults(kind, second, line);
+  // `defaults from NAME` has no name of its own.
+  const isUnnamed = kind === 'defaults' && second === 'from' && line.words.length === 3;
+  const name = isUnnamed ? '' : second;
+  const from = isUnnamed ? third : third === 'from' ? line.words[3] : undefined;
+  const named = sections.findLast((section) => section.kind === 'defaults' && section.name === from);
+  const defaults = from !== undefined ? named : kind === 'defaults' ? undefined : last;
+  return { kind, name, at: line, lines: [], defaults, namesDefaults: from !== undefined };
+}
+
+function withoutDefaults(kind: string, name: string, at: Line): Section {
+  return { kind, name, at, lines: [], defaults: undefined, namesDefaults: false };
 }
 
 /** The sections of one engine in a SPOE file (SPOE.txt, 2.1 and 2.2). */
@@ -126,7 +140,7 @@ export function parseSpoeEngine(
       current = undefined;
     } else if (scope !== undefined && scope !== engine) {
     } else if (spoeSectionKinds.has(word)) {
-      current = { kind: word, name, at: line, lines: [], defaults: undefined };
+      current = withoutDefaults(word, name, line);
       sections.push(current);
     } else current?.lines.push(line);
   }

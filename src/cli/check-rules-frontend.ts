@@ -1,10 +1,11 @@
+import { backendsOf, modeOf } from './check-inherit.ts';
+import type { Section } from './check-parse.ts';
 import type { Issue, Rule } from './check-rule.ts';
 import {
   type Frontend,
   type HttpRule,
   isOurLua,
   type MessageKey,
-  modeOf,
   protectedOf,
   type Setup,
   sendersOf,
@@ -42,12 +43,18 @@ export const frontendRules: readonly Rule[] = [
     remedy: 'paste frontend-config.cfg into it, unless that is meant',
     *find(setup) {
       if (!setup.frontends.some((frontend) => frontend.filter !== undefined)) return;
-      for (const { section, isProtected } of setup.frontends) {
-        if (isProtected || modeOf(section) !== 'http') continue;
-        yield {
-          line: section.at,
-          what: `${titleOf(section.kind, section.name)} has no 'filter spoe' of the agent`,
-        };
+      const isProtected = (section: Section): boolean =>
+        setup.frontends.some((proxy) => proxy.section === section && proxy.isProtected);
+      const open: Section[] = [];
+      for (const { section } of setup.frontends) {
+        if (isProtected(section) || modeOf(section) !== 'http') continue;
+        // The agent's lines may stand in the backends instead.
+        const backends = backendsOf(section, setup.configuration).filter((one) => modeOf(one) === 'http');
+        if (backends.some(isProtected)) open.push(...backends.filter((one) => !isProtected(one)));
+        else open.push(section);
+      }
+      for (const { at, kind, name } of open.filter((section) => hasApplication(section, setup))) {
+        yield { line: at, what: `${titleOf(kind, name)} has no 'filter spoe' of the agent` };
       }
     },
   },
@@ -70,27 +77,18 @@ export const frontendRules: readonly Rule[] = [
     id: 'group-without-filter',
     severity: 'error',
     why: 'HAProxy has no engine to send the group to',
-    remedy: "put the 'filter spoe' line of frontend-config.cfg before it",
+    remedy:
+      "put the 'filter spoe' line of frontend-config.cfg before it; in defaults no filter can stand, and so none of these rules",
     *find(setup) {
       for (const { rules, filter } of protectedOf(setup)) {
-        if (filter !== undefined) continue;
-        for (const rule of rules) {
-          if (rule.sends.length === 0) continue;
-          yield { line: rule.line, what: `sends a group of ${setup.engineName} without its 'filter spoe'` };
+        for (const { line, sends, section } of rules) {
+          if (sends.length === 0) continue;
+          if (section.kind === 'defaults') {
+            yield { line, what: `sends a group of ${setup.engineName} from a defaults section` };
+          } else if (filter === undefined) {
+            yield { line, what: `sends a group of ${setup.engineName} without its 'filter spoe'` };
+          }
         }
-      }
-    },
-  },
-  {
-    id: 'filter-after-others',
-    severity: 'hint',
-    why: 'what those filters change is inspected changed',
-    remedy: "put the agent's filter first, unless that is meant",
-    *find(setup) {
-      for (const { filters, filter } of protectedOf(setup)) {
-        const first = filters[0];
-        if (filter === undefined || first === undefined || first === filter) continue;
-        yield { line: filter, what: `the agent's filter stands after 'filter ${first.words[1] ?? ''}'` };
       }
     },
   },
@@ -161,6 +159,16 @@ export const frontendRules: readonly Rule[] = [
     },
   },
 ];
+
+/** Whether somebody else's pages can come out of it: not of a backend without servers, nor of statistics only. */
+function hasApplication(section: Section, { configuration }: Setup): boolean {
+  const has = (...keywords: string[]): boolean =>
+    section.lines.some(({ words }) => keywords.includes(words[0] ?? ''));
+  if (has('server', 'server-template', 'dispatch')) return true;
+  if (section.kind === 'backend') return false;
+  const onlyOwn = has('stats') || section.lines.some(({ words }) => words[1] === 'use-service');
+  return backendsOf(section, configuration).length > 0 || !onlyOwn;
+}
 
 function titleOf(kind: string, name: string): string {
   return kind === 'snippet' ? 'the snippet' : `${kind} ${name}`;

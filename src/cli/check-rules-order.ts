@@ -1,8 +1,10 @@
 import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
+import { effectiveLine, frontendsOf } from './check-inherit.ts';
+import type { Section } from './check-parse.ts';
 import type { Issue, Rule } from './check-rule.ts';
 import {
   argument,
-  effectiveLine,
+  type Frontend,
   type HttpRule,
   isFinal,
   isOurLua,
@@ -10,6 +12,7 @@ import {
   type Setup,
   sendersOf,
 } from './check-setup.ts';
+import { isAtLeast } from './check-version.ts';
 
 /** Without a time-out of the client or server in the files, a wait below this is short. */
 const shortWaitMs = 10_000;
@@ -24,9 +27,13 @@ export const orderRules: readonly Rule[] = [
     id: 'rewritten-before',
     severity: 'warning',
     why: 'the agent inspects another request than the client sent',
-    remedy: 'put the rule behind those of the agent',
+    remedy: 'put the rule behind those of the agent; rules of defaults always come first',
     find: (setup) =>
-      beforeInspection(setup, (rule) => pathActions.test(rule.action[0] ?? ''), 'changes the request'),
+      beforeInspection(
+        setup,
+        (rule) => pathActions.test(rule.action[0] ?? ''),
+        () => 'changes the request',
+      ),
   },
   {
     id: 'headers-before',
@@ -34,7 +41,11 @@ export const orderRules: readonly Rule[] = [
     why: 'the agent inspects the header as it is then; right for the client address that your edge sets',
     remedy: 'put the rule behind those of the agent, unless that is meant',
     find: (setup) =>
-      beforeInspection(setup, (rule) => headerActions.test(rule.action[0] ?? ''), 'changes headers'),
+      beforeInspection(
+        setup,
+        (rule) => headerActions.test(rule.action[0] ?? ''),
+        () => 'changes headers',
+      ),
   },
   {
     id: 'answered-before',
@@ -45,21 +56,50 @@ export const orderRules: readonly Rule[] = [
       beforeInspection(
         setup,
         (rule) => isFinal(rule.action[0] ?? '') && !rule.blocks && !isOurLua(rule),
-        'answers requests',
+        // A Lua action may do anything.
+        (rule) => (rule.action[0]?.startsWith('lua.') ? 'may answer requests' : 'answers requests'),
       ),
   },
   {
     id: 'skipped-inspection',
     severity: 'warning',
     why: 'it ends the evaluation of rules: what it matches is not inspected, or not blocked',
-    remedy: 'put the rule behind those of the agent',
+    remedy: 'put the rule behind those of the agent; rules of defaults always come first',
     *find(setup) {
       for (const { rules } of protectedOf(setup)) {
         for (const rule of rules) {
           if (rule.action[0] !== 'allow') continue;
           const ours = rules.filter((other) => other.direction === rule.direction && isOfAgent(other));
           if (!ours.some((other) => other.index > rule.index)) continue;
-          yield { line: rule.line, what: `'allow' stands before rules of the agent` };
+          yield { line: rule.line, what: `'allow'${ofDefaults(rule)} stands before rules of the agent` };
+        }
+      }
+    },
+  },
+  {
+    id: 'misplaced-lines',
+    severity: 'warning',
+    why: 'HAProxy warns at start: it evaluates them in another order than they stand, and with zero-warning it does not start',
+    remedy:
+      "put the agent's lines below tcp-request and 'monitor fail', and above redirect, use_backend and use-server",
+    *find(setup) {
+      for (const { section, rules } of protectedOf(setup)) {
+        const ours = rules.filter((rule) => rule.section === section && isOfAgent(rule));
+        const places = (direction: HttpRule['direction']): number[] =>
+          ours.filter((rule) => rule.direction === direction).map((rule) => section.lines.indexOf(rule.line));
+        const [requests, responses] = [places('request'), places('response')];
+        for (const [place, line] of section.lines.entries()) {
+          const [keyword = '', second = ''] = line.words;
+          const name = keyword.startsWith('tcp-') || keyword === 'monitor' ? `${keyword} ${second}` : keyword;
+          if (/^(redirect|use_backend|use-server)$/.test(name) && requests.some((ours) => ours > place)) {
+            yield { line, what: `'${name}' stands above rules of the agent` };
+          }
+          const isLate = /^(tcp-request (connection|session|content)|monitor fail)$/.test(name)
+            ? requests.some((ours) => ours < place)
+            : name === 'tcp-response content' &&
+              isAtLeast(setup.version, [3, 2]) &&
+              responses.some((ours) => ours < place);
+          if (isLate) yield { line, what: `'${name}' stands below rules of the agent` };
         }
       }
     },
@@ -116,8 +156,11 @@ export const orderRules: readonly Rule[] = [
           const waitMs = waitTimeMs(rule);
           if (waitMs === undefined) continue;
           const side = rule.direction === 'request' ? 'client' : 'server';
-          const limit = effectiveLine(section, 'timeout', side)?.words[2] ?? '';
-          if (waitMs >= (parseHaproxyTime(limit) ?? shortWaitMs)) continue;
+          // The client's time-out stands in the frontends, the server's in the backends.
+          const limit = [section, ...frontendsOf(section, setup.configuration)]
+            .map((one) => effectiveLine(one, 'timeout', side)?.words[2])
+            .find((text) => text !== undefined);
+          if (waitMs >= (parseHaproxyTime(limit ?? '') ?? shortWaitMs)) continue;
           yield { line: rule.line, what: `waits for the body ${argument(rule.line, 'time')} only` };
         }
       }
@@ -145,7 +188,7 @@ export const orderRules: readonly Rule[] = [
     remedy: "put 'http-request wait-for-body time 1h' before it, as frontend-config.cfg does",
     *find(setup) {
       for (const frontend of protectedOf(setup)) {
-        if (effectiveLine(frontend.section, 'option', 'http-buffer-request') !== undefined) continue;
+        if (buffersRequests(setup, frontend.section)) continue;
         // A condition before the agent was asked cannot be about its wish.
         const asked = sendersOf(frontend, 'requestHeaders')[0]?.index ?? 0;
         for (const sender of sendersOf(frontend, 'requestBody')) {
@@ -172,17 +215,40 @@ function waitTimeMs(rule: HttpRule): number | undefined {
   return parseHaproxyTime(argument(rule.line, 'time'));
 }
 
+/** By itself, or because each frontend before it does. */
+function buffersRequests({ configuration }: Setup, section: Section): boolean {
+  const buffers = (one: Section): boolean =>
+    effectiveLine(one, 'option', 'http-buffer-request') !== undefined;
+  const frontends = frontendsOf(section, configuration);
+  return buffers(section) || (frontends.length > 0 && frontends.every(buffers));
+}
+
 function* beforeInspection(
   setup: Setup,
   matches: (rule: HttpRule) => boolean,
-  what: string,
+  does: (rule: HttpRule) => string,
 ): Iterable<Issue> {
   for (const frontend of protectedOf(setup)) {
     const first = sendersOf(frontend, 'requestHeaders')[0];
     if (first === undefined) continue;
-    for (const rule of frontend.rules) {
-      if (rule.direction !== 'request' || rule.index >= first.index || !matches(rule)) continue;
-      yield { line: rule.line, what: `'${rule.action[0] ?? ''}' ${what} before the agent is asked` };
+    const own = frontend.rules.filter((rule) => rule.index < first.index);
+    for (const rule of [...rulesBefore(setup, frontend), ...own]) {
+      if (rule.direction !== 'request' || !matches(rule)) continue;
+      const name = `'${rule.action[0] ?? ''}'${ofDefaults(rule)}`;
+      yield { line: rule.line, what: `${name} ${does(rule)} before the agent is asked` };
     }
   }
+}
+
+/** Where the agent's lines stand in a backend, the rules of its frontends come first, unless these ask the agent too. */
+function rulesBefore(setup: Setup, { section }: Frontend): HttpRule[] {
+  if (section.kind === 'frontend') return [];
+  const before = frontendsOf(section, setup.configuration);
+  return setup.frontends
+    .filter((frontend) => before.includes(frontend.section) && !frontend.isProtected)
+    .flatMap(({ rules }) => rules);
+}
+
+function ofDefaults({ section }: HttpRule): string {
+  return section.kind === 'defaults' ? ` of defaults ${section.name}`.trimEnd() : '';
 }

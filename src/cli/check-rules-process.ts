@@ -1,4 +1,5 @@
 import { configurationVersion } from '../adapters/haproxy/contract.ts';
+import { lineageOf } from './check-inherit.ts';
 import type { Section } from './check-parse.ts';
 import type { Rule } from './check-rule.ts';
 import { effectiveLine, isOurLua, modeOf, type Setup } from './check-setup.ts';
@@ -67,6 +68,19 @@ export const processRules: readonly Rule[] = [
     },
   },
   {
+    id: 'lua-twice',
+    severity: 'warning',
+    why: 'HAProxy warns at start: the action that blocks is registered twice',
+    remedy: 'load or paste global-config.cfg once',
+    *find({ scripts }) {
+      const seen = new Set<string>();
+      for (const { line, path } of scripts) {
+        if (seen.has(path)) yield { line, what: `${path} is loaded twice` };
+        seen.add(path);
+      }
+    },
+  },
+  {
     id: 'no-backend',
     severity: 'error',
     why: 'HAProxy has no agent to ask',
@@ -119,9 +133,9 @@ export const processRules: readonly Rule[] = [
       if (effectiveLine(backend, 'option', 'spop-check') === undefined) {
         yield { line: backend.at, what: `backend ${backend.name} has no 'option spop-check'` };
       }
-      const byDefault = backend.lines.some(
-        ({ words }) => words[0] === 'default-server' && words.includes('check'),
-      );
+      const byDefault = lineageOf(backend)
+        .flatMap(({ lines }) => lines)
+        .some(({ words }) => words[0] === 'default-server' && words.includes('check'));
       for (const line of serversOf(backend)) {
         if (byDefault ? line.words.includes('no-check') : !line.words.includes('check')) {
           yield { line, what: `server ${line.words[1] ?? ''} is not checked` };
@@ -200,13 +214,14 @@ function useBackend({ spoe }: Setup): Section['at'] | undefined {
   return spoe?.agent?.lines.findLast(({ words }) => words[0] === 'use-backend');
 }
 
-function backendOf(setup: Setup): Section | undefined {
+/** The agent's, as the SPOE file names it. */
+export function backendOf(setup: Setup): Section | undefined {
   const name = useBackend(setup)?.words[1];
   return setup.configuration.sections.find(
     (section) => (section.kind === 'backend' || section.kind === 'listen') && section.name === name,
   );
 }
 
-function serversOf(backend: Section): Section['lines'] {
+export function serversOf(backend: Section): Section['lines'] {
   return backend.lines.filter(({ words }) => words[0] === 'server' || words[0] === 'server-template');
 }

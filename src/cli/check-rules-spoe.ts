@@ -1,11 +1,9 @@
 import { argumentNames, configurationVersion, messageNames } from '../adapters/haproxy/contract.ts';
 import { parseHaproxyTime } from '../adapters/haproxy/haproxy-time.ts';
+import { bufferBytes } from './check-buffer.ts';
 import type { Line, Section } from './check-parse.ts';
 import type { Issue, Rule } from './check-rule.ts';
 import { type MessageKey, messageKeys, type Setup } from './check-setup.ts';
-
-/** HAProxy's buffer unless tune.bufsize says otherwise, in bytes. */
-const defaultBufferBytes = 16_384;
 
 const bodyArguments = [argumentNames.body, argumentNames.spanId];
 
@@ -195,14 +193,16 @@ export const spoeRules: readonly Rule[] = [
   },
   {
     id: 'frame-limit',
-    severity: 'hint',
-    why: 'the smaller of both counts: messages beyond it are not inspected',
-    remedy: 'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize',
+    severity: 'error',
+    why: 'messages beyond it are let through unseen, so whoever pads a request escapes inspection',
+    remedy:
+      'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize (16777216 is its default and the most), or lower tune.bufsize',
     *find(setup) {
       const { line, bytes } = bufferBytes(setup);
-      if (line !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
+      const at = line ?? setup.spoe?.agent?.at;
+      if (at !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
         yield {
-          line,
+          line: at,
           what: `tune.bufsize ${bytes} exceeds the agent's frames of ${setup.settings.maxFrameSizeBytes}`,
         };
       }
@@ -226,14 +226,6 @@ export const spoeRules: readonly Rule[] = [
     },
   },
 ];
-
-function bufferBytes({ globalLines }: Setup): { readonly line: Line | undefined; readonly bytes: number } {
-  const line = globalLines.findLast(({ words }) => words[0] === 'tune.bufsize');
-  const match = /^(\d+)([kmg]?)$/i.exec(line?.words[1] ?? '');
-  if (match === null) return { line: undefined, bytes: defaultBufferBytes };
-  const factor = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[(match[2] ?? '').toLowerCase()] ?? 1;
-  return { line, bytes: Number(match[1]) * factor };
-}
 
 function linesOf(section: Section, keyword: string): Line[] {
   return section.lines.filter(({ words }) => words[0] === keyword);

@@ -1,13 +1,26 @@
 import type { Rule, Severity } from './check-rule.ts';
+import { backendRules } from './check-rules-backend.ts';
+import { bufferRules } from './check-rules-buffer.ts';
+import { filterRules } from './check-rules-filters.ts';
 import { frontendRules } from './check-rules-frontend.ts';
 import { orderRules } from './check-rules-order.ts';
 import { processRules } from './check-rules-process.ts';
+import { settingRules } from './check-rules-settings.ts';
 import { spoeRules } from './check-rules-spoe.ts';
 import { type CheckInput, createSetup } from './check-setup.ts';
 import { parseVersion, type Version } from './check-version.ts';
 
 /** All rules; docs/check.md lists them. */
-export const checkRules: readonly Rule[] = [...frontendRules, ...orderRules, ...spoeRules, ...processRules];
+export const checkRules: readonly Rule[] = [
+  ...frontendRules,
+  ...filterRules,
+  ...orderRules,
+  ...spoeRules,
+  ...processRules,
+  ...bufferRules,
+  ...backendRules,
+  ...settingRules,
+];
 
 /** What is looked at when nobody knows the version of HAProxy: the ends of each way of speaking SPOE. */
 export const everyVersion = ['2.6', '3.0', '3.1', '3.2'] as const;
@@ -36,7 +49,8 @@ export function checkFiles(input: CheckInput, versions: readonly string[]): Find
       const key = JSON.stringify([finding.file, finding.line, finding.rule, finding.what]);
       const known = found.get(key);
       if (known === undefined) found.set(key, { finding, versions: [text] });
-      else known.versions.push(text);
+      // Lines of defaults are met once for each proxy that takes them.
+      else if (!known.versions.includes(text)) known.versions.push(text);
     }
   }
   const order = input.files.map(({ path }) => path);

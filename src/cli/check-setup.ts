@@ -17,12 +17,16 @@ import type { Config } from './settings.ts';
  * and the files that they name.
  */
 
+export { effectiveLine, modeOf } from './check-inherit.ts';
+
 export type MessageKey = keyof typeof messageNames;
 export const messageKeys = Object.keys(messageNames) as MessageKey[];
 
 /** One `http-request` or `http-response` rule. */
 export interface HttpRule {
   readonly line: Line;
+  /** Where it stands: the proxy, or the defaults that it comes from. */
+  readonly section: Section;
   readonly direction: 'request' | 'response';
   /** Its place among all rules of the same direction. */
   readonly index: number;
@@ -36,9 +40,10 @@ export interface HttpRule {
   readonly blocks: boolean;
 }
 
-/** A proxy with HTTP rules of its own. */
+/** A proxy whose HTTP rules count: a frontend, or a backend that the agent's lines stand in. */
 export interface Frontend {
   readonly section: Section;
+  /** In the order of their evaluation, those of its defaults included. */
   readonly rules: readonly HttpRule[];
   readonly filters: readonly Line[];
   /** `filter spoe` of our engine. */
@@ -84,7 +89,7 @@ const defaultEngine = 'dd-spoe';
 
 export function createSetup(input: CheckInput, version: Version): Setup {
   const configuration = parseConfiguration(input.files, version, input.environment);
-  const proxies = configuration.sections.filter(isFrontend);
+  const proxies = configuration.sections.filter(hasRules);
   const filter = proxies
     .flatMap(spoeFilters)
     .find((line) => isOurFilter(line, input, version, configuration));
@@ -100,7 +105,9 @@ export function createSetup(input: CheckInput, version: Version): Setup {
     version,
     configuration,
     globalLines,
-    frontends: proxies.map((section) => frontendOf(section, engineName, spoe)),
+    frontends: proxies
+      .map((section) => frontendOf(section, engineName, spoe))
+      .filter(({ section, isProtected }) => section.kind !== 'backend' || isProtected),
     engineName,
     spoe,
     spoeProblem,
@@ -112,20 +119,6 @@ export function createSetup(input: CheckInput, version: Version): Setup {
     ],
     settings: input.settings,
   };
-}
-
-/** The line of a proxy that counts, of its own or of its defaults: the last that begins with `words`. */
-export function effectiveLine(section: Section, ...words: string[]): Line | undefined {
-  for (const lines of [section.lines, section.defaults?.lines ?? []]) {
-    const found = lines.findLast((line) => words.every((word, index) => line.words[index] === word));
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-export function modeOf(section: Section): string {
-  if (section.kind === 'snippet') return 'http';
-  return effectiveLine(section, 'mode')?.words[1] ?? 'tcp';
 }
 
 /** The word behind `keyword` in a line. */
@@ -144,8 +137,8 @@ export function sendersOf(frontend: Frontend, message: MessageKey): HttpRule[] {
   return frontend.rules.filter((rule) => rule.sends.includes(message));
 }
 
-function isFrontend(section: Section): boolean {
-  if (section.kind === 'frontend' || section.kind === 'listen') return true;
+function hasRules(section: Section): boolean {
+  if (['frontend', 'listen', 'backend'].includes(section.kind)) return true;
   return (
     section.kind === 'snippet' &&
     section.lines.some((line) => /^(filter|http-request|http-response)$/.test(line.words[0] ?? ''))
@@ -175,7 +168,7 @@ function isOurFilter(
 
 function engineOfGroups(proxies: readonly Section[]): string {
   const send = proxies
-    .flatMap((section) => section.lines)
+    .flatMap((section) => [...(section.defaults?.lines ?? []), ...section.lines])
     .find((line) => line.words[1] === 'send-spoe-group' && /^(dd|datadog)-/.test(line.words[2] ?? ''));
   return send?.words[2] ?? defaultEngine;
 }
@@ -210,30 +203,11 @@ function readSpoe(
 }
 
 function frontendOf(section: Section, engine: string, spoe: SpoeEngine | undefined): Frontend {
-  const acls = new Map<string, string>();
-  for (const { words } of section.lines) {
-    const [keyword, name = ''] = words;
-    if (keyword === 'acl') acls.set(name, `${acls.get(name) ?? ''} ${words.slice(2).join(' ')}`);
-  }
   const counts = { request: 0, response: 0 };
-  const rules: HttpRule[] = [];
-  for (const line of section.lines) {
-    const direction = /^http-(request|response)$/.exec(line.words[0] ?? '')?.[1];
-    if (direction !== 'request' && direction !== 'response') continue;
-    const start = line.words.findIndex((word, index) => index > 1 && (word === 'if' || word === 'unless'));
-    const action = line.words.slice(1, start === -1 ? undefined : start);
-    const condition = start === -1 ? [] : line.words.slice(start + 1);
-    const expanded = condition.map((word) => `${word}${acls.get(word.replace(/^!/, '')) ?? ''}`).join(' ');
-    rules.push({
-      line,
-      direction,
-      index: counts[direction]++,
-      action,
-      condition: expanded,
-      sends: action[0] === 'send-spoe-group' && action[1] === engine ? messagesOf(action[2] ?? '', spoe) : [],
-      blocks: isFinal(action[0] ?? '') && /\btxn\.dd\.blocked\b/.test(expanded),
-    });
-  }
+  // HAProxy evaluates the rules of the defaults first.
+  const rules = [section.defaults, section].flatMap((owner) =>
+    owner === undefined ? [] : rulesOf(owner, counts, engine, spoe),
+  );
   const filters = section.lines.filter((line) => line.words[0] === 'filter');
   const filter = filters.find((line) => line.words[1] === 'spoe' && argument(line, 'engine') === engine);
   return {
@@ -246,13 +220,48 @@ function frontendOf(section: Section, engine: string, spoe: SpoeEngine | undefin
   };
 }
 
+function rulesOf(
+  section: Section,
+  counts: { request: number; response: number },
+  engine: string,
+  spoe: SpoeEngine | undefined,
+): HttpRule[] {
+  // ACLs of defaults are for the rules there; a proxy has its own.
+  const acls = new Map<string, string>();
+  for (const { words } of section.lines) {
+    const [keyword, name = ''] = words;
+    if (keyword === 'acl') acls.set(name, `${acls.get(name) ?? ''} ${words.slice(2).join(' ')}`);
+  }
+  const rules: HttpRule[] = [];
+  for (const line of section.lines) {
+    const direction = /^http-(request|response)$/.exec(line.words[0] ?? '')?.[1];
+    if (direction !== 'request' && direction !== 'response') continue;
+    const start = line.words.findIndex((word, index) => index > 1 && (word === 'if' || word === 'unless'));
+    const action = line.words.slice(1, start === -1 ? undefined : start);
+    const condition = start === -1 ? [] : line.words.slice(start + 1);
+    const expanded = condition.map((word) => `${word}${acls.get(word.replace(/^!/, '')) ?? ''}`).join(' ');
+    const isAuth = action[0] === 'auth';
+    rules.push({
+      line,
+      section,
+      direction,
+      index: counts[direction]++,
+      action,
+      condition: expanded,
+      sends: action[0] === 'send-spoe-group' && action[1] === engine ? messagesOf(action[2] ?? '', spoe) : [],
+      blocks: isFinal(action[0] ?? '') && !isAuth && /\btxn\.dd\.blocked\b/.test(expanded),
+    });
+  }
+  return rules;
+}
+
 export function isOurLua(rule: HttpRule): boolean {
   return rule.action[0] === 'lua.send_blocking_response';
 }
 
 /** Actions after which no further rule is evaluated, and any Lua action. */
 export function isFinal(action: string): boolean {
-  return /^(deny|tarpit|reject|redirect|return|silent-drop|use-service|lua\..*)$/.test(action);
+  return /^(auth|deny|tarpit|reject|redirect|return|silent-drop|use-service|lua\..*)$/.test(action);
 }
 
 /** By the SPOE file, else by the name of the group. */

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { SourceFile } from './check-parse.ts';
 import { checkFiles, everyVersion, type Finding, printFinding } from './check-run.ts';
@@ -23,7 +24,10 @@ export function addCheckCommand(program: Command): void {
   const command = program
     .command('check')
     .description("Say what is missing, misplaced or out of date in HAProxy's configuration, line by line.")
-    .argument('<files...>', 'haproxy.cfg and every other file that HAProxy loads, in its order')
+    .argument(
+      '<files...>',
+      'haproxy.cfg and every other file or folder that HAProxy loads (-f), in its order',
+    )
     .option('--spoe <file>', "the SPOE file (default: the one that 'filter spoe' names)")
     .option(
       '--haproxy-version <version>',
@@ -38,6 +42,7 @@ Variables in the files are those of presetenv and setenv, and of the environment
 
 Examples:
   appsec-edge check /etc/haproxy/haproxy.cfg
+  appsec-edge check /etc/haproxy/haproxy.cfg /etc/haproxy/conf.d
   appsec-edge check global-config.cfg haproxy.cfg backend.cfg --spoe spoe.cfg --haproxy-version 3.2
 `,
     );
@@ -46,7 +51,7 @@ Examples:
       const choice = chooseVersions(flags.haproxyVersion);
       const findings = checkFiles(
         {
-          files: paths.map(readGiven),
+          files: paths.flatMap(filesOf).map(readGiven),
           spoe: flags.spoe === undefined ? undefined : readGiven(flags.spoe),
           environment: new Map(
             Object.entries(process.env).flatMap(([name, value]) =>
@@ -93,6 +98,14 @@ function chooseVersions(flag: string | undefined): VersionChoice {
   return installed === undefined
     ? { versions: everyVersion, from: 'not known; --haproxy-version names one' }
     : { versions: [installed], from: 'haproxy -v; --haproxy-version names another' };
+}
+
+/** Of a folder what HAProxy loads from it: `*.cfg` in the order of their bytes. */
+function filesOf(path: string): string[] {
+  if (!(statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)) return [path];
+  const names = readdirSync(path).filter((name) => name.endsWith('.cfg') && !name.startsWith('.'));
+  if (names.length === 0) throw new ConfigError(`${path} has no *.cfg file for HAProxy to load`);
+  return names.sort().map((name) => join(path, name));
 }
 
 /** @throws ConfigError */

@@ -1,6 +1,6 @@
 import { AggregatorRegistry } from 'prom-client';
 import type { Engine } from '../engine/engine.ts';
-import type { WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
+import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import type { LogDestination, Logger } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { EngineThreads } from '../workers/engine-threads.ts';
@@ -41,6 +41,8 @@ export interface Engines {
   enabled: boolean;
   /** Takes a change of the rules into effect, in every engine. */
   apply(change: WafConfigChange): WafConfigOutcome[];
+  /** Rulesets and all other configurations that are in effect. */
+  readonly inEffect: readonly WafConfig[];
   /**
    * Takes other block pages into effect, in every engine.
    * @throws StartError when one can never fit into a frame; then nothing changes.
@@ -102,6 +104,9 @@ async function startInline(options: EnginesOptions): Promise<Engines> {
       engine.enabled = value;
     },
     apply: (change) => loaded.configs.apply(change),
+    get inEffect() {
+      return loaded.configs.inEffect;
+    },
     replacePages(changed) {
       createBlockPages(config, changed);
       pages.replace(changed.pages, changed.servicePages);
@@ -125,7 +130,6 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
     {
       count,
       entry: entryFile(),
-      maxJobBytes: config.maxFrameSizeBytes,
       dataOf: (): EngineThreadData => ({
         config,
         instance,
@@ -186,6 +190,9 @@ async function startThreads(options: EnginesOptions, count: number): Promise<Eng
       const outcomes = loaded.configs.apply(change);
       tellAll({ kind: 'policy', change });
       return outcomes;
+    },
+    get inEffect() {
+      return loaded.configs.inEffect;
     },
     replacePages(changed) {
       createBlockPages(config, changed);

@@ -81,8 +81,19 @@ export function renderHaproxyconf(options: HaproxyconfOptions): Map<string, stri
     );
   }
   if (options.backend !== defaultBackend) {
+    const { backend } = options;
     edit('backend.cfg', (text) =>
-      replaced(text, /^backend dd-spoa$/m, `backend ${options.backend}`, 'backend dd-spoa'),
+      replaced(
+        replaced(
+          text,
+          /^defaults dd-spoa-defaults$/m,
+          `defaults ${backend}-defaults`,
+          'defaults dd-spoa-defaults',
+        ),
+        /^backend dd-spoa from dd-spoa-defaults$/m,
+        `backend ${backend} from ${backend}-defaults`,
+        'backend dd-spoa',
+      ),
     );
     edit('spoe.cfg', (text) =>
       replaced(text, /^(\s*use-backend) dd-spoa$/m, `$1 ${options.backend}`, 'use-backend dd-spoa'),

@@ -37,6 +37,8 @@ function verdictText(report: InspectReport, paint: Paint): string {
   switch (report.verdict) {
     case 'pass':
       return `${paint('green', 'pass')}: no rule matched`;
+    case 'partial':
+      return `${paint('yellow', 'partial')}: no rule matched, but not everything was looked at`;
     case 'report':
       return `${paint('yellow', 'report')}: ${rules}, the traffic goes on`;
     default: {

@@ -36,7 +36,8 @@ export interface Inspected {
 }
 
 export interface InspectReport {
-  readonly verdict: Verdict['kind'];
+  /** As the daemon tells HAProxy: `partial` when nothing was found, and not everything was looked at. */
+  readonly verdict: Verdict['kind'] | 'partial';
   /** What the client would get instead of the page. */
   readonly answer?: {
     readonly status: number;
@@ -149,7 +150,8 @@ export async function inspect(
       notes.push(`${phase}: the WAF ran out of time before all rules were tried; see --waf-timeout.`);
   }
   return {
-    verdict: analysis.verdict.kind,
+    verdict:
+      analysis.verdict.kind === 'pass' && analysis.transaction.partial ? 'partial' : analysis.verdict.kind,
     ...answerOf(analysis.verdict, pages),
     request: {
       method: request.head.method,

@@ -7,12 +7,14 @@ import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } 
 import { forTerminal, printReport } from './inspect-print.ts';
 import { createInspectEngine, InspectObserver, type InspectReport, inspect } from './inspect-run.ts';
 import { loadBlockPages, loadWaf, StartError } from './load-engine.ts';
+import { lowValueWarnings } from './low-values.ts';
+import { misspeltVariables } from './misspelt.ts';
 import { applyPolicyFolder } from './policy-folder.ts';
 import { configFrom, withSettings } from './setting-flags.ts';
 import type { SettingName } from './settings.ts';
 
 /** With `--exit-code`: what scripts and CI jobs can branch on. */
-export const verdictExitCodes = { pass: 0, report: 3, block: 4, redirect: 4 } as const;
+export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
 
 /** Where a person looks at one request, bodies count and the answer must not depend on a cold start. */
 const inspectDefaults: SettingTexts = { bodyLimitBytes: '10000000', wafTimeoutUs: '2s' };
@@ -106,7 +108,12 @@ async function runInspect(url: string | undefined, flags: InspectFlags): Promise
   if (!(config.appSecEnabled ?? policy.enabled ?? true)) {
     notes.push('The daemon would not look at this request: inspection is switched off.');
   }
-  return { ...report, notes: [...notes, ...report.notes, ...bodyNotes(report, flags)] };
+  const { wafTimeoutUs, bodyLimitBytes } = config;
+  notes.push(...lowValueWarnings({ wafTimeoutUs, bodyLimitBytes }), ...misspeltVariables(process.env));
+  return {
+    ...report,
+    notes: [...notes, ...report.notes, ...timeNotes(report, flags), ...bodyNotes(report, flags)],
+  };
 }
 
 async function givenRequest(url: string | undefined, flags: InspectFlags): Promise<GivenRequest> {
@@ -139,6 +146,16 @@ async function givenRequest(url: string | undefined, flags: InspectFlags): Promi
     body: parts.length === 0 ? undefined : Buffer.concat(joined),
     peerAddress: flags.clientIp,
   });
+}
+
+/** What a daemon with the same settings might have had no time for. */
+function timeNotes(report: InspectReport, flags: InspectFlags): string[] {
+  const allowedMs = configFrom(flags).wafTimeoutUs / 1000;
+  const tookMs = report.inspected.reduce((sum, { waf_us: timeUs }) => sum + (timeUs ?? 0), 0) / 1000;
+  if (tookMs <= allowedMs || report.inspected.some(({ waf_timeout: ranOut }) => ranOut)) return [];
+  return [
+    `The daemon might not try all rules on this: it took the WAF ${tookMs.toFixed(1)} ms here, and DD_APPSEC_WAF_TIMEOUT allows ${allowedMs} ms.`,
+  ];
 }
 
 /** What a daemon with the same settings would not have seen. */

@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rewritingRoomBytes } from '../adapters/haproxy/rewriting-room.ts';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
 import { QueryObfuscator } from '../engine/query-obfuscator.ts';
 import { type Ruleset, RulesetError, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
+import { mistakeText, scanJson } from '../policy/json-text.ts';
+import { decodeText } from '../policy/text-file.ts';
 import type { Config } from './settings.ts';
 
 /** A file that a setting names cannot be used. The message names setting, file and reason. */
@@ -78,10 +81,12 @@ export function readPages(config: Config): PageFiles {
 /** @throws StartError when a template can never fit into a frame. */
 export function createBlockPages(config: Config, files: PageFiles): BlockPages {
   const pages = new BlockPages(files.pages, files.servicePages);
-  if (pages.largestPageBytes > config.maxFrameSizeBytes) {
+  const { maxFrameSizeBytes } = config;
+  const addedHeadersBytes = rewritingRoomBytes(maxFrameSizeBytes);
+  if (pages.largestPageBytes > maxFrameSizeBytes - addedHeadersBytes) {
     throw new StartError(
-      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ` +
-        `${config.maxFrameSizeBytes} (DD_HAPROXY_SPOA_MAX_FRAME_SIZE): make the page smaller`,
+      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ${maxFrameSizeBytes} ` +
+        `(DD_HAPROXY_SPOA_MAX_FRAME_SIZE) that leaves ${addedHeadersBytes} to HAProxy's rules: make the page smaller`,
     );
   }
   return pages;
@@ -90,15 +95,19 @@ export function createBlockPages(config: Config, files: PageFiles): BlockPages {
 function readRuleset(path: string): object {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = decodeText(readFileSync(path)).text;
   } catch (cause) {
-    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}; it is named by DD_APPSEC_RULES`, {
+      cause,
+    });
   }
   let ruleset: unknown;
   try {
     ruleset = JSON.parse(text);
   } catch (cause) {
-    throw new RulesetError(path, `is not JSON: ${reasonOf(cause)}`, { cause });
+    const { mistake } = scanJson(text);
+    const reason = mistake === undefined ? reasonOf(cause) : mistakeText(mistake);
+    throw new RulesetError(path, `is not JSON: ${reason}`, { cause });
   }
   if (typeof ruleset !== 'object' || ruleset === null || Array.isArray(ruleset)) {
     throw new RulesetError(path, 'must be a JSON object with `rules`');
@@ -130,7 +139,7 @@ function readServicePages(folder: string | undefined): ReadonlyMap<string, Block
 function readTemplate(variable: string, path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
-    return readFileSync(path, 'utf8');
+    return decodeText(readFileSync(path)).text;
   } catch (cause) {
     throw new StartError(`${variable}: ${path} cannot be read: ${reasonOf(cause)}`, { cause });
   }

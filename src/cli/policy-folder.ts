@@ -1,14 +1,32 @@
 import type { WafConfigs } from '../engine/waf/waf-configs.ts';
-import { type FolderObserver, FolderSource, type FolderTarget } from '../policy/folder-source.ts';
+import {
+  type FailureDetails,
+  type FolderObserver,
+  FolderSource,
+  type FolderTarget,
+} from '../policy/folder-source.ts';
+import { type FileFinding, findingText } from '../policy/policy-file.ts';
 import { StartError } from './load-engine.ts';
 import type { Config } from './settings.ts';
 
+/** A file that is not, or not wholly, in effect. */
+export interface FolderFailure extends FailureDetails {
+  readonly file: string;
+  readonly problem: string;
+}
+
 /** What a look through the folder came to. */
 export interface AppliedFolder {
-  /** For people: each file that is not, or not wholly, in effect. */
+  /** For people: each file that is not, or not wholly, in effect, and what does nothing in the others. */
   readonly notes: readonly string[];
+  /** What is the matter with files that are in effect. */
+  readonly findings: readonly FileFinding[];
+  /** Files that are not, or not wholly, in effect. */
+  readonly failures: readonly FolderFailure[];
   /** The switch; undefined when no file says anything. */
   readonly enabled: boolean | undefined;
+  /** How many policy files there are. */
+  readonly files: number;
 }
 
 /**
@@ -16,20 +34,34 @@ export interface AppliedFolder {
  * @throws StartError when the folder cannot be read.
  */
 export function applyPolicyFolder(config: Config, configs: WafConfigs): AppliedFolder {
-  const notes: string[] = [];
+  const failures: FolderFailure[] = [];
+  const findings: FileFinding[] = [];
+  const files = new Set<string>();
   let enabled: boolean | undefined;
   const source = openPolicyFolder(
     config,
     {
       apply: (change) => configs.apply(change),
+      inEffect: () => configs.inEffect,
       activate(value) {
         enabled = value;
       },
     },
-    { failed: (file, problem) => notes.push(`policy ${file}: ${problem}`) },
+    {
+      applied: (file) => files.add(file),
+      failed(file, problem, details = {}) {
+        files.add(file);
+        failures.push({ file, problem, ...details });
+      },
+      found: (more) => findings.push(...more),
+    },
   );
   if (source !== undefined) startOrExplain(config, () => source.load());
-  return { notes, enabled };
+  const notes = [
+    ...failures.map(({ file, problem }) => `policy ${file}: ${problem}`),
+    ...findings.map((finding) => `policy ${finding.file}: ${findingText(finding)}`),
+  ];
+  return { notes, findings, failures, files: files.size, enabled };
 }
 
 /** Undefined when the setting names no folder. */

@@ -8,11 +8,12 @@ import {
   RemoteConfigClient,
 } from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
-import type { WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
+import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
 import type { FolderSource } from '../policy/folder-source.ts';
 import { packageVersion } from './package-info.ts';
 import { openPolicyFolder, startOrExplain } from './policy-folder.ts';
+import { logFindings, RemoteFindings } from './policy-log.ts';
 import type { Config } from './settings.ts';
 
 /** Where rules come from while the daemon runs. */
@@ -26,6 +27,7 @@ export interface Policy {
 export interface PolicyTarget {
   enabled: boolean;
   apply(change: WafConfigChange): WafConfigOutcome[];
+  readonly inEffect: readonly WafConfig[];
 }
 
 /**
@@ -41,11 +43,14 @@ export function startPolicy(
   const activation = new Activation(config, engines, logger);
   // What one source changes can free an id for the other, or take it: each is told of its own paths.
   let remote: RemoteSource | undefined;
+  const findings = new RemoteFindings(logger, () => engines.inEffect);
   const folder = startFolder(
     config,
+    engines,
     (change) => {
       const outcomes = engines.apply(change);
       remote?.follow(outcomes);
+      findings.check();
       return outcomes;
     },
     activation,
@@ -58,6 +63,7 @@ export function startPolicy(
       (change) => {
         const outcomes = engines.apply(change);
         folder?.follow(outcomes);
+        findings.check();
         return outcomes;
       },
       activation,
@@ -109,6 +115,7 @@ class Activation {
 
 function startFolder(
   config: Config,
+  engines: PolicyTarget,
   apply: Apply,
   activation: Activation,
   logger: Logger,
@@ -121,10 +128,12 @@ function startFolder(
         activation.folder = enabled;
         activation.decide();
       },
+      inEffect: () => engines.inEffect,
     },
     {
       applied: (file) => logger.info({ file }, 'policy file in effect'),
       removed: (file) => logger.info({ file }, 'policy file gone'),
+      found: (findings) => logFindings(logger, findings),
       failed: (file, problem) =>
         logger.error({ file }, `policy ${file}: ${problem}; the last good state stays`),
     },

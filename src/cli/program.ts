@@ -5,6 +5,7 @@ import { addHaproxyconfCommand } from './haproxyconf.ts';
 import { addHealthcheckCommand } from './healthcheck.ts';
 import { addInspectCommand } from './inspect.ts';
 import { packageVersion } from './package-info.ts';
+import { addPolicyCommand } from './policy-check.ts';
 import { configFrom, settingOption, withSettings } from './setting-flags.ts';
 import { settingNames, settings } from './settings.ts';
 import { runSpoa } from './spoa.ts';
@@ -17,6 +18,7 @@ const examples = `Examples:
   appsec-edge inspect 'http://shop.example/?q=<script>alert(1)</script>'
   appsec-edge haproxyconf /etc/haproxy/appsec-edge --server 127.0.0.1:3000
   appsec-edge check /etc/haproxy/haproxy.cfg
+  appsec-edge policy check /etc/appsec-edge/policy
   appsec-edge healthcheck --healthcheck-port 3080
 `;
 
@@ -44,6 +46,7 @@ export function createProgram(): Command {
   addInspectCommand(program);
   addHaproxyconfCommand(program);
   addCheckCommand(program);
+  addPolicyCommand(program);
   addHealthcheckCommand(program);
   return program;
 }

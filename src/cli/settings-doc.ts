@@ -1,3 +1,5 @@
+import { lintRules } from '../policy/lint/lint.ts';
+import { fileRules } from '../policy/policy-file.ts';
 import { checkRules } from './check-run.ts';
 import { type Setting, settingNames, settings } from './settings.ts';
 
@@ -28,6 +30,16 @@ export function settingsMarkdown(): string {
 export function checkRulesMarkdown(): string {
   const rows = checkRules.map((rule) => [`\`${rule.id}\``, rule.severity, rule.why, rule.remedy]);
   return table(['rule', 'severity', 'why it matters', 'remedy'], rows);
+}
+
+/** docs/policy.md: one line for each thing that is said of policy files. */
+export function policyRulesMarkdown(): string {
+  const rows = [...fileRules, ...lintRules].map(({ id, severity, about }) => [
+    `\`${id}\``,
+    severity,
+    `${about}.`,
+  ]);
+  return table(['rule', 'severity', 'what is the matter, and what becomes of it'], rows);
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -170,12 +170,12 @@ export const settings = {
     group: 'HAProxy',
     description: 'After SIGTERM: the process ends by then, whatever is still open.',
   }),
-  maxFrameSizeBytes: withDefault(integer(256, 16_777_216, 'bytes'), '131072', {
+  maxFrameSizeBytes: withDefault(integer(256, 16_777_216, 'bytes'), '16777216', {
     env: 'DD_HAPROXY_SPOA_MAX_FRAME_SIZE',
     flag: 'max-frame-size',
     group: 'Limits',
     description:
-      'Largest SPOP frame to agree on. HAProxy offers its `tune.bufsize` less 4; the smaller counts.',
+      'Largest SPOP frame to analyse. HAProxy sends up to its `tune.bufsize` less 4; what is larger than this is let through at once.',
   }),
   maxConnections: withDefault(integer(1, 1_000_000), '10000', {
     env: 'DD_HAPROXY_SPOA_MAX_CONNECTIONS',

@@ -14,9 +14,13 @@ import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { type Engines, startEngines } from './engines.ts';
-import { createWaf, readEngineFiles, StartError } from './load-engine.ts';
+import { listenError } from './listen-errors.ts';
+import { createWaf, type LoadedWaf, readEngineFiles } from './load-engine.ts';
+import { lowValueWarnings } from './low-values.ts';
+import { misspeltVariables } from './misspelt.ts';
 import { packageVersion } from './package-info.ts';
 import { drawRemoteConfigClientId, startPolicy } from './policy.ts';
+import { logRulesetFindings } from './policy-log.ts';
 import { reload } from './reload.ts';
 import type { Config } from './settings.ts';
 import { peerObserver, routerObserver, serverObserver } from './spoa-observers.ts';
@@ -26,6 +30,8 @@ import { readTls, renewTlsOnHangup } from './tls-files.ts';
 export async function runSpoa(config: Config): Promise<void> {
   const destination = standardOutput(config.logFormat);
   const logger = createLogger(config.logLevel, destination);
+  for (const warning of [...lowValueWarnings(config), ...misspeltVariables(process.env)])
+    logger.warn(warning);
   const metrics = new Metrics(Object.values(messageNames));
   metrics.countedElsewhere(
     'log_lines_lost_total',
@@ -38,7 +44,7 @@ export async function runSpoa(config: Config): Promise<void> {
   let tls = readTls(config);
   const files = readEngineFiles(config);
   const loaded = createWaf(config, files);
-  logRuleset(logger, loaded.waf, config);
+  logRuleset(logger, loaded, config);
   const engines = await startEngines({
     ...{ config, files, loaded, instance, logger, destination, metrics, remoteConfigClientId },
   });
@@ -158,13 +164,14 @@ function addGauges(
 /** Of the time to stop, kept for sending the last spans. */
 const flushReserveMs = 2000;
 
-function logRuleset(logger: Logger, waf: Waf, config: Config): void {
+function logRuleset(logger: Logger, { waf, configs }: LoadedWaf, config: Config): void {
   for (const issue of waf.issues) {
     logger.warn(
       { part: issue.part, ids: issue.ids },
       `ruleset: libddwaf refused ${issue.part}: ${issue.reason}`,
     );
   }
+  if (config.rulesPath !== undefined) logRulesetFindings(logger, config.rulesPath, configs.inEffect);
   logger.info(
     {
       ruleset: waf.rulesetVersion,
@@ -180,40 +187,16 @@ async function listenHealth(health: Server, config: Config): Promise<void> {
   const address = { host: config.healthcheckHost ?? config.host, port: config.healthcheckPort };
   await new Promise<void>((resolve, reject) => {
     // Stays: later errors, for instance of accepting without descriptors, must not end the process.
-    health.on('error', (cause) => reject(explainListen(cause, 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT', address)));
+    health.on('error', (cause) => reject(listenError(cause, 'health', config)));
     health.listen(address, resolve);
   });
 }
 
 async function listenSpop(server: SpopServer, config: Config): Promise<string> {
-  const address =
-    config.socketPath === undefined
-      ? { host: config.host, port: config.port }
-      : { socketPath: config.socketPath };
+  const { host, port, socketPath } = config;
   try {
-    return await server.listen(address);
+    return await server.listen(socketPath === undefined ? { host, port } : { socketPath });
   } catch (cause) {
-    const variable = config.socketPath === undefined ? 'DD_HAPROXY_SPOA_PORT' : 'DD_HAPROXY_SPOA_SOCKET';
-    throw explainListen(cause, variable, address);
+    throw listenError(cause, 'spop', config);
   }
-}
-
-function explainListen(
-  cause: unknown,
-  variable: string,
-  address: { readonly host: string; readonly port: number } | { readonly socketPath: string },
-): StartError {
-  const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const reason =
-    code === 'EADDRINUSE'
-      ? `already in use; stop the other process or set ${variable}`
-      : code === 'EACCES'
-        ? `not permitted; choose another with ${variable}`
-        : code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL'
-          ? variable === 'DD_HAPROXY_SPOA_HEALTHCHECK_PORT'
-            ? 'is no address of this machine; set DD_HAPROXY_SPOA_HEALTHCHECK_HOST or DD_HAPROXY_SPOA_HOST'
-            : 'is no address of this machine; set DD_HAPROXY_SPOA_HOST'
-          : String(cause);
-  return new StartError(`cannot listen on ${where}: ${reason}`, { cause });
 }

@@ -21,14 +21,35 @@ export interface ObfuscationDefaults {
   readonly queryStringRegex: string;
 }
 
+interface SupportedConfiguration {
+  readonly default?: unknown;
+  readonly aliases?: readonly string[];
+}
+
+function supportedConfigurations(): Readonly<Record<string, readonly SupportedConfiguration[]>> {
+  const path = require.resolve('dd-trace/packages/dd-trace/src/config/supported-configurations.json');
+  return (
+    JSON.parse(readFileSync(path, 'utf8')) as {
+      supportedConfigurations: Record<string, readonly SupportedConfiguration[]>;
+    }
+  ).supportedConfigurations;
+}
+
+/** Every variable of the environment that dd-trace reads by itself, older names included. */
+export function knownVariables(): ReadonlySet<string> {
+  return new Set(
+    Object.entries(supportedConfigurations()).flatMap(([name, entries]) => [
+      name,
+      ...entries.flatMap(({ aliases }) => aliases ?? []),
+    ]),
+  );
+}
+
 /** Datadog's default patterns for secrets, the same in all its libraries. */
 export function obfuscationDefaults(): ObfuscationDefaults {
-  const path = require.resolve('dd-trace/packages/dd-trace/src/config/supported-configurations.json');
-  const { supportedConfigurations } = JSON.parse(readFileSync(path, 'utf8')) as {
-    supportedConfigurations: Record<string, readonly { readonly default?: unknown }[]>;
-  };
+  const supported = supportedConfigurations();
   const defaultOf = (variable: string): string => {
-    const value = supportedConfigurations[variable]?.[0]?.default;
+    const value = supported[variable]?.[0]?.default;
     if (typeof value !== 'string') throw new Error(`dd-trace no longer has a default for ${variable}`);
     return value;
   };

@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly clientIpHeader: string | undefined;
   /** Live transactions kept; beyond it the oldest is ended. */
   readonly maxLiveTransactions: number;
+  /** Request bodies of live transactions together, in bytes, as for their number; 128 MiB unless told otherwise. */
+  readonly maxBodyBytes?: number;
   /** Whose schema is extracted (API Security); absent: nobody's. */
   readonly schemaSampler?: Limiter;
   /** Which detections are reported; absent: all. */
@@ -37,7 +39,7 @@ export interface EngineOptions {
 /** What a door asks for verdicts: the engine, or ObservingEngine in its place. */
 export type Analyst = Pick<
   Engine,
-  'knows' | 'skipped' | 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody'
+  'knows' | 'skipped' | 'failed' | 'requestHeaders' | 'requestBody' | 'responseHeaders' | 'responseBody'
 > & { readonly enabled: boolean; workOnBacklog(): boolean };
 
 /**
@@ -45,6 +47,9 @@ export type Analyst = Pick<
  * forgotten meanwhile. But nobody tells us when the client gives up, and what it left behind takes memory.
  */
 const uploadPatienceMs = 600_000;
+
+/** libddwaf keeps each body until the response was seen. */
+const usualMaxBodyBytes = 128 * 1024 * 1024;
 
 /** Plain HTTP values in, verdicts out. Knows no door. */
 export class Engine {
@@ -56,7 +61,10 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#tracer = options.tracer ?? localTracer;
-    this.#store = new TransactionStore(options.maxLiveTransactions);
+    this.#store = new TransactionStore(
+      options.maxLiveTransactions,
+      options.maxBodyBytes ?? usualMaxBodyBytes,
+    );
     const { reportLimiter, schemaSampler } = options;
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes,
@@ -104,7 +112,7 @@ export class Engine {
     timeToLiveMs: number,
     traceId?: string,
   ): Analysis | Promise<Analysis> {
-    return this.findForRequestBody(id, timeToLiveMs, chunk.application, traceId).analyseRequestBody(chunk);
+    return this.findForRequestBody(id, timeToLiveMs, chunk, traceId).analyseRequestBody(chunk);
   }
 
   responseHeaders(
@@ -134,8 +142,13 @@ export class Engine {
   skipped(id: string, last: boolean): void {
     const transaction = this.#store.find(id);
     if (transaction === undefined) return;
-    transaction.partial = true;
+    transaction.miss('skipped');
     if (last) transaction.end('skipped');
+  }
+
+  /** A message of this transaction was let through unseen by a mistake of ours. */
+  failed(id: string): void {
+    this.#store.find(id)?.miss('error');
   }
 
   /** Ends everything that still waits for a message. */
@@ -148,26 +161,34 @@ export class Engine {
     return false;
   }
 
-  /** A message whose transaction is not (or no longer) here is analysed against what it carries itself. */
+  /**
+   * A message whose transaction is not (or no longer) here is analysed against what it carries itself. What came before
+   * it was perhaps never looked at, and is not looked at together with it.
+   */
   findOrAdopt(
     id: string | undefined,
     timeToLiveMs: number,
     application?: Application,
     traceId?: string,
   ): Transaction {
-    if (id === undefined) return this.#begin(undefined, application, undefined, timeToLiveMs);
-    return this.#store.find(id) ?? this.#begin(undefined, application, { spanId: id, traceId }, timeToLiveMs);
+    const found = id === undefined ? undefined : this.#store.find(id);
+    if (found !== undefined) return found;
+    const lost = id === undefined ? undefined : { spanId: id, traceId };
+    const transaction = this.#begin(undefined, application, lost, timeToLiveMs);
+    transaction.miss('partial');
+    return transaction;
   }
 
   /** As `findOrAdopt`, when the upload is over: from now on the response is waited for. */
   findForRequestBody(
     id: string | undefined,
     timeToLiveMs: number,
-    application?: Application,
+    { application, bytes }: BodyChunk,
     traceId?: string,
   ): Transaction {
     const transaction = this.findOrAdopt(id, timeToLiveMs, application, traceId);
     this.#store.renew(transaction, timeToLiveMs);
+    this.#store.keepBody(transaction, Math.min(bytes.length, this.#options.bodyLimitBytes));
     return transaction;
   }
 

@@ -86,22 +86,27 @@ export class ObservingEngine implements Analyst {
     }
   }
 
+  failed(id: string): void {
+    this.#engine.failed(id);
+  }
+
   requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis {
     const transaction = this.#engine.beginRequest(request, timeToLiveMs);
     const wantsBody = transaction.wantsRequestBody;
     const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: false, lastUnseen: false };
-    this.#later(arrival, () => () => transaction.analyseRequestHeaders());
-    return deferred(transaction, wantsBody);
+    const room = this.#later(arrival, () => () => transaction.analyseRequestHeaders());
+    return deferred(transaction, wantsBody, room);
   }
 
   requestBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
-    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk.application, traceId);
+    const transaction = this.#engine.findForRequestBody(id, timeToLiveMs, chunk, traceId);
     const bytes = chunk.bytes.length;
-    this.#later({ transaction, timeToLiveMs, bytes, last: false, lastUnseen: false }, () => {
+    const arrival = { transaction, timeToLiveMs, bytes, last: false, lastUnseen: false };
+    const room = this.#later(arrival, () => {
       const kept = copyOf(chunk);
       return () => transaction.analyseRequestBody(kept);
     });
-    return deferred(transaction, false);
+    return deferred(transaction, false, room);
   }
 
   responseHeaders(
@@ -114,17 +119,17 @@ export class ObservingEngine implements Analyst {
     const wantsBody = transaction.wantsResponseBody(response);
     const arrival = { transaction, timeToLiveMs, bytes: headersBytes, last: !wantsBody, lastUnseen: true };
     const room = this.#later(arrival, () => () => transaction.analyseResponseHeaders(response));
-    return deferred(transaction, room && wantsBody);
+    return deferred(transaction, room && wantsBody, room);
   }
 
   responseBody(id: string | undefined, chunk: BodyChunk, timeToLiveMs: number, traceId?: string): Analysis {
     const transaction = this.#engine.findOrAdopt(id, timeToLiveMs, chunk.application, traceId);
     const bytes = chunk.bytes.length;
-    this.#later({ transaction, timeToLiveMs, bytes, last: true, lastUnseen: true }, () => {
+    const room = this.#later({ transaction, timeToLiveMs, bytes, last: true, lastUnseen: true }, () => {
       const kept = copyOf(chunk);
       return () => transaction.analyseResponseBody(kept);
     });
-    return deferred(transaction, false);
+    return deferred(transaction, false, room);
   }
 
   /** Messages that are still to be analysed. */
@@ -226,6 +231,6 @@ function copyOf(chunk: BodyChunk): BodyChunk {
   return { ...chunk, bytes: Buffer.from(chunk.bytes) };
 }
 
-function deferred(transaction: Transaction, wantsBody: boolean): Analysis {
-  return { transaction, verdict: { kind: 'pass' }, wantsBody, deferred: true };
+function deferred(transaction: Transaction, wantsBody: boolean, room: boolean): Analysis {
+  return { transaction, verdict: { kind: 'pass' }, wantsBody, deferred: true, skipped: !room };
 }

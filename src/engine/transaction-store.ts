@@ -3,21 +3,25 @@ import type { Transaction } from './transaction.ts';
 interface Entry {
   readonly transaction: Transaction;
   readonly timer: NodeJS.Timeout;
+  readonly bodyBytes: number;
 }
 
 /** setTimeout takes a signed 32-bit number of milliseconds: about 24 days. */
 const maxTimerMs = 2 ** 31 - 1;
 
 /**
- * The live transactions by id. Bounded: a newcomer beyond the bound ends the oldest, so that clients who never
- * finish cannot fill the memory.
+ * The live transactions by id. Bounded in number and in the bodies they keep: what goes beyond a bound ends the oldest,
+ * so that clients who never finish cannot fill the memory.
  */
 export class TransactionStore {
   readonly #entries = new Map<string, Entry>();
   readonly #maxEntries: number;
+  readonly #maxBodyBytes: number;
+  #bodyBytes = 0;
 
-  constructor(maxEntries: number) {
+  constructor(maxEntries: number, maxBodyBytes: number) {
     this.#maxEntries = maxEntries;
+    this.#maxBodyBytes = maxBodyBytes;
   }
 
   get size(): number {
@@ -31,7 +35,7 @@ export class TransactionStore {
   add(transaction: Transaction, timeToLiveMs: number): void {
     const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
     timer.unref();
-    this.#entries.set(transaction.id, { transaction, timer });
+    this.#entries.set(transaction.id, { transaction, timer, bodyBytes: 0 });
     if (this.#entries.size > this.#maxEntries) this.#oldest()?.end('evicted');
   }
 
@@ -42,7 +46,19 @@ export class TransactionStore {
     clearTimeout(entry.timer);
     const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
     timer.unref();
-    this.#entries.set(transaction.id, { transaction, timer });
+    this.#entries.set(transaction.id, { ...entry, timer });
+  }
+
+  /** A body of so many bytes is kept with it from now on. */
+  keepBody(transaction: Transaction, bytes: number): void {
+    const entry = this.#entries.get(transaction.id);
+    if (entry?.transaction !== transaction) return;
+    this.#entries.set(transaction.id, { ...entry, bodyBytes: entry.bodyBytes + bytes });
+    this.#bodyBytes += bytes;
+    for (let oldest = this.#oldest(); this.#bodyBytes > this.#maxBodyBytes; oldest = this.#oldest()) {
+      if (oldest === undefined || oldest === transaction) break;
+      oldest.end('evicted');
+    }
   }
 
   /** Called by the transaction's own ending. */
@@ -50,6 +66,7 @@ export class TransactionStore {
     const entry = this.#entries.get(transaction.id);
     if (entry?.transaction !== transaction) return;
     clearTimeout(entry.timer);
+    this.#bodyBytes -= entry.bodyBytes;
     this.#entries.delete(transaction.id);
   }
 

@@ -1,6 +1,7 @@
 import { clientIpOf, requestInput, responseInput, withListIndices } from './addresses.ts';
-import { wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
+import { declaresBody, wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
 import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
+import { type Coverage, worseCoverage } from './coverage.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
 import type { TransactionTrace } from './trace.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
@@ -30,6 +31,8 @@ export interface Analysis {
   readonly wantsBody: boolean;
   /** The analysis is still to come: the verdict says nothing yet. */
   readonly deferred?: boolean;
+  /** Of a deferred one: there was no room, it will never come. */
+  readonly skipped?: boolean;
 }
 
 /** Told what happens to transactions. Must not throw. */
@@ -96,8 +99,6 @@ export class Transaction {
   wouldBlock = false;
   /** Events were found while the rate limit on reports was used up: they are counted, not reported. */
   rateLimited = false;
-  /** A body was seen in part, or the WAF could not look at everything. */
-  partial = false;
   endReason: EndReason | undefined;
 
   readonly #around: TransactionSurroundings;
@@ -105,6 +106,8 @@ export class Transaction {
   #pendingBodies = 0;
   #schemaWanted: boolean | undefined;
   #requestBodyWanted: boolean | undefined;
+  #requestBodySeen = false;
+  #coverage: Coverage = 'whole';
   #lastMessageSeen = false;
 
   constructor(
@@ -123,6 +126,23 @@ export class Transaction {
   /** The identity that doors hand back with every later message: an unsigned 64-bit integer in decimal. */
   get id(): string {
     return this.trace.spanId;
+  }
+
+  get coverage(): Coverage {
+    return this.#coverage;
+  }
+
+  /**
+   * Not everything was looked at: a body was seen in part or not at all, a message was let through, the WAF ran out of
+   * time, or the request is not known here.
+   */
+  get partial(): boolean {
+    return this.#coverage !== 'whole';
+  }
+
+  /** Something was not looked at. What is worse stands. */
+  miss(coverage: Coverage): void {
+    this.#coverage = worseCoverage(this.#coverage, coverage);
   }
 
   /** Whether the engine will look at the body of the request, if it is not blocked before. */
@@ -164,6 +184,7 @@ export class Transaction {
   }
 
   analyseRequestBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
+    this.#requestBodySeen = true;
     return this.#analyseBody('request-body', chunk, this.request?.headers ?? []);
   }
 
@@ -171,6 +192,7 @@ export class Transaction {
   analyseResponseHeaders(response: ResponseHead): Analysis {
     if (this.endReason !== undefined) return this.#nothingMore();
     this.response = response;
+    if (this.#lacksRequestBody) this.miss('partial');
     const wantsBody = this.wantsResponseBody(response);
     const input = responseInput(response, this.#wantsSchema());
     const verdict = this.#run('response-headers', wantsBody ? input : this.#lastInput(input));
@@ -179,8 +201,15 @@ export class Transaction {
     return analysis;
   }
 
+  /** It was asked for, there is one, and it never came. */
+  get #lacksRequestBody(): boolean {
+    if (this.#requestBodyWanted !== true || this.#requestBodySeen || this.request === undefined) return false;
+    return declaresBody(this.request.headers, this.request.declaredBodySize);
+  }
+
   /** Ends the transaction. */
   analyseResponseBody(chunk: BodyChunk): Analysis | Promise<Analysis> {
+    if (this.response === undefined) this.miss('partial');
     const analysis = this.#analyseBody('response-body', chunk, this.response?.headers ?? []);
     const complete = (done: Analysis): Analysis => {
       this.#complete();
@@ -250,7 +279,7 @@ export class Transaction {
   #concludeBody(phase: 'request-body' | 'response-body', body: InspectedBody): Analysis {
     // Decompression takes time: the transaction may have expired meanwhile.
     if (this.endReason !== undefined) return this.#nothingMore();
-    if (body.partial) this.partial = true;
+    if (body.partial) this.miss('partial');
     for (const observer of this.#around.observers) observer.bodyRead?.(this, phase, body);
     const [bodyAddress, filenamesAddress] = bodyAddresses[phase];
     const input: WafInput = {
@@ -287,7 +316,7 @@ export class Transaction {
 
   #account(result: WafResult): void {
     this.waf.add(result);
-    if (result.truncated || result.timeout) this.partial = true;
+    if (result.truncated || result.timeout) this.miss('partial');
   }
 
   #remember(phase: Phase, events: readonly WafEvent[], verdict: Verdict): void {

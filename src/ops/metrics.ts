@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { TransactionObserver } from '../engine/transaction.ts';
+import type { Transaction, TransactionObserver } from '../engine/transaction.ts';
 
 const prefix = 'appsec_edge_';
 
@@ -128,7 +128,7 @@ export class Metrics {
       ended: (transaction, reason) => {
         this.transactions.inc({ reason });
         const labels = this.#serviceLabels(transaction.application?.service);
-        this.verdicts.inc({ verdict: transaction.verdict.kind, ...labels });
+        this.verdicts.inc({ verdict: verdictLabel(transaction), ...labels });
         if (transaction.wouldBlock) this.wouldBlock.inc(labels);
       },
     };
@@ -137,4 +137,9 @@ export class Metrics {
   #counter<const T extends string>(name: string, help: string, labelNames: readonly T[] = []): Counter<T> {
     return new Counter({ name: `${prefix}${name}`, help, labelNames, registers: [this.registry] });
   }
+}
+
+/** As HAProxy's log has it: nothing found is a pass only where everything was looked at. */
+function verdictLabel({ verdict, coverage }: Transaction): string {
+  return verdict.kind === 'pass' && coverage !== 'whole' ? coverage : verdict.kind;
 }

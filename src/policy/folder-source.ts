@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { RulesetIssue } from '../engine/waf/waf.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome, WafProduct } from '../engine/waf/waf-configs.ts';
+import { isPolicyName } from './file-names.ts';
+import { FolderFindings, type KnownPolicy } from './folder-findings.ts';
+import { type FileFinding, parsePolicyFile } from './policy-file.ts';
 
 /*
  * A folder of JSON files in the formats of Remote Config, for people who steer the agent without Datadog. What a file
@@ -14,20 +18,32 @@ import type { WafConfig, WafConfigChange, WafConfigOutcome, WafProduct } from '.
  *   exclusions, custom_rules, …)             ASM
  *
  * The folder is watched and also looked through every few seconds, for file systems that do not tell of changes. A
- * file that cannot be read or is refused leaves its last good content in effect.
+ * file that cannot be read or is refused leaves its last good content in effect. What is in effect and refers to nothing
+ * is said beside (folder-findings.ts), and changes nothing.
  */
 
 export interface FolderTarget {
   apply(change: WafConfigChange): readonly WafConfigOutcome[];
   /** The switch: undefined when no file says anything. */
   activate(enabled: boolean | undefined): void;
+  /** What is in effect, from this folder and from elsewhere. */
+  inEffect(): readonly WafConfig[];
 }
 
 export interface FolderObserver {
   applied?(file: string): void;
   removed?(file: string): void;
   /** `file` is the path of the file, `problem` says what and where. */
-  failed?(file: string, problem: string): void;
+  failed?(file: string, problem: string, details?: FailureDetails): void;
+  /** What parses and refers to nothing, or otherwise deserves a word; each thing once. */
+  found?(findings: readonly FileFinding[]): void;
+}
+
+/** For who wants more than the sentence. */
+export interface FailureDetails {
+  readonly line?: number | undefined;
+  /** The file is in effect without these. */
+  readonly issues?: readonly RulesetIssue[];
 }
 
 const rescanMs = 5000;
@@ -40,6 +56,8 @@ interface KnownFile {
   readonly offered: boolean;
   /** What the switch says, of a file that is one, or was one and is not good now. */
   readonly enabled: boolean | undefined;
+  /** The last content that parsed. */
+  readonly policy: KnownPolicy | undefined;
 }
 
 export class FolderSource {
@@ -47,6 +65,11 @@ export class FolderSource {
   readonly #target: FolderTarget;
   readonly #observer: FolderObserver;
   readonly #known = new Map<string, KnownFile>();
+  readonly #findings: FolderFindings;
+  /** Names of all files, as they were looked at last. */
+  #names: readonly string[] = [];
+  /** Something has changed since the files were looked at together. */
+  #unchecked = true;
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #settle: NodeJS.Timeout | undefined;
@@ -56,6 +79,7 @@ export class FolderSource {
     this.#folder = folder;
     this.#target = target;
     this.#observer = observer;
+    this.#findings = new FolderFindings(folder);
   }
 
   /**
@@ -83,18 +107,21 @@ export class FolderSource {
 
   /** Compares the folder with what is in effect and applies the difference, as one change. */
   scan(): void {
-    let names: string[];
+    let all: string[];
     try {
-      names = readdirSync(this.#folder).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+      all = readdirSync(this.#folder).sort();
       this.#folderProblem = '';
     } catch (cause) {
       this.#reportFolder(String(cause));
       return;
     }
+    if (all.join('/') !== this.#names.join('/')) this.#unchecked = true;
+    this.#names = all;
+    const names = all.filter(isPolicyName);
     const removed = [...this.#known.keys()].filter((name) => !names.includes(name));
     const added: WafConfig[] = [];
     const removedPaths: string[] = [];
-    for (const name of names.sort()) {
+    for (const name of names) {
       const before = this.#known.get(name)?.offered;
       const config = this.#look(name);
       if (config !== undefined) added.push(config);
@@ -108,6 +135,7 @@ export class FolderSource {
     if (removedPaths.length > 0 || added.length > 0) this.#apply({ removed: removedPaths, added });
     this.#target.activate(this.#switch());
     for (const name of removed) this.#observer.removed?.(join(this.#folder, name));
+    this.#check();
   }
 
   #apply(change: WafConfigChange): void {
@@ -119,6 +147,22 @@ export class FolderSource {
   follow(outcomes: readonly WafConfigOutcome[]): void {
     this.#note(outcomes);
     this.#target.activate(this.#switch());
+    this.#unchecked = true;
+    this.#check();
+  }
+
+  /** Says what is the matter with files that are in effect. Nothing that happens here may change what is. */
+  #check(): void {
+    if (!this.#unchecked) return;
+    this.#unchecked = false;
+    const policies = [...this.#known.values()].flatMap(({ policy }) => policy ?? []);
+    const others = this.#target.inEffect().filter(({ path }) => !isFolderPath(path));
+    try {
+      const findings = this.#findings.newOnes(policies, this.#names, others);
+      if (findings.length > 0) this.#observer.found?.(findings);
+    } catch (cause) {
+      this.#observer.failed?.(this.#folder, `cannot be checked: ${String(cause)}`);
+    }
   }
 
   /** Paths that are not of this folder are passed over. */
@@ -136,7 +180,7 @@ export class FolderSource {
       this.#observer.applied?.(file);
       if (issues.length > 0) {
         const described = issues.map(({ part, reason, ids }) => `${part}: ${reason} (${ids.join(', ')})`);
-        this.#observer.failed?.(file, `in part: ${described.join('; ')}`);
+        this.#observer.failed?.(file, `in part: ${described.join('; ')}`, { issues });
       }
     }
   }
@@ -154,41 +198,45 @@ export class FolderSource {
         offered: known?.offered ?? false,
         enabled: known?.enabled,
         digest: 'unreadable',
+        policy: known?.policy,
       });
       return undefined;
     }
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (known?.digest === digest) return undefined;
-    const seen = { offered: known?.offered ?? false, enabled: known?.enabled, digest };
+    this.#unchecked = true;
+    const seen = {
+      ...{ offered: known?.offered ?? false, enabled: known?.enabled, digest },
+      policy: known?.policy,
+    };
     this.#known.set(name, seen);
-    let content: unknown;
-    try {
-      content = JSON.parse(bytes.toString('utf8'));
-    } catch (cause) {
-      this.#observer.failed?.(file, cause instanceof Error ? cause.message : String(cause));
+    const parsed = parsePolicyFile(bytes);
+    if ('problem' in parsed) {
+      this.#observer.failed?.(file, parsed.problem, { line: parsed.line });
       return undefined;
     }
-    if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-      this.#observer.failed?.(file, 'must be a JSON object');
-      return undefined;
-    }
+    const { content } = parsed;
+    const policy = { ...parsed, path: configPath(name), name, digest };
     if ('asm' in content) {
-      this.#takeSwitch(name, digest, content.asm);
+      this.#takeSwitch({ ...seen, policy }, policy);
       return undefined;
     }
-    this.#known.set(name, { ...seen, offered: true });
+    this.#known.set(name, { ...seen, policy, offered: true });
     const product = productOf(content);
     return { path: configPath(name), product, content };
   }
 
-  #takeSwitch(name: string, digest: string, asm: unknown): void {
+  #takeSwitch(seen: KnownFile, policy: KnownPolicy): void {
+    const { name, content } = policy;
+    const { asm } = content;
     const enabled = typeof asm === 'object' && asm !== null && 'enabled' in asm ? asm.enabled : undefined;
     const file = join(this.#folder, name);
     if (typeof enabled !== 'boolean') {
+      this.#known.set(name, seen);
       this.#observer.failed?.(file, '`asm.enabled` must be true or false');
       return;
     }
-    this.#known.set(name, { digest, offered: false, enabled });
+    this.#known.set(name, { ...seen, offered: false, enabled });
     this.#observer.applied?.(file);
   }
 
@@ -226,7 +274,12 @@ function configPath(name: string): string {
 
 /** Undefined: the path is of another source. */
 function nameOf(path: string): string | undefined {
-  return path.startsWith(pathPrefix) ? path.slice(pathPrefix.length) : undefined;
+  return isFolderPath(path) ? path.slice(pathPrefix.length) : undefined;
+}
+
+/** The path is of a file of the folder, and not of another source. */
+export function isFolderPath(path: string): boolean {
+  return path.startsWith(pathPrefix);
 }
 
 const pathPrefix = 'folder/';

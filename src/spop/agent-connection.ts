@@ -12,9 +12,14 @@
  * its event loop sends each frame, and all ACKs of that turn, in one write. When `closed` is true, the
  * socket is to be ended after that write.
  *
- * What each odd frame gets is one table, in docs/spop.md. Two rules need their reason here:
- * - NOTIFYs are accepted up to our *own* maximum, not the negotiated one, because HAProxy 3.1 and 3.2 can
- *   exceed it. ACKs never exceed the negotiated one, because HAProxy 3.1 to 3.4 never recover from that.
+ * What each odd frame gets is one table, in docs/spop.md. These rules need their reason here:
+ * - We agree to whatever size HAProxy offers (see `negotiate`). A NOTIFY beyond our own maximum, or for which there is
+ *   no memory, passes through: it is told with its ids, and without its end. ACKs never exceed the negotiated size,
+ *   because HAProxy 3.1 to 3.4 never recover from that.
+ * - HAProxy up to 3.0 gives the message after a lost one (its processing time-out went by) the same stream-id and
+ *   frame-id, and takes the next ACK with these ids for the answer to it, whichever message that was about. So a NOTIFY
+ *   with the ids of one that waits replaces it, and an ACK of the older must not leave any more, not even one that is
+ *   written already: who answers asks `isAwaited` first.
  * - A violation inside a NOTIFY's payload is not seen here: messages are decoded by whoever handles them,
  *   who then calls `fail`, or answers.
  *
@@ -22,11 +27,12 @@
  */
 import type { Buffer } from 'node:buffer';
 import { type Action, writeAction } from './actions.ts';
-import type { AgentEvent, EndOfStream } from './agent-event.ts';
+import type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { checkConnectionFrame, checkedMaxFrameSize } from './connection-rules.ts';
+import { checkConnectionFrame, checkedMaxFrameSize, LARGEST_HELLO_SIZE } from './connection-rules.ts';
 import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
 import { decodeFrame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
+import type { FrameMemory } from './frame-memory.ts';
 import { FrameSplitter } from './frame-splitter.ts';
 import {
   type AgentHello,
@@ -38,11 +44,14 @@ import {
   type PeerGreeting,
 } from './hello.ts';
 import { SpopError, StatusCode } from './spop-error.ts';
+import { UnsentAcks } from './unsent-acks.ts';
 import { type Uint64, VARINT_MAX_BYTES, varintSize } from './varint.ts';
 
 export interface AgentConnectionOptions {
-  /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
+  /** Largest frame we keep, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;
+  /** For frames that came in part, shared by connections. Without one, `maxFrameSize` is the only bound. */
+  readonly frameMemory?: FrameMemory | undefined;
   /** Answer health checks with AGENT-DISCONNECT, so that HAProxy takes this server out. Default false. */
   readonly refuseHealthchecks?: boolean;
   /**
@@ -64,8 +73,10 @@ export class AgentConnection {
   readonly #ownMaxFrameSize: number;
   readonly #splitter: FrameSplitter;
   readonly #answerPeer: AgentConnectionOptions['answerPeer'];
-  readonly #waiting = new Set<string>();
+  /** By ids, the NOTIFY that came last with them. */
+  readonly #waiting = new Map<string, NotifyEvent>();
   readonly #output = new ByteWriter();
+  readonly #unsent = new UnsentAcks(this.#output);
   #state: 'new' | 'open' | 'closed' = 'new';
   #negotiated: AgentHello | undefined;
   #hello: HaproxyHello | undefined;
@@ -73,7 +84,7 @@ export class AgentConnection {
   /** @throws RangeError if `maxFrameSize` is out of range. */
   constructor(options: AgentConnectionOptions = {}) {
     this.#ownMaxFrameSize = checkedMaxFrameSize(options.maxFrameSize);
-    this.#splitter = new FrameSplitter(this.#ownMaxFrameSize);
+    this.#splitter = new FrameSplitter(LARGEST_HELLO_SIZE, options.frameMemory);
     this.#answerPeer = options.answerPeer;
     this.refuseHealthchecks = options.refuseHealthchecks ?? false;
   }
@@ -113,6 +124,7 @@ export class AgentConnection {
         const bytes = this.#splitter.next();
         if (bytes === undefined) break;
         const frame = decodeFrame(bytes);
+        if (frame.kind !== 'notify') this.#refuseDropped(bytes.length);
         const event = this.#state === 'new' ? this.#firstFrame(frame) : this.#laterFrame(frame);
         if (event !== undefined) events.push(event);
       }
@@ -145,8 +157,18 @@ export class AgentConnection {
     return Math.min(fitting, Math.max(Number(frameId), LEAST_ACTIONS_BYTES));
   }
 
+  /** Whether HAProxy still waits for the ACK of this NOTIFY. */
+  isAwaited(notify: NotifyEvent): boolean {
+    return this.#waiting.get(keyOf(notify.streamId, notify.frameId)) === notify;
+  }
+
+  /** This NOTIFY gets no ACK any more: HAProxy has given up on it. */
+  giveUp(notify: NotifyEvent): void {
+    if (this.isAwaited(notify)) this.#waiting.delete(keyOf(notify.streamId, notify.frameId));
+  }
+
   /**
-   * Answers a NOTIFY. Either all of the frame is queued or nothing.
+   * Answers the NOTIFY that came last with these ids. Either all of the frame is queued or nothing.
    * @param actions the actions, most important first, or the same already encoded by `encodeActions`
    * @returns false, without effect, if the connection closed meanwhile: that is nobody's mistake
    * @throws SpopError SPOP_ACK_EMPTY, SPOP_ACK_TOO_BIG or SPOP_ACK_UNKNOWN_FRAME, with nothing queued and
@@ -159,8 +181,10 @@ export class AgentConnection {
     if (!this.#waiting.has(key))
       throw new SpopError('SPOP_ACK_UNKNOWN_FRAME', `${name}: no NOTIFY waits for it`);
     if (actions.length === 0) throw new SpopError('SPOP_ACK_EMPTY', `${name}: no action`);
+    const start = this.#output.length;
     this.#writeAck(streamId, frameId, actions, name);
     this.#waiting.delete(key);
+    this.#unsent.written(key, start);
     return true;
   }
 
@@ -178,7 +202,16 @@ export class AgentConnection {
 
   /** Everything to be sent since the last call, for one write; undefined when there is nothing. */
   takeOutput(): Buffer | undefined {
+    this.#unsent.sent();
     return this.#output.length === 0 ? undefined : this.#output.take();
+  }
+
+  /** Only a NOTIFY may be so large that its end is not kept. */
+  #refuseDropped(keptBytes: number): void {
+    const { droppedBytes } = this.#splitter;
+    if (droppedBytes === 0) return;
+    const size = keptBytes + droppedBytes;
+    throw new SpopError('SPOP_FRAME_TOO_BIG', `a frame of ${size} bytes that is no NOTIFY`);
   }
 
   /** SPOE.txt 3.2.4: the first frame is HAPROXY-HELLO. A goodbye is understood too (3.2.8: "at anytime"). */
@@ -196,7 +229,10 @@ export class AgentConnection {
       this.disconnect(StatusCode.RESOURCE_ERROR, 'draining');
       return { kind: 'healthcheck', refused: true };
     }
-    this.#output.bytes(encodeAgentHello(negotiated));
+    // The health check of HAProxy 3.1 and later offers 16,380 bytes whatever its buffer is, and takes the server down when
+    // the answer is more than a smaller buffer holds. No frame of this connection has any use for the size.
+    const answered = hello.healthcheck ? { ...negotiated, maxFrameSize: MIN_FRAME_SIZE } : negotiated;
+    this.#output.bytes(encodeAgentHello(answered));
     if (hello.healthcheck) {
       this.#close();
       return { kind: 'healthcheck', refused: false };
@@ -204,6 +240,8 @@ export class AgentConnection {
     this.#state = 'open';
     this.#hello = hello;
     this.#negotiated = negotiated;
+    const own = this.#ownMaxFrameSize;
+    this.#splitter.setLimits(own, Math.max(own, negotiated.maxFrameSize));
     return { kind: 'hello', hello, negotiated };
   }
 
@@ -234,14 +272,17 @@ export class AgentConnection {
     if (frameId === 0)
       throw new SpopError('SPOP_BAD_FRAME_IDS', `NOTIFY of stream-id ${streamId} with frame-id 0`);
     const key = keyOf(streamId, frameId);
-    if (this.#waiting.has(key)) {
-      throw new SpopError(
-        'SPOP_DUPLICATE_FRAME_ID',
-        `NOTIFY ${key} (stream-id/frame-id) still waits for its ACK`,
-      );
-    }
-    this.#waiting.add(key);
-    return { kind: 'notify', streamId, frameId, payload };
+    this.#unsent.takeBack(key);
+    const { droppedBytes: missingBytes } = this.#splitter;
+    const event: NotifyEvent = {
+      kind: 'notify',
+      streamId,
+      frameId,
+      payload,
+      ...(missingBytes > 0 && { missingBytes }),
+    };
+    this.#waiting.set(key, event);
+    return event;
   }
 
   #goodbye(frame: KnownFrame): AgentEvent {
@@ -270,6 +311,7 @@ export class AgentConnection {
   #close(): void {
     this.#state = 'closed';
     this.#waiting.clear();
+    this.#splitter.end();
   }
 }
 

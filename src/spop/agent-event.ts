@@ -7,12 +7,16 @@ import type { Uint64 } from './varint.ts';
 export type AgentEvent =
   /** The handshake succeeded; `negotiated` is what we answered. */
   | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
-  /** A NOTIFY that must be answered with one `ack`. The payload is for `decodeMessages`. */
+  /**
+   * A NOTIFY that must be answered with one `ack`, as long as `isAwaited` says so. The payload is for `decodeMessages`,
+   * unless bytes are missing at its end: the frame was too large to be kept, or there was no memory for it.
+   */
   | {
       readonly kind: 'notify';
       readonly streamId: Uint64;
       readonly frameId: Uint64;
       readonly payload: Buffer;
+      readonly missingBytes?: number;
     }
   /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */
   | { readonly kind: 'healthcheck'; readonly refused: boolean }
@@ -20,6 +24,8 @@ export type AgentEvent =
   | { readonly kind: 'disconnect'; readonly status: number; readonly message: string }
   /** The peer broke the protocol, and was told; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
+
+export type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** How a byte stream ended: between two frames, or in the middle of one. */
 export interface EndOfStream {

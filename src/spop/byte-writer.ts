@@ -90,6 +90,12 @@ export class ByteWriter {
     this.#length = length;
   }
 
+  /** Takes out what stands from `start` to `end`; what follows moves up. */
+  cut(start: number, end: number): void {
+    this.#bytes.copyWithin(start, end, this.#length);
+    this.#length -= end - start;
+  }
+
   /** Hands over what was written and starts afresh; the writer keeps no claim on the bytes. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);

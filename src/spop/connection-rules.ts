@@ -3,10 +3,13 @@ import { type KnownFrame, MIN_FRAME_SIZE } from './frame.ts';
 import { SpopError } from './spop-error.ts';
 
 /**
- * The largest frame accepted by default. HAProxy announces `tune.bufsize - 4`: 16,380 bytes unless the
- * operator raised it. Being the smaller side only costs: keep this at or above HAProxy's.
+ * The largest frame kept by default. HAProxy announces `tune.bufsize - 4`: 16,380 bytes unless the
+ * operator raised it. Keep this at or above HAProxy's: what is larger is not analysed.
  */
 export const DEFAULT_MAX_FRAME_SIZE = 16_384;
+
+/** The largest HELLO accepted; they have some hundred bytes. Until then nobody has said who they are. */
+export const LARGEST_HELLO_SIZE = 16_384;
 
 /** The largest maximum that can be asked for, a guard against a mistyped one. */
 export const LARGEST_FRAME_SIZE = 2 ** 24;

@@ -10,42 +10,66 @@
  * frames by then. A frame in several chunks is copied, once, into memory of its own that grows with what
  * has arrived, not with what was announced.
  *
+ * A frame that is accepted and larger than what is kept passes through: of it only the beginning is handed
+ * out, once all of it has come, and `droppedBytes` says how much is missing. The same happens to a frame for
+ * which there is no memory any more (frame-memory.ts).
+ *
  * Not safe for use after an error: the place of the next frame is lost, and `next` throws the same error
  * again.
  */
 import { Buffer } from 'node:buffer';
 import { LENGTH_BYTES } from './frame.ts';
+import type { FrameKeeper, FrameMemory } from './frame-memory.ts';
 import { SpopError } from './spop-error.ts';
 
 const EMPTY = Buffer.alloc(0);
 const FIRST_CAPACITY = 1_024;
 
-export class FrameSplitter {
-  #limit: number;
+/** What is kept of a frame that passes through: type, ids, and whatever small arguments stand first in it. */
+export const DROPPED_HEAD_BYTES = 1_024;
+
+export class FrameSplitter implements FrameKeeper {
+  #keptLimit: number;
+  #acceptedLimit: number;
+  readonly #memory: FrameMemory | undefined;
   /** What was pushed and not looked at yet: from `#position` on. */
   #chunk: Buffer = EMPTY;
   #position = 0;
   /** Bytes of the length seen so far, and their value. */
   #lengthBytes = 0;
   #length = 0;
-  /** The part of a frame that came with earlier chunks. */
+  /** What is kept of the frame that came in part, and how much of it has come. */
   #partial: Buffer = EMPTY;
   #partialBytes = 0;
+  #arrivedBytes = 0;
+  #dropping = false;
+  #droppedBytes = 0;
   #error: SpopError | undefined;
 
-  /** @param limit the largest frame accepted, in bytes, without the four of its length */
-  constructor(limit: number) {
-    this.#limit = limit;
+  /**
+   * @param limit the largest frame accepted, in bytes, without the four of its length
+   * @param memory for frames in several chunks; without one, whatever they take
+   */
+  constructor(limit: number, memory?: FrameMemory) {
+    this.#keptLimit = limit;
+    this.#acceptedLimit = limit;
+    this.#memory = memory;
   }
 
-  /** Changes the limit for frames whose length was not read yet. */
-  setLimit(limit: number): void {
-    this.#limit = limit;
+  /** Changes the limits for frames whose length was not read yet. */
+  setLimits(kept: number, accepted = kept): void {
+    this.#keptLimit = kept;
+    this.#acceptedLimit = accepted;
+  }
+
+  /** How many bytes are missing at the end of the frame that `next` gave last. */
+  get droppedBytes(): number {
+    return this.#droppedBytes;
   }
 
   /** Bytes that arrived and were not handed out: 0 exactly between two frames. */
   get pendingBytes(): number {
-    return this.#chunk.length - this.#position + this.#lengthBytes + this.#partialBytes;
+    return this.#chunk.length - this.#position + this.#lengthBytes + this.#arrivedBytes;
   }
 
   /** Adds bytes. Meant to be called when `next` has returned undefined; otherwise what is left is copied. */
@@ -62,15 +86,28 @@ export class FrameSplitter {
   next(): Buffer | undefined {
     if (this.#error !== undefined) throw this.#error;
     if (!this.#readLength()) return this.#release();
-    const missing = this.#length - this.#partialBytes;
+    const missing = this.#length - this.#arrivedBytes;
     const available = this.#chunk.length - this.#position;
-    if (available < missing) {
-      this.#keep(available);
-      return this.#release();
-    }
-    if (this.#partialBytes === 0) return this.#finish(this.#take(missing));
-    this.#keep(missing);
-    return this.#finish(this.#partial.subarray(0, this.#length));
+    if (available >= missing && this.#arrivedBytes === 0 && !this.#dropping)
+      return this.#finish(this.#take(missing));
+    this.#keep(Math.min(available, missing));
+    if (available < missing) return this.#release();
+    return this.#finish(this.#partial.subarray(0, this.#partialBytes));
+  }
+
+  /** Of the frame that came in part, only the beginning stays. */
+  drop(): void {
+    this.#dropping = true;
+    this.#partialBytes = Math.min(this.#partialBytes, DROPPED_HEAD_BYTES);
+    this.#partial = Buffer.from(this.#partial.subarray(0, this.#partialBytes));
+    this.#memory?.release(this);
+  }
+
+  /** Nothing more will come: what is kept of an unfinished frame is let go of. */
+  end(): void {
+    this.#release();
+    this.#partial = EMPTY;
+    this.#memory?.release(this);
   }
 
   /** Reads what is missing of the length; true when it is known and acceptable. */
@@ -92,12 +129,13 @@ export class FrameSplitter {
         'SPOP_FRAME_EMPTY',
         'a frame announces 0 bytes; it must have a type at least',
       );
-    } else if (this.#length > this.#limit) {
+    } else if (this.#length > this.#acceptedLimit) {
       this.#error = new SpopError(
         'SPOP_FRAME_TOO_BIG',
-        `a frame announces ${this.#length} bytes, the limit is ${this.#limit}`,
+        `a frame announces ${this.#length} bytes, the limit is ${this.#acceptedLimit}`,
       );
     }
+    this.#dropping = this.#length > this.#keptLimit;
     if (this.#error !== undefined) {
       this.#chunk = EMPTY;
       this.#position = 0;
@@ -105,17 +143,28 @@ export class FrameSplitter {
     }
   }
 
-  /** Moves bytes of the chunk into memory of our own. */
+  /** Moves bytes of the chunk into memory of our own, or as many of them as are to be kept. */
   #keep(count: number): void {
-    const wanted = this.#partialBytes + count;
-    if (wanted > this.#partial.length) {
-      const capacity = Math.min(this.#length, Math.max(wanted, this.#partial.length * 2, FIRST_CAPACITY));
-      const grown = Buffer.allocUnsafe(capacity);
-      this.#partial.copy(grown, 0, 0, this.#partialBytes);
-      this.#partial = grown;
-    }
-    this.#take(count).copy(this.#partial, this.#partialBytes);
-    this.#partialBytes = wanted;
+    this.#arrivedBytes += count;
+    const bytes = this.#take(count);
+    if (!this.#dropping) this.#reserve(this.#partialBytes + count);
+    const limit = this.#dropping ? Math.min(this.#length, DROPPED_HEAD_BYTES) : this.#length;
+    if (this.#dropping && this.#partial.length < limit) this.#grow(limit);
+    this.#partialBytes += bytes.copy(this.#partial, this.#partialBytes, 0, limit - this.#partialBytes);
+  }
+
+  /** Makes room, as long as there is any; otherwise the frame is dropped. */
+  #reserve(wanted: number): void {
+    if (wanted <= this.#partial.length) return;
+    const capacity = Math.min(this.#length, Math.max(wanted, this.#partial.length * 2, FIRST_CAPACITY));
+    this.#memory?.keep(this, capacity);
+    if (!this.#dropping) this.#grow(capacity);
+  }
+
+  #grow(capacity: number): void {
+    const grown = Buffer.allocUnsafe(capacity);
+    this.#partial.copy(grown, 0, 0, this.#partialBytes);
+    this.#partial = grown;
   }
 
   #take(count: number): Buffer {
@@ -125,10 +174,16 @@ export class FrameSplitter {
   }
 
   #finish(frame: Buffer): Buffer {
+    this.#droppedBytes = this.#length - frame.length;
     this.#lengthBytes = 0;
     this.#length = 0;
-    this.#partial = EMPTY;
-    this.#partialBytes = 0;
+    if (this.#arrivedBytes > 0) {
+      this.#partial = EMPTY;
+      this.#partialBytes = 0;
+      this.#arrivedBytes = 0;
+      this.#dropping = false;
+      this.#memory?.release(this);
+    }
     return frame;
   }
 

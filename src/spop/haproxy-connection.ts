@@ -21,7 +21,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { ByteWriter } from './byte-writer.ts';
-import { checkConnectionFrame, checkedMaxFrameSize } from './connection-rules.ts';
+import { checkConnectionFrame, checkedMaxFrameSize, LARGEST_HELLO_SIZE } from './connection-rules.ts';
 import { decodeDisconnect, encodeHaproxyDisconnect } from './disconnect.ts';
 import { decodeFrame, type Frame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
 import { FrameSplitter } from './frame-splitter.ts';
@@ -66,7 +66,7 @@ export class HaproxyConnection {
   /** @throws RangeError if `maxFrameSize` is out of range. */
   constructor(options: HaproxyConnectionOptions = {}) {
     this.#ownMaxFrameSize = checkedMaxFrameSize(options.maxFrameSize);
-    this.#splitter = new FrameSplitter(this.#ownMaxFrameSize);
+    this.#splitter = new FrameSplitter(LARGEST_HELLO_SIZE);
     this.#output.bytes(
       encodeHaproxyHello({
         supportedVersions: [SPOP_VERSION],
@@ -179,7 +179,7 @@ export class HaproxyConnection {
         `max-frame-size ${hello.maxFrameSize} is not within ${MIN_FRAME_SIZE} and ${this.#ownMaxFrameSize}`,
       );
     }
-    this.#splitter.setLimit(hello.maxFrameSize);
+    this.#splitter.setLimits(hello.maxFrameSize);
     this.#state = 'open';
     this.#hello = hello;
     return { kind: 'hello', hello };

@@ -113,9 +113,14 @@ export function decodeAgentHello(payload: Buffer): AgentHello {
   };
 }
 
+/** No HAProxy has buffers of this size; above it, what looks like a length is HTTP. */
+const LARGEST_AGREED_SIZE = 2 ** 28;
+
 /**
- * Our answer to a HELLO.
- * @param ownMaxFrameSize the largest frame we are willing to take, in bytes
+ * Our answer to a HELLO. HAProxy gets the frame size that it offers: up to 3.0 it has no way out with a
+ * message that is larger than what was agreed on, and takes its neighbours with it. What is larger than we keep is
+ * not kept. Another agent offers what it keeps itself: with it the smaller counts.
+ * @param ownMaxFrameSize the largest frame that we keep, in bytes
  * @throws SpopError with status 8 (no common version) or 9 (frames under 256 bytes)
  */
 export function negotiate(hello: HaproxyHello, ownMaxFrameSize: number): AgentHello {
@@ -134,7 +139,7 @@ export function negotiate(hello: HaproxyHello, ownMaxFrameSize: number): AgentHe
   }
   return {
     version: SPOP_VERSION,
-    maxFrameSize: Math.min(hello.maxFrameSize, ownMaxFrameSize),
+    maxFrameSize: Math.min(hello.maxFrameSize, hello.peer ? ownMaxFrameSize : LARGEST_AGREED_SIZE),
     capabilities: hello.capabilities.includes('pipelining') ? ['pipelining'] : [],
   };
 }

@@ -30,7 +30,8 @@
  * haproxy-connection.ts is the other side, for an agent that relays to another one what belongs there.
  *
  * This folder is sans-IO: no socket, no timer, no log, nothing of ours from outside, only node:buffer. No
- * bytes make it throw anything but `SpopError`, nor loop; memory is bounded by the frame size. It is not
+ * bytes make it throw anything but `SpopError`, nor loop; memory is bounded by the frame size, and by a
+ * `FrameMemory` over all connections. It is not
  * safe for frames kept after the read buffer they came in was reused: string and binary values are views.
  */
 export {
@@ -42,7 +43,7 @@ export {
   VariableScope,
 } from './actions.ts';
 export { AgentConnection, type AgentConnectionOptions } from './agent-connection.ts';
-export type { AgentEvent, EndOfStream } from './agent-event.ts';
+export type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';
 export { ByteReader } from './byte-reader.ts';
 export { ByteWriter } from './byte-writer.ts';
 export { DEFAULT_MAX_FRAME_SIZE, LARGEST_FRAME_SIZE } from './connection-rules.ts';
@@ -53,6 +54,7 @@ export {
   encodeHaproxyDisconnect,
 } from './disconnect.ts';
 export { decodeFrame, type Frame, FrameFlag, FrameType, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
+export { FrameMemory } from './frame-memory.ts';
 export { FrameSplitter } from './frame-splitter.ts';
 export {
   HaproxyConnection,

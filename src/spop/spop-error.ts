@@ -108,10 +108,6 @@ export const SPOP_ERRORS = {
     sentence:
       'A NOTIFY has a frame-id of 0, or a HELLO or DISCONNECT has a stream-id or frame-id other than 0.',
   },
-  SPOP_DUPLICATE_FRAME_ID: {
-    status: StatusCode.INVALID,
-    sentence: 'A NOTIFY repeats a stream-id and frame-id that still wait for their ACK.',
-  },
   SPOP_ACK_EMPTY: {
     status: StatusCode.INVALID,
     sentence: 'An ACK would carry no action; HAProxy 3.1.0 stalls on one.',

@@ -1,12 +1,15 @@
-import { createRingMemory, ringCapacity } from './ring.ts';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { createRingMemory } from './ring.ts';
 
-/** What an engine thread and the I/O thread share: two rings and a few words. */
+/** What an engine thread and the I/O thread share: two rings and a few words. And a port for what is too large. */
 export interface Channel {
   /** I/O thread to engine thread. */
   readonly jobs: SharedArrayBuffer;
   /** Engine thread to I/O thread. */
   readonly answers: SharedArrayBuffer;
   readonly state: SharedArrayBuffer;
+  /** The engine thread's end: see lane.ts. */
+  readonly largeBytes: MessagePort;
 }
 
 /** Words of `state`. */
@@ -15,6 +18,9 @@ export const stateWords = {
   progress: 0,
   /** Live transactions, so that they can be counted when the thread is lost. */
   live: 1,
+  /** Ticket of the job under way, 0 between jobs; and when it was begun, by `clockWordUs`. */
+  current: 2,
+  begunAtUs: 3,
 } as const;
 
 /** Kinds of jobs. */
@@ -36,20 +42,19 @@ export const AnswerTag = {
 /** The value of an answer is the microseconds that its job took, or this. */
 export const notMeasured = 0;
 
-/** Jobs of the largest size that a ring holds, as long as that is not too much memory: two of them in any case. */
-const largestJobs = 16;
-const smallestCapacityBytes = 4 * 1024 * 1024;
-const usualCapacityBytes = 64 * 1024 * 1024;
+/** Room for some hundred jobs of the usual size. */
+const ringCapacityBytes = 4 * 1024 * 1024;
 
-/** @param maxJobBytes largest payload, and largest answer. */
-export function createChannel(maxJobBytes: number): Channel {
-  const wanted = Math.min(usualCapacityBytes, ringCapacity(largestJobs, maxJobBytes));
-  const capacity = Math.max(smallestCapacityBytes, wanted, ringCapacity(2, maxJobBytes));
-  return {
-    jobs: createRingMemory(capacity),
-    answers: createRingMemory(capacity),
+/** A channel, and the I/O thread's end of its port. */
+export function createChannel(): { readonly channel: Channel; readonly largeBytes: MessagePort } {
+  const { port1, port2 } = new MessageChannel();
+  const channel = {
+    jobs: createRingMemory(ringCapacityBytes),
+    answers: createRingMemory(ringCapacityBytes),
     state: new SharedArrayBuffer(Object.keys(stateWords).length * 4),
+    largeBytes: port2,
   };
+  return { channel, largeBytes: port1 };
 }
 
 /**
@@ -61,3 +66,8 @@ export function sharedNowMs(): number {
 }
 
 const offsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+/** Microseconds on that clock, as far as a word of 32 bits holds them: for differences of less than half an hour. */
+export function clockWordUs(): number {
+  return Math.floor(sharedNowMs() * 1000) | 0;
+}

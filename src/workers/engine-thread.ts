@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import {
   AnswerTag,
   type Channel,
+  clockWordUs,
   createChannel,
   JobTag,
   notMeasured,
@@ -9,10 +10,12 @@ import {
   stateWords,
 } from './channel.ts';
 import { type Job, type JobResult, RefusedJob } from './jobs.ts';
-import { RingReader, RingWriter } from './ring.ts';
+import { LaneReader, LaneWriter } from './lane.ts';
+import type { Work, WorkEstimates } from './work-estimates.ts';
 
 interface PendingJob {
-  readonly cost: number;
+  readonly work: Work;
+  readonly estimateUs: number;
   readonly answered: (result: JobResult) => void;
 }
 
@@ -30,22 +33,25 @@ export interface EngineThreadEvents {
   gone(lost: { readonly jobs: number; readonly transactions: number; readonly cause: unknown }): void;
 }
 
-/** Weight of the newest observation in the running average of time per cost. */
-const newestShare = 0.02;
-const firstUsPerCost = 1;
+/** Jobs that are too large for the ring and wait: some of them, for each takes long. */
+const largeJobsBytes = 32 * 1024 * 1024;
+
+/** A job that takes longer than it should is taken to need so much of its time still. */
+const overdueShare = 1 / 8;
 
 /** The I/O thread's hold on one engine thread, from its start to its end. */
 export class EngineThread {
   readonly #worker: Worker;
-  readonly #jobs: RingWriter;
-  readonly #answers: RingReader;
+  readonly #jobs: LaneWriter;
+  readonly #answers: LaneReader;
+  readonly #largeBytes: MessagePort;
+  readonly #estimates: WorkEstimates;
   readonly #state: Int32Array;
   readonly #events: EngineThreadEvents;
   /** By ticket. */
   readonly #pending = new Map<number, PendingJob>();
   #nextTicket = 1;
-  #pendingCost = 0;
-  #usPerCost = firstUsPerCost;
+  #pendingUs = 0;
   #gone = false;
   #collecting = false;
   #cause: unknown;
@@ -56,18 +62,21 @@ export class EngineThread {
   constructor(
     entry: URL,
     threadData: Omit<ThreadData<unknown>, 'channel'>,
-    maxJobBytes: number,
+    estimates: WorkEstimates,
     environment: NodeJS.ProcessEnv,
     events: EngineThreadEvents,
   ) {
-    const channel = createChannel(maxJobBytes);
-    this.#jobs = new RingWriter(channel.jobs);
-    this.#answers = new RingReader(channel.answers);
+    const { channel, largeBytes } = createChannel();
+    this.#largeBytes = largeBytes;
+    this.#estimates = estimates;
+    this.#jobs = new LaneWriter(channel.jobs, largeBytes, largeJobsBytes);
+    this.#answers = new LaneReader(channel.answers, largeBytes);
     this.#state = new Int32Array(channel.state);
     this.#events = events;
     this.#answers.sleep();
     this.#worker = new Worker(entry, {
       workerData: { ...threadData, channel } satisfies ThreadData<unknown>,
+      transferList: [channel.largeBytes],
       env: environment,
       name: `engine-${threadData.index}`,
     });
@@ -87,9 +96,10 @@ export class EngineThread {
     return !this.#gone;
   }
 
-  /** Time until a job that came now would be begun, as far as one can know, in milliseconds. */
-  get expectedWaitMs(): number {
-    return (this.#pendingCost * this.#usPerCost) / 1000;
+  /** Time until a job that came now would be begun, as far as one can know, in milliseconds. Hands out answers. */
+  expectedWaitMs(): number {
+    if (this.#answers.usedBytes > 0) this.collect();
+    return this.#pending.size === 0 ? 0 : (this.#pendingUs - this.#workedUs()) / 1000;
   }
 
   get pendingJobs(): number {
@@ -123,8 +133,9 @@ export class EngineThread {
     if (!this.#jobs.write(ticket, JobTag.analyse, job.maxAnswerBytes, job.deadlineMs, job.payload))
       return false;
     this.#nextTicket = ticket >= 0x7fff_ffff ? 1 : ticket + 1;
-    this.#pending.set(ticket, { cost: job.cost, answered });
-    this.#pendingCost += job.cost;
+    const estimateUs = this.#estimates.of(job.work);
+    this.#pending.set(ticket, { work: job.work, estimateUs, answered });
+    this.#pendingUs += estimateUs;
     this.#ring();
     return true;
   }
@@ -168,6 +179,14 @@ export class EngineThread {
     }
   }
 
+  /** How much of the estimated time is over of the job under way. */
+  #workedUs(): number {
+    const job = this.#pending.get(Atomics.load(this.#state, stateWords.current));
+    if (job === undefined) return 0;
+    const elapsedUs = (clockWordUs() - Atomics.load(this.#state, stateWords.begunAtUs)) | 0;
+    return Math.min(Math.max(0, elapsedUs), job.estimateUs * (1 - overdueShare));
+  }
+
   #ring(): void {
     if (this.#jobs.mustRing()) this.#worker.postMessage(0);
   }
@@ -176,11 +195,9 @@ export class EngineThread {
     const job = this.#pending.get(ticket);
     if (job === undefined) return;
     this.#pending.delete(ticket);
-    // Costs are fractions: what is left of their sum when nothing is pending would make an idle thread look busy.
-    this.#pendingCost = this.#pending.size === 0 ? 0 : this.#pendingCost - job.cost;
-    if (elapsedUs !== notMeasured && job.cost > 0) {
-      this.#usPerCost += (elapsedUs / job.cost - this.#usPerCost) * newestShare;
-    }
+    // These are fractions: what is left of their sum when nothing is pending would make an idle thread look busy.
+    this.#pendingUs = this.#pending.size === 0 ? 0 : this.#pendingUs - job.estimateUs;
+    if (elapsedUs !== notMeasured) this.#estimates.learn(job.work, elapsedUs);
     job.answered(result);
   }
 
@@ -190,9 +207,10 @@ export class EngineThread {
     this.#gone = true;
     // What it had finished is still in the ring.
     this.#takeAnswers();
+    this.#largeBytes.close();
     const jobs = [...this.#pending.values()];
     this.#pending.clear();
-    this.#pendingCost = 0;
+    this.#pendingUs = 0;
     for (const job of jobs) job.answered({ kind: 'lost' });
     this.#events.gone({ jobs: jobs.length, transactions, cause });
   }

@@ -1,5 +1,6 @@
 import { EngineThread } from './engine-thread.ts';
 import type { Job, JobResult, JobTaker } from './jobs.ts';
+import { WorkEstimates } from './work-estimates.ts';
 
 export interface EngineThreadsOptions {
   readonly count: number;
@@ -8,8 +9,6 @@ export interface EngineThreadsOptions {
   /** What the thread of this number starts with; asked anew for each replacement. */
   readonly dataOf: (index: number) => unknown;
   readonly environmentOf: (index: number) => NodeJS.ProcessEnv;
-  /** Largest payload and largest answer, in bytes. */
-  readonly maxJobBytes: number;
   /**
    * A thread that has jobs and takes none for so long is taken for stuck, in milliseconds; 5000 unless told otherwise.
    * The WAF's own limit is far below.
@@ -59,6 +58,8 @@ export class EngineThreads implements JobTaker {
   readonly #options: EngineThreadsOptions;
   readonly #observer: EngineThreadsObserver;
   readonly #seats: Seat[] = [];
+  /** What one thread has learned holds for all of them. */
+  readonly #estimates = new WorkEstimates();
   #stopping = false;
   #supervisor: NodeJS.Timeout | undefined;
   #nextSeat = 0;
@@ -110,7 +111,7 @@ export class EngineThreads implements JobTaker {
       const index = (this.#nextSeat + step) % this.#seats.length;
       const seat = this.#seats[index];
       if (seat?.ready !== true) continue;
-      const waitMs = seat.thread.expectedWaitMs;
+      const waitMs = seat.thread.expectedWaitMs();
       if (waitMs >= bestWaitMs) continue;
       best = index;
       bestWaitMs = waitMs;
@@ -125,7 +126,7 @@ export class EngineThreads implements JobTaker {
   }
 
   expectedWaitMs(index: number): number {
-    return this.#seats[index]?.thread.expectedWaitMs ?? 0;
+    return this.#seats[index]?.thread.expectedWaitMs() ?? 0;
   }
 
   /** @returns false, without effect, when the thread takes no more. Otherwise `answered` is called exactly once. */
@@ -169,11 +170,11 @@ export class EngineThreads implements JobTaker {
 
   /** @param failed told, in place of the observer, that it ended before it was ready; absent: it is replaced. */
   #occupy(index: number, pauseMs: number, ready: () => void, failed?: (cause: Error) => void): Seat {
-    const { entry, dataOf, environmentOf, maxJobBytes } = this.#options;
+    const { entry, dataOf, environmentOf } = this.#options;
     const thread = new EngineThread(
       entry,
       { index, data: dataOf(index) },
-      maxJobBytes,
+      this.#estimates,
       environmentOf(index),
       {
         message: (message) => {

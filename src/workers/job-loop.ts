@@ -1,7 +1,15 @@
 import type { MessagePort } from 'node:worker_threads';
-import { AnswerTag, type Channel, JobTag, notMeasured, sharedNowMs, stateWords } from './channel.ts';
+import {
+  AnswerTag,
+  type Channel,
+  clockWordUs,
+  JobTag,
+  notMeasured,
+  sharedNowMs,
+  stateWords,
+} from './channel.ts';
 import { type JobHandler, RefusedJob } from './jobs.ts';
-import { RingReader, RingWriter } from './ring.ts';
+import { LaneReader, LaneWriter, largestInRing } from './lane.ts';
 
 /** After so long the event loop has its turn: timers, the port, the tracer's sockets. */
 const sliceMs = 5;
@@ -16,6 +24,9 @@ const busyBytes = 8192;
 /** Jobs above this take long enough that the answers before them are announced first. */
 const longJobBytes = 4096;
 
+/** Answers are small; a page of the operator's may be as large as a frame. */
+const largeAnswersBytes = 32 * 1024 * 1024;
+
 /** An answer that finds the ring full waits in the thread; the I/O thread is bound to come by. */
 const retryMs = 1;
 
@@ -24,8 +35,8 @@ const countMs = 1000;
 
 /** The life of an engine thread: takes jobs from its ring, gives answers back. */
 export class JobLoop {
-  readonly #jobs: RingReader;
-  readonly #answers: RingWriter;
+  readonly #jobs: LaneReader;
+  readonly #answers: LaneWriter;
   readonly #state: Int32Array;
   readonly #port: MessagePort;
   readonly #handler: JobHandler;
@@ -38,8 +49,8 @@ export class JobLoop {
 
   /** @param port bells go and come by it, as the message 0. */
   constructor(channel: Channel, port: MessagePort, handler: JobHandler, liveTransactions: () => number) {
-    this.#jobs = new RingReader(channel.jobs);
-    this.#answers = new RingWriter(channel.answers);
+    this.#jobs = new LaneReader(channel.jobs, channel.largeBytes);
+    this.#answers = new LaneWriter(channel.answers, channel.largeBytes, largeAnswersBytes);
     this.#state = new Int32Array(channel.state);
     this.#port = port;
     this.#handler = handler;
@@ -87,20 +98,25 @@ export class JobLoop {
   #take(): void {
     const { record } = this.#jobs;
     const { ticket, tag, value, timeMs } = record;
-    const payload = Buffer.from(record.bytes);
+    // What is large is ours already.
+    const payload = record.bytes.length > largestInRing ? record.bytes : Buffer.from(record.bytes);
     this.#jobs.release();
+    Atomics.store(this.#state, stateWords.begunAtUs, clockWordUs());
+    Atomics.store(this.#state, stateWords.current, ticket);
     Atomics.add(this.#state, stateWords.progress, 1);
     // What is ready must not wait for a body.
     if (payload.length > longJobBytes) this.#announce();
-    if (tag === JobTag.skipped) {
-      this.#handler.skipped(payload);
-      return;
-    }
+    if (tag === JobTag.skipped) this.#handler.skipped(payload);
+    else this.#analyse(ticket, value, timeMs, payload);
+    Atomics.store(this.#state, stateWords.current, 0);
+  }
+
+  #analyse(ticket: number, maxAnswerBytes: number, deadlineMs: number, payload: Buffer): void {
     const startedAtMs = performance.now();
     // A job that came too late costs nothing, and one that waits for something costs less than its time.
-    let measured = sharedNowMs() <= timeMs;
+    let measured = sharedNowMs() <= deadlineMs;
     try {
-      this.#handler.handle({ payload, maxAnswerBytes: value, deadlineMs: timeMs }, (bytes) =>
+      this.#handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
         this.#answer(ticket, AnswerTag.done, measured ? startedAtMs : undefined, bytes),
       );
       measured = false;

@@ -1,11 +1,12 @@
+import type { Work } from './work-estimates.ts';
+
 /** A piece of work for an engine, whichever thread it lives in. Bytes in, bytes out. */
 export interface Job {
   readonly payload: Buffer;
   readonly maxAnswerBytes: number;
   /** On `sharedNowMs`'s clock: begun later than this, it is answered without analysis. */
   readonly deadlineMs: number;
-  /** Guess of the work, in any unit that is the same for all jobs. */
-  readonly cost: number;
+  readonly work: Work;
 }
 
 export type JobResult =
@@ -21,7 +22,7 @@ export interface JobTaker {
   /** The engine with the least to do; undefined when none takes jobs. */
   leastBusy(): number | undefined;
   isReady(index: number): boolean;
-  /** Time until a job that came now would be begun, as far as one can know, in milliseconds. */
+  /** Time until a job that came now would be begun, as far as one can know and rather less, in milliseconds. */
   expectedWaitMs(index: number): number;
   /** @returns false, without effect, when that engine takes no more. Otherwise `answered` is called exactly once. */
   submit(index: number, job: Job, answered: (result: JobResult) => void): boolean;
@@ -36,7 +37,7 @@ export interface JobHandler {
    * @param answer to be called exactly once, now or later.
    * @throws RefusedJob when the payload is none.
    */
-  handle(job: Omit<Job, 'cost'>, answer: (bytes: Uint8Array) => void): void;
+  handle(job: Omit<Job, 'work'>, answer: (bytes: Uint8Array) => void): void;
   skipped(payload: Buffer): void;
   /** Work that was put off until its answer had left, done while nothing else waits. False: there is none. */
   workOnBacklog(): boolean;

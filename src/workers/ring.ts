@@ -5,6 +5,7 @@
  *   words   0 head     bytes ever written, modulo 2^32
  *           1 tail     bytes ever read, modulo 2^32
  *           2 asleep   1: the reader has gone to sleep and wants the bell
+ *           3 beside   bytes written and not read that go another way: see lane.ts
  *
  *   record  length | ticket | tag | value | timeMs (8 bytes) | bytes, padded to 8
  *
@@ -14,6 +15,7 @@
 const headWord = 0;
 const tailWord = 1;
 const asleepWord = 2;
+const besideWord = 3;
 const controlBytes = 16;
 const recordHeadBytes = 24;
 const fillerTicket = 0xffff_ffff;
@@ -34,9 +36,9 @@ export function createRingMemory(capacityBytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(controlBytes + capacityBytes);
 }
 
-/** The smallest ring that holds `count` records of `bytes` each. */
-export function ringCapacity(count: number, bytes: number): number {
-  return 2 ** Math.ceil(Math.log2(count * (bytes + recordHeadBytes + 8)));
+/** What a record of so many bytes takes. */
+function sizeOf(bytes: number): number {
+  return (recordHeadBytes + bytes + 7) & ~7;
 }
 
 class RingEnd {
@@ -64,18 +66,29 @@ class RingEnd {
   get usedBytes(): number {
     return (this.head - this.tail) >>> 0;
   }
+
+  get besideBytes(): number {
+    return Atomics.load(this.control, besideWord);
+  }
+
+  addBeside(bytes: number): void {
+    Atomics.add(this.control, besideWord, bytes);
+  }
 }
 
 export class RingWriter extends RingEnd {
+  hasRoom(bytes: number): boolean {
+    const size = sizeOf(bytes);
+    return this.#fillerFor(size) + size <= this.capacity - this.usedBytes;
+  }
+
   /** False, without effect, when there is no room. */
   write(ticket: number, tag: number, value: number, timeMs: number, bytes: Uint8Array): boolean {
-    const size = (recordHeadBytes + bytes.length + 7) & ~7;
+    const size = sizeOf(bytes.length);
+    const filler = this.#fillerFor(size);
+    if (filler + size > this.capacity - this.usedBytes) return false;
     let head = this.head;
-    const free = this.capacity - ((head - this.tail) >>> 0);
     let start = head % this.capacity;
-    const untilEnd = this.capacity - start;
-    const filler = untilEnd < size ? untilEnd : 0;
-    if (filler + size > free) return false;
     if (filler > 0) {
       this.view.setUint32(start, filler, true);
       this.view.setUint32(start + 4, fillerTicket, true);
@@ -90,6 +103,12 @@ export class RingWriter extends RingEnd {
     this.bytes.set(bytes, start + recordHeadBytes);
     Atomics.store(this.control, headWord, (head + size) | 0);
     return true;
+  }
+
+  /** Bytes up to the end of the ring, when a record of this size would reach beyond it. */
+  #fillerFor(size: number): number {
+    const untilEnd = this.capacity - (this.head % this.capacity);
+    return untilEnd < size ? untilEnd : 0;
   }
 
   /** True when the reader sleeps: the caller must ring, once. */

@@ -87,13 +87,31 @@ export function replace(file: keyof Files, text: string | RegExp, by: string): E
 const drop = (file: keyof Files, text: string | RegExp): Edit => replace(file, text, '');
 export const firstRule = '    http-request set-var(txn.dd_target) pathq\n';
 export const prepend = (line: string): Edit => replace('main', firstRule, `    ${line}\n${firstRule}`);
-function both(one: Edit, other: Edit): Edit {
+export function both(one: Edit, other: Edit): Edit {
   return (files) => {
     one(files);
     other(files);
   };
 }
+/** A line of the operator's own `global` section, which HAProxy reads after ours. */
+export const inGlobal = (line: string): Edit =>
+  replace('main', '\ndefaults\n', `\nglobal\n    ${line}\n\ndefaults\n`);
+/** A rule of the operator's below ours. */
+export const behind = (line: string): Edit =>
+  replace('main', '    http-request deny if { path /secret }\n', `    ${line}\n`);
+export const agentBackend = 'backend dd-spoa from dd-spoa-defaults';
 export const secondServer = replace('main', '# server spoa2', 'server spoa2');
+
+/** The backend as configuration 1.3.0 had it: it takes the last defaults above it. */
+export const withoutOwnDefaults = replace(
+  'main',
+  `defaults dd-spoa-defaults\n\n${agentBackend}`,
+  'backend dd-spoa',
+);
+/** A line in the operator's defaults. */
+export const inDefaults = (line: string): Edit => replace('main', 'mode http\n', `mode http\n    ${line}\n`);
+const named = replace('main', '\ndefaults\n', '\ndefaults base\n');
+const namedByFrontend = both(named, replace('main', 'frontend main\n', 'frontend main from base\n'));
 
 /** Rule, what an operator did, the words of the line that is named, and what is around it. */
 export const cases: [string, Edit, string | RegExp, Around?][] = [
@@ -105,7 +123,6 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   ['not-http', replace('main', 'bind :80', 'mode tcp'), 'frontend main'],
   ['group-without-filter', drop('main', /^ *filter spoe.*$/m), /send-spoe-group dd-spoe dd-request-headers/],
-  ['filter-after-others', replace('main', 'bind :80', 'filter compression'), /filter spoe/],
   ['request-not-sent', drop('main', /^.*send-spoe-group dd-spoe dd-request-headers .*$/m), /filter spoe/],
   ['part-not-sent', drop('main', /^.*send-spoe-group dd-spoe dd-response-body.*$/m), /filter spoe/],
   [
@@ -138,7 +155,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ['session-variable', prepend('http-request set-var(sess.id) var(txn.dd.span_id)'), /sess\.id/],
   [
     'session-variable',
-    replace('spoe', 'body=req.body span_id=var(txn.dd.span_id)', 'body=req.body span_id=var(sess.id)'),
+    replace('spoe', 'span_id=var(txn.dd.span_id) body_size=req', 'span_id=var(sess.id) body_size=req'),
     /sess\.id/,
   ],
   [
@@ -191,7 +208,7 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   [
     'argument-missing',
-    replace('spoe', 'body=res.body span_id=var(txn.dd.span_id) ', 'body=res.body '),
+    replace('spoe', 'span_id=var(txn.dd.span_id) body_size=res.body_size\n    args "proc', 'args "proc'),
     'spoe-message http-response-body-msg',
   ],
   ['argument-useful', replace('spoe', 'ip=src ', ''), 'spoe-message http-request-headers-msg'],
@@ -199,29 +216,46 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     'no-body-size',
     replace(
       'spoe',
-      'args body=req.body span_id=var(txn.dd.span_id) body_size=req.body_size',
-      'args body=req.body span_id=var(txn.dd.span_id)',
+      'args span_id=var(txn.dd.span_id) body_size=req.body_size',
+      'args span_id=var(txn.dd.span_id)',
     ),
     'spoe-message http-request-body-msg',
   ],
   [
     'no-conf-version',
-    replace('spoe', 'args conf_version=str(1.3.0)', ''),
+    replace('spoe', 'args conf_version=str(1.4.0)', ''),
     'spoe-message http-request-headers-msg',
   ],
-  ['conf-version', replace('spoe', 'conf_version=str(1.3.0)', 'conf_version=str(0.9.0)'), /0\.9\.0/],
+  ['conf-version', replace('spoe', 'conf_version=str(1.4.0)', 'conf_version=str(0.9.0)'), /0\.9\.0/],
   ['var-prefix', replace('spoe', 'option var-prefix dd', 'option var-prefix waf'), /var-prefix waf/],
   ['continue-on-error', drop('spoe', 'option continue-on-error'), 'spoe-agent dd-agent'],
   ['set-on-error', replace('spoe', 'option set-on-error', 'no option set-on-error'), 'spoe-agent dd-agent'],
   ['processing-timeout', drop('spoe', /^ *timeout processing.*$/m), 'spoe-agent dd-agent'],
   ['processing-timeout', replace('main', 'TIMEOUT 200ms', 'TIMEOUT 10ms'), /timeout processing/],
+  ['low-setting', () => undefined, 'spoe-agent dd-agent', { settings: { wafTimeoutUs: 10 } }],
+  [
+    'unknown-variable',
+    replace('main', 'presetenv DD_SPOA_TIMEOUT 1m', 'presetenv DD_SPOA_TIMOUT 5m'),
+    'presetenv DD_SPOA_TIMOUT 5m',
+  ],
   [
     'frame-size',
     replace('spoe', '    use-backend', '    max-frame-size 4096\n    use-backend'),
     'max-frame-size 4096',
   ],
-  ['frame-limit', replace('main', 'global\n', 'global\n    tune.bufsize 1m\n'), 'tune.bufsize 1m'],
-  ['body-beyond-buffer', () => undefined, /filter spoe/, { settings: { bodyLimitBytes: 10_000_000 } }],
+  ['frame-limit', inGlobal('tune.bufsize 1m'), 'tune.bufsize 1m'],
+  // HAProxy makes 131088 of it.
+  ['frame-limit', inGlobal('tune.bufsize 131076'), 'tune.bufsize 131076'],
+  ['frame-limit', () => undefined, /tune\.bufsize/, { settings: { maxFrameSizeBytes: 8_192 } }],
+  ['body-beyond-buffer', () => undefined, /tune\.bufsize/, { settings: { bodyLimitBytes: 10_000_000 } }],
+  ['rewriting-room', behind(`http-request set-header X-Own ${'x'.repeat(9_000)}`), /X-Own/],
+  [
+    'rewriting-copies',
+    both(inGlobal('tune.maxrewrite 1024'), behind('http-request set-header X-Url %[url]')),
+    /X-Url/,
+  ],
+  ['small-maxrewrite', inGlobal('tune.maxrewrite 64'), 'tune.maxrewrite 64'],
+  ['small-head-room', inGlobal('tune.bufsize 16384'), 'tune.bufsize 16384'],
   ['no-lua-load', drop('main', /^ *lua-load-per-thread.*$/m), /lua\.send_blocking_response/],
   ['lua-request-only', replace('lua', '{ "http-req", "http-res" }', '{ "http-req" }'), /lua-load-per-thread/],
   ['lua-bool', drop('main', /^ *tune\.lua\.bool.*$/m), /lua-load-per-thread/],
@@ -244,8 +278,8 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
     'mode spop',
     { versions: ['3.0'] },
   ],
-  ['no-server', drop('main', /^ *server spoa1.*$/m), 'backend dd-spoa'],
-  ['no-spop-check', drop('main', 'option spop-check'), 'backend dd-spoa'],
+  ['no-server', drop('main', /^ *server spoa1.*$/m), agentBackend],
+  ['no-spop-check', drop('main', 'option spop-check'), agentBackend],
   ['no-spop-check', drop('main', 'default-server check'), /server spoa1/],
   [
     'no-balance-hash',
@@ -254,7 +288,47 @@ export const cases: [string, Edit, string | RegExp, Around?][] = [
   ],
   ['no-balance-hash', both(secondServer, drop('main', /^.*set-var\(txn\.dd_shard\).*$/m)), /balance hash/],
   ['several-agents', secondServer, /server spoa2/, { versions: ['3.0'] }],
-  ['outdated-file', replace('main', 'configuration 1.3.0: rules', 'configuration 0.9.1: rules'), /0\.9\.1/],
-  ['outdated-file', replace('lua', 'configuration 1.3.0', 'configuration 2.0.0'), /2\.0\.0/],
+  ['outdated-file', replace('main', 'configuration 1.4.0: rules', 'configuration 0.9.1: rules'), /0\.9\.1/],
+  ['outdated-file', replace('lua', 'configuration 1.4.0', 'configuration 2.0.0'), /2\.0\.0/],
   ['unset-variable', replace('spoe', '-100ms}', '}'), /timeout hello/],
+  ['implicit-filter', inDefaults('compression algo gzip'), /compression algo/],
+  ['implicit-filter', replace('main', 'x-own 1', 'x-own 1\n    http-request cache-use c'), /cache-use c/],
+  [
+    'fcgi-app-beside',
+    replace('main', 'frontend main\n', 'listen main\n    use-fcgi-app php\n'),
+    /use-fcgi-app/,
+    { versions: ['3.0'] },
+  ],
+  ['misplaced-lines', prepend('use_backend origin if { path /x }'), /use_backend/],
+  ['misplaced-lines', replace('main', 'x-own 1', 'x-own 1\n    tcp-request content accept'), /tcp-request/],
+  [
+    'lua-twice',
+    (files) => {
+      files.main = repositoryFile('haproxyconf/global-config.cfg') + files.main;
+    },
+    /lua-load-per-thread/,
+  ],
+  [
+    'loaded-twice',
+    (files) => {
+      files.main += repositoryFile('haproxyconf/backend.cfg');
+    },
+    agentBackend,
+  ],
+  ['loaded-twice', prepend('filter spoe engine dd-spoe config /etc/haproxy/spoe.cfg'), /filter spoe/],
+  ['backend-inherits-options', both(withoutOwnDefaults, inDefaults('option forwardfor')), /forwardfor/],
+  ['backend-inherits-server', both(withoutOwnDefaults, inDefaults('default-server ssl')), /default-server/],
+  [
+    'defaults-with-rules',
+    both(withoutOwnDefaults, both(named, inDefaults('http-request deny if { path /x }'))),
+    /http-request deny if { path \/x }/,
+  ],
+  ['defaults-mixed', both(withoutOwnDefaults, namedByFrontend), 'backend dd-spoa'],
+  [
+    'agent-defaults-taken',
+    (files) => {
+      files.main += 'frontend late\n    bind :81\n';
+    },
+    'frontend late',
+  ],
 ];

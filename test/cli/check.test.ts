@@ -125,7 +125,7 @@ describe('check', () => {
 
   it('finds the backend in a file of its own', () => {
     const files = shipped();
-    const [own, backend] = files.main.split('# appsec-edge HAProxy configuration 1.3.0: the backend');
+    const [own, backend] = files.main.split('# appsec-edge HAProxy configuration 1.4.0: the backend');
     files.main = own ?? '';
     expect(check(files).map(({ rule }) => rule)).toEqual(['no-backend']);
     expect(check(files, { more: [{ path: 'backend.cfg', text: `# ${backend ?? ''}` }] })).toEqual([]);

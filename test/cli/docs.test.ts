@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { settingNames, settings } from '../../src/cli/settings.ts';
-import { checkRulesMarkdown, settingsMarkdown } from '../../src/cli/settings-doc.ts';
+import { checkRulesMarkdown, policyRulesMarkdown, settingsMarkdown } from '../../src/cli/settings-doc.ts';
 
 // `npx vitest run test/cli/docs.test.ts -u` writes the tables into the files.
 
@@ -29,6 +29,11 @@ describe('documentation', () => {
   it('has the rules of check as they are in docs/check.md', async () => {
     const path = docs('check.md');
     await expect(withTable(path, 'rules', checkRulesMarkdown())).toMatchFileSnapshot(path);
+  });
+
+  it('has the rules of policy check as they are in docs/policy.md', async () => {
+    const path = docs('policy.md');
+    await expect(withTable(path, 'rules', policyRulesMarkdown())).toMatchFileSnapshot(path);
   });
 
   it('names every setting, with its variable and default, in --help', () => {

@@ -1,7 +1,7 @@
 // Exit codes and what is said on which stream: the real process, from the sources.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -59,7 +59,10 @@ describe('appsec-edge', () => {
 
   it.each<[readonly string[], string]>([
     [['--prot', '3000'], "unknown option '--prot'\n(Did you mean --port?)"],
-    [['sopa'], "unknown command 'sopa'; it must be one of spoa, inspect, haproxyconf, check, healthcheck"],
+    [
+      ['sopa'],
+      "unknown command 'sopa'; it must be one of spoa, inspect, haproxyconf, check, policy, healthcheck",
+    ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
     [['inspect', 'http://x/', '--raw'], 'takes no URL, -X, -H or -d beside it'],
@@ -172,6 +175,53 @@ describe('appsec-edge inspect', () => {
   });
 });
 
+describe('appsec-edge with a value or a variable that was hardly meant', () => {
+  const env = { DD_APPSEC_WAF_TIMEOUT: '10', DD_HAPROXY_SPOA_PROT: 'hunter2', DD_SPOA_TIMEOT: '2m' };
+  const tooShort = expect.stringMatching(/^DD_APPSEC_WAF_TIMEOUT \(--waf-timeout\) is only 10 µs: .*'10ms'$/);
+  const misspelt = 'DD_HAPROXY_SPOA_PROT is not a setting and is ignored; did you mean DD_HAPROXY_SPOA_PORT?';
+
+  it('warns at the start of the daemon', async () => {
+    // A ruleset that is none ends the start, and what was said before stays.
+    const { stdout } = await run(['spoa', '--rules', '/dev/null'], { env });
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ level, msg }) => ({ level, msg }))).toEqual([
+      { level: 'warn', msg: tooShort },
+      { level: 'warn', msg: misspelt },
+    ]);
+    expect(stdout).not.toContain('hunter2');
+  });
+
+  it('says so in inspect, whose verdict is that of the daemon', async () => {
+    const args = ['inspect', 'http://x/?q=<script>alert(1)</script>', '--json'];
+    const { verdict, notes, inspected } = JSON.parse((await run(args, { env })).stdout);
+    expect(verdict).toBe('partial');
+    expect(notes).toEqual([tooShort, misspelt, expect.stringContaining('ran out of time')]);
+    expect(inspected[0]).toMatchObject({ phase: 'request-headers', waf_timeout: true });
+  });
+
+  it('says in check what concerns HAProxy: the time of the WAF, and variables that no file reads', async () => {
+    const file = join(folder, 'own.cfg');
+    writeFileSync(
+      file,
+      'global\n    presetenv DD_SPOA_ADRESS 127.0.0.1:3000\n    presetenv DD_SPOA_OWN 1\n    node "${DD_SPOA_OWN}"\n',
+    );
+    const { stdout } = await run(['check', file, '--haproxy-version', '3.2', '--json'], { env });
+    const { findings } = JSON.parse(stdout);
+    const found = findings.map(({ rule, line, what }: Record<string, unknown>) => [rule, line, what]);
+    expect(found).toEqual(
+      expect.arrayContaining([
+        ['low-setting', 1, 'DD_APPSEC_WAF_TIMEOUT (--waf-timeout) is only 10 µs'],
+        ['unknown-variable', 1, 'no line reads the variable DD_SPOA_TIMEOT (DD_SPOA_TIMEOUT was meant?)'],
+        ['unknown-variable', 2, 'no line reads the variable DD_SPOA_ADRESS (DD_SPOA_ADDRESS was meant?)'],
+      ]),
+    );
+    expect(found.filter(([rule]: [string]) => rule === 'unknown-variable')).toHaveLength(2);
+  });
+});
+
 describe('appsec-edge inspect with a policy', () => {
   const request = 'GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: dd-test-scanner-log\r\n\r\n';
   const verdictOf = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
@@ -206,6 +256,14 @@ describe('appsec-edge inspect with a policy', () => {
     expect(on.notes).toHaveLength(1);
   });
 
+  it('says what does nothing in the files that are in effect', async () => {
+    const policy = newFolder({ 'typo.json': '{"rule_overrides": []}' });
+    const { notes } = await verdictOf(['--policy-folder', policy]);
+    expect(notes).toEqual([
+      `policy ${policy}/typo.json: rule_overrides: no key 'rule_overrides': it is passed over; did you mean 'rules_override'?`,
+    ]);
+  });
+
   it('ends with the reason when there is no such folder', async () => {
     const { code, stderr } = await run(['inspect', 'http://x/', '--policy-folder', '/no/such']);
     expect(code).not.toBe(0);
@@ -221,6 +279,86 @@ describe('appsec-edge inspect with a policy', () => {
     const policy = newFolder({ 'report.json': JSON.stringify({ rules_override }) });
     const both = await verdictOf(['--protect', 'all', '--policy-folder', policy]);
     expect(both).toMatchObject({ verdict: 'report' });
+  });
+});
+
+describe('appsec-edge policy check', () => {
+  const newFolder = (files: Readonly<Record<string, unknown>>): string => {
+    const policy = mkdtempSync(join(folder, 'checked-'));
+    for (const [name, content] of Object.entries(files))
+      writeFileSync(
+        join(policy, name),
+        typeof content === 'string' ? content : JSON.stringify(content, undefined, 1),
+      );
+    return policy;
+  };
+  const check = (policy: string, ...flags: readonly string[]) => run(['policy', 'check', policy, ...flags]);
+
+  it('ends with 0 when there is nothing to say', async () => {
+    const policy = newFolder({ 'a.JSON': `\ufeff{"actions": []}`, 'notes.md': 'x' });
+    expect(await check(policy)).toEqual({
+      ...{ code: 0, stderr: '' },
+      stdout: '1 policy file: 0 errors, 0 warnings, 0 hints\n',
+    });
+  });
+
+  it('ends with 0 when there are only hints', async () => {
+    const { code, stdout } = await check(newFolder({ 'a.yaml': 'x' }));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/a\.yaml: hint: is passed over: .* \[other-name\]\n/);
+  });
+
+  it('ends with 1 and names file, line, place and what was meant', async () => {
+    const rules_override = [{ rules_target: [{ rule_id: 'crs-942-10' }], enabled: false }];
+    const policy = newFolder({ 'a.json': { rules_override }, 'b.json': '{"actions": [\n 1,\n]}' });
+    expect(await check(policy)).toEqual({
+      ...{ code: 1, stderr: '' },
+      stdout: [
+        `${policy}/a.json:6: warning: rules_override[0].rules_target[0].rule_id: no rule 'crs-942-10'; did you mean 'crs-942-100'? [unknown-rule]`,
+        `${policy}/b.json:2: error: is not JSON: line 2, column 3: nothing follows this comma; JSON wants none behind the last one [refused]`,
+        '2 policy files: 1 errors, 1 warnings, 0 hints',
+        '',
+      ].join('\n'),
+    });
+  });
+
+  it('says of a mistake that libddwaf refuses once where it is, and what else it refuses', async () => {
+    const rule = (id: string, operator: string, parameters: object): object => ({
+      ...{ id, name: id, tags: { type: 'x' } },
+      conditions: [
+        { operator, parameters: { inputs: [{ address: 'server.request.query' }], ...parameters } },
+      ],
+    });
+    const policy = newFolder({
+      'a.json': { custom_rules: [rule('one', 'contains', { list: ['x'] })] },
+      'b.json': { custom_rules: [rule('two', 'match_regex', { regex: '(' }), rule('two', 'is_xss', {})] },
+      'c.json': { custom_rules: [rule('two', 'is_sqli', {})] },
+    });
+    const { code, stdout } = await check(policy, '--json');
+    const { files, findings } = JSON.parse(stdout) as { files: number; findings: Record<string, unknown>[] };
+    expect({ code, files }).toEqual({ code: 1, files: 3 });
+    expect(findings.map(({ place, rule: id }) => [place, id])).toEqual([
+      ['custom_rules[0].conditions[0].operator', 'unknown-operator'],
+      ['custom_rules[0]', 'refused'],
+      ['custom_rules[1].id', 'duplicate-id'],
+      ['custom_rules[0].id', 'duplicate-id'],
+    ]);
+  });
+
+  it('looks up rules in the ruleset that is named', async () => {
+    const rules_override = [{ rules_target: [{ rule_id: 'req-report' }], enabled: false }];
+    const policy = newFolder({ 'a.json': { rules_override } });
+    expect((await check(policy)).code).toBe(1);
+    expect((await check(policy, '--rules', 'test/fixtures/rules/e2e.json')).code).toBe(0);
+  });
+
+  it.each([
+    ['folder', ['/no/such'], '/no/such cannot be read: ENOENT'],
+    ['ruleset', ['.', '--rules', '/no/such.json'], 'ruleset /no/such.json: cannot be read: ENOENT'],
+  ])('ends with 2 when there is no such %s', async (_what, args, reason) => {
+    const { code, stderr } = await run(['policy', 'check', ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`appsec-edge: ${reason}`);
   });
 });
 
@@ -250,6 +388,18 @@ describe('appsec-edge haproxyconf and check', () => {
     expect(await run(['check', ...files, '--haproxy-version', 'all'])).toEqual({
       ...{ code: 0, stderr: '' },
       stdout: '0 errors, 0 warnings, 0 hints for HAProxy 2.6, 3.0, 3.1, 3.2 (--haproxy-version all)\n',
+    });
+  });
+
+  it('read a folder as HAProxy does: what ends in .cfg, in the order of its name, and not what is hidden', async () => {
+    const conf = join(folder, 'conf.d');
+    mkdirSync(conf);
+    writeFileSync(join(conf, '20-site.cfg'), 'frontend main\n    bind :80\n');
+    writeFileSync(join(conf, '10-base.cfg'), 'defaults\n    mode http\n');
+    for (const name of ['.hidden.cfg', '05-old.cfg.bak']) writeFileSync(join(conf, name), 'frontend bad\n');
+    const { stdout } = await run(['check', conf, '--haproxy-version', '3.2', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      findings: [{ file: join(conf, '20-site.cfg'), line: 1, rule: 'no-filter' }],
     });
   });
 

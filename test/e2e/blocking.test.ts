@@ -101,10 +101,23 @@ describeEachHaproxy("the operator's templates", (binary) => {
     });
   });
 
-  describe("larger than HAProxy's frame", () => {
-    const json = template('large.json', `{"large":"${'l'.repeat(20_000)}"}`);
-    const env = { DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON: json };
-    const proxy = shareProtectedProxy(binary, { daemon: { env } });
+  describe("as large as HAProxy's buffer allows, or larger", () => {
+    const page = `<p>${'h'.repeat(16_000)}</p>`;
+    const policy = 'p'.repeat(6_000);
+    const env = {
+      DD_APPSEC_HTTP_BLOCKED_TEMPLATE_HTML: template('large.html', page),
+      DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON: template('large.json', `{"large":"${'l'.repeat(20_000)}"}`),
+    };
+    const frontend = `    http-after-response set-header x-policy ${policy}`;
+    const proxy = shareProtectedProxy(binary, { daemon: { env }, frontend });
+
+    it('leave room for the headers that rules add to every response', async () => {
+      const response = await fetchOnce(proxy().httpPort, {
+        ...{ target: '/?q=attack-block', headers: { accept: 'text/html' } },
+      });
+      expect(response).toMatchObject({ status: 403, body: page });
+      expect(header(response, 'x-policy')).toBe(policy);
+    });
 
     it('give way to the built-in page, the connection serves on, and the log says so once', async () => {
       for (let request = 0; request < 5; request++) {

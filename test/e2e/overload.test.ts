@@ -13,8 +13,8 @@ const heavyBody = JSON.stringify({
     text: `Delivery took ${index} days; colour (blue) and size were as described, 100% fine & quick.`,
   })),
 });
-const clients = 100;
-const rounds = 8;
+const clients = 300;
+const rounds = 4;
 
 describeEachHaproxy('an agent with more to do than it can', (binary) => {
   it('lets through what is too much, before HAProxy gives up, and recovers', {

@@ -5,6 +5,7 @@ import { fetchOnce, type RequestParts } from './support/http-client.ts';
 import {
   blocked,
   blockReported,
+  from,
   itDoesEveryCase,
   itFreesAnAddressInTime,
   override,
@@ -22,6 +23,8 @@ interface WatchedFolder {
   /** Resolves with the line that the daemon logs about a file. */
   said(file: string, what: string): Promise<string>;
   statusOf(request: RequestParts): Promise<number>;
+  /** How often the daemon has logged the message of this line. */
+  timesSaid(line: string): number;
 }
 
 /**
@@ -39,7 +42,13 @@ function shareFolder(binary: FoundHaproxy, env: Record<string, string> = {}): Wa
     port,
     said: (file, what) => proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`)),
     statusOf: async (request) => (await fetchOnce(port(), request)).status,
+    timesSaid: (line) =>
+      proxy().daemon.log.lines.filter((other) => messageOf(other) === messageOf(line)).length,
   };
+}
+
+function messageOf(line: string): unknown {
+  return (JSON.parse(line) as { msg?: unknown }).msg;
 }
 
 function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
@@ -60,8 +69,46 @@ function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
 }
 
 describeEachHaproxy('what the policy folder can do', (binary) => {
-  itDoesEveryCase(deliveryBy(shareFolder(binary)));
+  const watched = shareFolder(binary);
+  itDoesEveryCase(deliveryBy(watched));
+
+  it('is done by a file with a byte order mark and by one named *.JSON, and what does nothing in them is said', async () => {
+    const { folder, said, statusOf } = watched;
+    const [one, other] = ['198.51.100.21', '198.51.100.22'];
+    const rules = { rules_override: [override('ua0-600-550', { on_match: ['deny'] })] };
+    const marked = put(folder, 'marked.json', `\ufeff${JSON.stringify({ ...rules, ...listOf(one) })}`);
+    const loud = put(folder, 'LOUD.JSON', { ...listOf(other, `${other} `), rule_overrides: [] });
+    const lines = [
+      await said(
+        marked,
+        "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: no rule 'ua0-600-550'; did you mean 'ua0-600-",
+      ),
+      await said(marked, "rules_override\\[0\\]\\.on_match\\[0\\]: no action 'deny'; did you mean 'block'"),
+      await said(
+        loud,
+        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is no address: .*did you mean '${other}'`,
+      ),
+      await said(loud, "rule_overrides: no key 'rule_overrides': .*did you mean 'rules_override'"),
+    ];
+    expect(lines.map((line) => JSON.parse(line).level)).toEqual(['warn', 'warn', 'warn', 'warn']);
+    expect(
+      await Promise.all([one, other, '198.51.100.23'].map((address) => statusOf(from(address)))),
+    ).toEqual([...[403, 403, 200]]);
+    for (const file of [marked, loud]) {
+      unlinkSync(file);
+      await said(file, 'policy file gone');
+    }
+    expect(await statusOf(from(one))).toBe(200);
+    // The threads apply the same files, and only the one that applies them first says it.
+    for (const line of lines) expect(watched.timesSaid(line)).toBe(1);
+  });
 });
+
+function listOf(...values: readonly string[]): object {
+  return {
+    rules_data: [{ id: 'blocked_ips', type: 'ip_with_expiration', data: values.map((value) => ({ value })) }],
+  };
+}
 
 describeOneHaproxy('the policy folder', (binary) => {
   const watched = shareFolder(binary);

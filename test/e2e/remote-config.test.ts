@@ -77,6 +77,20 @@ describeOneHaproxy('Remote Config', (binary) => {
     expect(await statusOf(reported)).toBe(200);
   });
 
+  it('a configuration that refers to nothing is acknowledged, and named in the log once', async () => {
+    const { log } = scene().proxy.daemon;
+    const { content } = asm({ rules_override: [override('ua0-600-55x', { on_match: ['deny'] })] });
+    const { client } = await serve({ [pathOf('ASM')]: content });
+    expect(client.state.config_states).toMatchObject([{ apply_state: 2, apply_error: '' }]);
+    const word =
+      /Remote Config datadog.*: rules_override\[0\]\.on_match\[0\]: no action 'deny'; did you mean 'block'\?/;
+    expect(JSON.parse(await log.waitFor(word))).toMatchObject({ level: 'warn', path: pathOf('ASM') });
+    expect(await statusOf(reported)).toBe(200);
+    await serve({ [pathOf('ASM')]: content, [pathOf('ASM_DATA')]: blockedIps(blockedAddress).content });
+    await serve({});
+    expect(log.lines.filter((line) => word.test(line))).toHaveLength(1);
+  });
+
   it('an answer with a wrong hash is reported and nothing of it is applied', async () => {
     await serve({ [pathOf('ASM')]: blockReported.content });
     const { remoteConfig } = scene().agent;

@@ -1,7 +1,7 @@
 // What the shipped files must not break, with an agent that wants every body: slow uploads, streams, upgrades. And
 // what must not escape it: bodies that come late or in chunks.
 import { setTimeout as elapse } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { fetchOnce, Http1Connection, Http2Connection, header } from './support/http-client.ts';
 import { pieceIntervalMs, slowJsonMs } from './support/origin.ts';
 import { describeEachHaproxy, type StubbedProxy, startStubbedProxy } from './support/stubbed-proxy.ts';
@@ -63,6 +63,42 @@ describeEachHaproxy('traffic that is left alone', (binary) => {
     expect((await connection.response()).status).toBe(200);
     connection.close();
     expect(proxy.agent.named(requestBody)[0]?.args.get('body')).toEqual(Buffer.from('{}'));
+  });
+
+  it('a client that waits for 100 Continue is told by the origin when nobody looks at the body', async () => {
+    const aside = proxy.agent.script;
+    onTestFinished(() => {
+      proxy.agent.script = aside;
+    });
+    proxy.agent.script = () => ({ span_id: '7', request_body: false });
+    const framing = 'host: site.example\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n';
+    const refused = new Http1Connection(proxy.httpPort);
+    refused.write(`POST /no-upload HTTP/1.1\r\n${framing}`);
+    expect((await refused.head()).status).toBe(417);
+    refused.close();
+
+    const taken = new Http1Connection(proxy.httpPort);
+    taken.write(`POST /echo HTTP/1.1\r\n${framing}`);
+    expect((await taken.head()).status).toBe(100);
+    expect(proxy.origin.requests.at(-1)).toMatchObject({
+      ...{ target: '/echo', headers: { expect: '100-continue' } },
+    });
+    taken.write('{}');
+    expect((await taken.response()).status).toBe(200);
+    taken.close();
+  });
+
+  it('a client that waits for 100 Continue is told by HAProxy when its body is inspected, and not by the origin', async () => {
+    const connection = new Http1Connection(proxy.httpPort);
+    connection.write('POST /no-upload HTTP/1.1\r\nhost: site.example\r\nexpect: 100-continue\r\n');
+    connection.write('content-length: 2\r\n\r\n');
+    expect((await connection.head()).status).toBe(100);
+    connection.write('{}');
+    expect((await connection.response()).status).toBe(200);
+    connection.close();
+    const received = proxy.origin.requests.at(-1);
+    expect(received?.target).toBe('/no-upload');
+    expect(received?.headers).not.toHaveProperty('expect');
   });
 
   it('a client that stops sending is ended by `timeout client`, as it would be without us', async () => {

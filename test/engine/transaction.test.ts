@@ -118,6 +118,24 @@ describe('a transaction ends exactly once', () => {
     expect(count).toEqual({ contexts: 4, disposals: 4, finishes: 4 });
   });
 
+  it('evicted, the oldest first, when their bodies are too much together', () => {
+    const { engine, recorder, count } = setUp({ maxBodyBytes: 25_000 });
+    const bytes = Buffer.alloc(10_000, 'harmless ');
+    const begun = ['/1', '/2', '/3', '/4'].map((target) => {
+      const { transaction } = engine.requestHeaders(requestHead(target), ttlMs);
+      void engine.requestBody(transaction.id, { bytes, declaredSize: undefined }, ttlMs);
+      return transaction;
+    });
+    expect(recorder.endings.map(({ transaction }) => transaction)).toEqual(begun.slice(0, 2));
+    expect(recorder.reasons).toEqual(['evicted', 'evicted']);
+    begun[2]?.end('complete');
+    const { transaction } = engine.requestHeaders(requestHead('/5'), ttlMs);
+    void engine.requestBody(transaction.id, { bytes, declaredSize: undefined }, ttlMs);
+    expect(engine.liveTransactions).toBe(2);
+    engine.drain();
+    expect(count).toEqual({ contexts: 5, disposals: 5, finishes: 5 });
+  });
+
   it('when an observer or the trace throws at its ending, and the others are still told', () => {
     const failures: unknown[] = [];
     const tracer: Tracer = {

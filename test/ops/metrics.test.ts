@@ -39,9 +39,11 @@ describe('metrics', () => {
       engine.requestHeaders(requestHead('/?q=attack-block'), 1000);
       const { transaction } = engine.requestHeaders(requestHead('/'), 1000);
       engine.responseHeaders(transaction.id, { status: 200, headers: [] }, 1000);
+      engine.responseHeaders(undefined, { status: 200, headers: [] }, 1000);
     });
     expect(text).toContain('appsec_edge_transactions_total{reason="blocked"} 1');
-    expect(text).toContain('appsec_edge_transactions_total{reason="complete"} 1');
+    expect(text).toContain('appsec_edge_transactions_total{reason="complete"} 2');
+    expect(text).toContain('appsec_edge_verdicts_total{verdict="partial"} 1');
     expect(text).toContain('appsec_edge_verdicts_total{verdict="block"} 1');
     expect(text).toContain('appsec_edge_verdicts_total{verdict="pass"} 1');
   });

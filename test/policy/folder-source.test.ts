@@ -16,10 +16,11 @@ afterEach(() => {
 });
 
 function put(name: string, content: unknown): void {
-  writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+  const asIs = typeof content === 'string' || content instanceof Uint8Array;
+  writeFileSync(join(folder, name), asIs ? content : JSON.stringify(content));
 }
 
-/** A source whose target refuses every content with `refuse` in it; `told` has what it said, in order. */
+/** A source whose target refuses every content with `_refuse` in it; `told` has what it said, in order. */
 function newSource() {
   const changes: WafConfigChange[] = [];
   const told: string[] = [];
@@ -36,18 +37,23 @@ function newSource() {
         changes.push(change);
         return change.added.map(({ path, content }) => ({
           path,
-          error: 'refuse' in content ? 'refused indeed' : undefined,
-          issues: 'issue' in content ? [{ part: 'rules', reason: 'bad', ids: ['one'] }] : [],
+          error: '_refuse' in content ? 'refused indeed' : undefined,
+          issues: '_issue' in content ? [{ part: 'rules', reason: 'bad', ids: ['one'] }] : [],
         }));
       },
       activate(value) {
         enabled = value;
       },
+      inEffect: () => [],
     },
     {
       applied: (file) => tell(`applied ${file}`),
       removed: (file) => tell(`removed ${file}`),
       failed: (file, problem) => tell(`failed ${file}: ${problem}`),
+      found: (findings) => {
+        for (const { file, line, place, text } of findings)
+          tell(`found ${file}:${line ?? ''} ${place}: ${text}`);
+      },
     },
   );
   sources.push(source);
@@ -100,7 +106,7 @@ describe('a look through the folder', () => {
   });
 
   it('takes out what is gone, though it was refused', () => {
-    put('a.json', { refuse: 1 });
+    put('a.json', { _refuse: 1 });
     const { source, changes } = newSource();
     source.scan();
     unlinkSync(join(folder, 'a.json'));
@@ -112,7 +118,7 @@ describe('a look through the folder', () => {
     put('a.json', { asm: { enabled: false } });
     const { source, changes, enabled } = newSource();
     source.scan();
-    put('a.json', { refuse: 1 });
+    put('a.json', { _refuse: 1 });
     source.scan();
     expect(enabled()).toBe(false);
     put('a.json', { asm: { enabled: true } });
@@ -122,7 +128,7 @@ describe('a look through the folder', () => {
   });
 
   it('says what became of a file because of another source', () => {
-    put('a.json', { refuse: 1 });
+    put('a.json', { _refuse: 1 });
     const { source, told } = newSource();
     source.scan();
     const outcome = { path: 'folder/a.json', error: undefined, issues: [] };
@@ -136,7 +142,7 @@ describe('a look through the folder', () => {
     put('a.json', { asm: { enabled: false } });
     const { source, enabled } = newSource();
     source.scan();
-    put('a.json', { refuse: 1 });
+    put('a.json', { _refuse: 1 });
     source.scan();
     source.follow([{ path: 'folder/a.json', error: undefined, issues: [] }]);
     expect(enabled()).toBeUndefined();
@@ -188,7 +194,7 @@ describe('a bad file', () => {
     ['[]', /^failed a\.json: must be a JSON object$/],
     ['', /^failed a\.json: .*JSON/],
     ['{"asm":{"enabled":"no"}}', /^failed a\.json: `asm\.enabled` must be true or false$/],
-    ['{"refuse":1}', /^failed a\.json: refused indeed$/],
+    ['{"_refuse":1}', /^failed a\.json: refused indeed$/],
   ])('%j is named once with the reason, and leaves its last good content', (content, reason) => {
     put('a.json', { actions: [] });
     const { source, changes, told } = newSource();
@@ -226,7 +232,7 @@ describe('a bad file', () => {
   });
 
   it('with bad items in it is in effect, and they are named', () => {
-    put('a.json', { issue: 1 });
+    put('a.json', { _issue: 1 });
     const { source, told } = newSource();
     source.scan();
     expect(told).toEqual(['applied a.json', 'failed a.json: in part: rules: bad (one)']);
@@ -241,6 +247,131 @@ describe('a bad file', () => {
     source.scan();
     expect(changes).toHaveLength(1);
     expect(told.slice(1)).toEqual([expect.stringMatching(/ENOENT/)]);
+  });
+});
+
+const listOfOneWord = { rules_data: [{ id: 'x', type: 'data_with_expiration', data: [{ value: 'grün' }] }] };
+
+describe('a file as editors leave it', () => {
+  const text = JSON.stringify(listOfOneWord);
+
+  it.each([
+    ['UTF-8', Buffer.from(text)],
+    ['UTF-8 with a byte order mark', Buffer.from(`\ufeff${text}`)],
+    ['UTF-16LE with a byte order mark', Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['UTF-16BE with a byte order mark', Buffer.from(`\ufeff${text}`, 'utf16le').swap16()],
+  ])('in %s is taken', (_what, bytes) => {
+    put('a.json', bytes);
+    const { source, changes } = newSource();
+    source.scan();
+    expect(changes[0]?.added.map(({ content }) => content)).toEqual([listOfOneWord]);
+  });
+
+  it.each(['A.JSON', 'a.Json'])('under the name %s is taken', (name) => {
+    put(name, text);
+    const { source, told } = newSource();
+    source.scan();
+    expect(told).toContain(`applied ${name}`);
+  });
+
+  it('in Latin-1 is taken, and what is wrong with it is said', () => {
+    put('a.json', Buffer.from('{"_note": "gr\u00fcn"}', 'latin1'));
+    const { source, told } = newSource();
+    source.scan();
+    expect(told).toEqual([
+      'applied a.json',
+      'found a.json: : is not UTF-8: what is not ASCII in it is read wrongly; save it as UTF-8',
+    ]);
+  });
+
+  it.each(['a.json5', 'a.jsonc', 'a.yaml', 'a.yml', 'a.json.bak', 'a.json~', 'a.json.txt'])(
+    'under the name %s is passed over with a word, said once',
+    (name) => {
+      put(name, text);
+      const { source, told, changes } = newSource();
+      source.scan();
+      source.scan();
+      expect(told).toEqual([expect.stringMatching(`^found ${name}: : is passed over: `)]);
+      expect(changes).toEqual([]);
+    },
+  );
+
+  it('in a subfolder is passed over with a word', () => {
+    mkdirSync(join(folder, 'team'));
+    mkdirSync(join(folder, 'empty'));
+    mkdirSync(join(folder, '..hidden'));
+    put('team/a.json', text);
+    put('..hidden/a.json', text);
+    const { source, told } = newSource();
+    source.scan();
+    expect(told).toEqual(['found team: : is passed over: policies in subfolders are not read']);
+  });
+
+  it.each(['README.md', 'a.txt', '.a.json', '..data', 'json', 'policy.conf'])(
+    'that is no policy, named %s, is passed over in silence',
+    (name) => {
+      put(name, text);
+      const { source, told } = newSource();
+      source.scan();
+      expect(told).toEqual([]);
+    },
+  );
+});
+
+describe('a file that refers to nothing', () => {
+  const unknown = '{\n "actions": [],\n "rule_overrides": []\n}';
+  const word =
+    "found a.json:3 rule_overrides: no key 'rule_overrides': it is passed over; did you mean 'rules_override'?";
+
+  it('is in effect, and is told with the line, once', () => {
+    put('a.json', unknown);
+    const { source, told, changes } = newSource();
+    source.scan();
+    source.scan();
+    source.follow([]);
+    expect(told).toEqual(['applied a.json', word]);
+    expect(changes[0]?.added).toHaveLength(1);
+  });
+
+  it('is told again when its content has changed and the mistake has not', () => {
+    put('a.json', unknown);
+    const { source, told } = newSource();
+    source.scan();
+    put('a.json', `${unknown}\n`);
+    source.scan();
+    expect(told.filter((line) => line === word)).toHaveLength(2);
+  });
+
+  it('is told when another file that defined something goes', () => {
+    const rules_override = [{ id: 'x', on_match: ['teapot'] }];
+    put('a.json', { rules_override });
+    put('b.json', { actions: [{ id: 'teapot', type: 'monitor', parameters: {} }] });
+    const { source, told } = newSource();
+    source.scan();
+    const before = told.length;
+    unlinkSync(join(folder, 'b.json'));
+    source.scan();
+    expect(told.slice(before)).toEqual([
+      'removed b.json',
+      expect.stringMatching(/^found a\.json:1 rules_override\[0\]\.on_match\[0\]: no action 'teapot'/),
+    ]);
+  });
+
+  it('has a key twice: it is told which counts', () => {
+    put('a.json', '{"actions": [],\n"actions": []}');
+    const { source, told } = newSource();
+    source.scan();
+    expect(told[1]).toBe(
+      "found a.json:1 actions: 'actions' comes again in this object: only the last one counts",
+    );
+  });
+
+  it('is the switch: what stands beside it is told', () => {
+    put('a.json', { asm: { enabled: true }, custom_rules: [] });
+    const { source, told, enabled } = newSource();
+    source.scan();
+    expect(enabled()).toBe(true);
+    expect(told[1]).toMatch(/^found a\.json:1 custom_rules: is passed over in a file with `asm`/);
   });
 });
 
@@ -281,7 +412,7 @@ describe('watching', () => {
     put('.second.json', { actions: [] });
     renameSync(join(folder, '.second.json'), join(folder, 'second.json'));
     await says('applied second.json');
-    put('second.json', { refuse: 1 });
+    put('second.json', { _refuse: 1 });
     await says('failed second.json: refused indeed');
     unlinkSync(join(folder, 'first.json'));
     await says('removed first.json');
@@ -290,7 +421,7 @@ describe('watching', () => {
   it('sees the link swap by which Kubernetes changes a ConfigMap', async () => {
     for (const [version, content] of [
       ['..one', { actions: [] }],
-      ['..two', { refuse: 1 }],
+      ['..two', { _refuse: 1 }],
     ] as const) {
       mkdirSync(join(folder, version));
       put(`${version}/a.json`, content);

@@ -54,7 +54,9 @@ describe('handshake', () => {
     expect(connection.receive(onTheWire(capture.healthcheckHello))).toEqual([
       { kind: 'healthcheck', refused: false },
     ]);
-    expect(sent(connection)).toMatchObject([{ kind: 'agent-hello', hello: { capabilities: [] } }]);
+    // Any buffer of HAProxy holds a frame of 256 bytes; the size offered does not tell how large it is.
+    const hello = { capabilities: [], maxFrameSize: 256 };
+    expect(sent(connection)).toMatchObject([{ kind: 'agent-hello', hello }]);
     expect(connection.closed).toBe(true);
   });
 
@@ -123,6 +125,11 @@ describe('handshake', () => {
     expect(connection.takeOutput()).toBeUndefined();
   });
 
+  it('is no time for large frames: a HELLO has some hundred bytes', () => {
+    const connection = new AgentConnection({ maxFrameSize: 2 ** 24 });
+    expect(connection.receive(Buffer.from([0, 0, 0x40, 1]))).toMatchObject(refusal('SPOP_FRAME_TOO_BIG', 3));
+  });
+
   it('cannot be set up with frames that SPOP does not allow', () => {
     for (const maxFrameSize of [255, 0, -1, 1.5, Number.NaN, 2 ** 24 + 1]) {
       expect(() => new AgentConnection({ maxFrameSize })).toThrow(RangeError);
@@ -188,16 +195,56 @@ describe('after the handshake', () => {
     expect(sent(connection)).toMatchObject([{ kind: 'ack', streamId, frameId }]);
   });
 
-  it('a NOTIFY that repeats ids in flight is refused, and accepted once the first has its ACK', () => {
+  describe('a NOTIFY with the ids of an earlier one, as HAProxy 3.0 sends it when it gave up on that', () => {
+    const other: Action = { ...ACTION, name: 'other' };
+    const received = (connection: AgentConnection, bytes: Buffer) =>
+      connection.receive(bytes).filter((event) => event.kind === 'notify');
+
+    it('replaces it: only the newer is awaited, and counted', () => {
+      const connection = open();
+      const [older, newer] = received(connection, Buffer.concat([notify(1, 1), notify(1, 1), notify(2, 1)]));
+      if (older === undefined || newer === undefined) throw new Error('not received');
+      expect([older, newer].map((one) => connection.isAwaited(one))).toEqual([false, true]);
+      expect(connection.inFlight).toBe(2);
+      connection.ack(1, 1, [ACTION]);
+      expect([older, newer].map((one) => connection.isAwaited(one))).toEqual([false, false]);
+    });
+
+    it('takes back the ACK of the older that has not left yet, and nothing else', () => {
+      const connection = open();
+      connection.receive(Buffer.concat([notify(5, 1), notify(1, 1), notify(2, 1), notify(3, 1)]));
+      for (const streamId of [5, 1, 2]) connection.ack(streamId, 1, [ACTION]);
+      connection.receive(Buffer.concat([notify(1, 1), notify(2, 1)]));
+      connection.ack(3, 1, [ACTION]);
+      connection.ack(1, 1, [other]);
+      expect(sent(connection)).toMatchObject([
+        { kind: 'ack', streamId: 5, actions: [ACTION] },
+        { kind: 'ack', streamId: 3, actions: [ACTION] },
+        { kind: 'ack', streamId: 1, actions: [other] },
+      ]);
+      expect(connection.inFlight).toBe(1);
+    });
+
+    it('is answered for itself when the ACK of the older has left', () => {
+      const connection = open();
+      connection.receive(notify(1, 1));
+      connection.ack(1, 1, [ACTION]);
+      expect(sent(connection)).toMatchObject([{ actions: [ACTION] }]);
+      connection.receive(notify(1, 1));
+      connection.ack(1, 1, [other]);
+      expect(sent(connection)).toMatchObject([{ actions: [other] }]);
+    });
+  });
+
+  it('a NOTIFY that HAProxy gave up on is not in flight any more, and its ids are free for the next', () => {
     const connection = open();
+    const [older] = connection.receive(notify(1, 1));
+    if (older?.kind !== 'notify') throw new Error('not received');
+    connection.giveUp(older);
+    expect([connection.inFlight, connection.isAwaited(older)]).toEqual([0, false]);
     connection.receive(notify(1, 1));
-    connection.ack(1, 1, [ACTION]);
-    expect(kinds(connection.receive(Buffer.concat([notify(1, 1), notify(1, 2), notify(2, 1)])))).toEqual([
-      'notify',
-      'notify',
-      'notify',
-    ]);
-    expect(connection.receive(notify(1, 2))).toMatchObject(refusal('SPOP_DUPLICATE_FRAME_ID', 4));
+    connection.giveUp(older);
+    expect(connection.inFlight).toBe(1);
   });
 
   it('a NOTIFY over the negotiated size but within our own is accepted: HAProxy 3.1 sends them', () => {
@@ -207,6 +254,31 @@ describe('after the handshake', () => {
       { name: 'm', args: [{ name: 'a', value: { type: 'binary', value: Buffer.alloc(4_000) } }] },
     ]);
     expect(kinds(connection.receive(large))).toEqual(['notify']);
+  });
+
+  it('a NOTIFY over our own size that HAProxy offered is told without its end, and answered as any other', () => {
+    const connection = open({ maxFrameSize: 256 });
+    const large = encodeNotify(7, 3, [
+      { name: 'm', args: [{ name: 'a', value: { type: 'binary', value: Buffer.alloc(16_000) } }] },
+    ]);
+    for (const cut of [1, 300, large.length]) {
+      const events = [large.subarray(0, cut), large.subarray(cut)].flatMap((bytes) =>
+        connection.receive(bytes),
+      );
+      const [event] = events;
+      if (event?.kind !== 'notify') throw new Error(`not a NOTIFY: ${event?.kind}`);
+      expect(event).toMatchObject({ streamId: 7, frameId: 3 });
+      expect(event.payload.subarray(0, 2)).toEqual(Buffer.from([1, 109]));
+      expect(7 + event.payload.length + (event.missingBytes ?? 0)).toBe(large.length - 4);
+      expect(connection.ack(7, 3, [ACTION])).toBe(true);
+    }
+    expect(kinds(connection.receive(notify(1, 1)))).toEqual(['notify']);
+  });
+
+  it('any other frame over our own size is refused, though HAProxy offered it', () => {
+    const connection = open({ maxFrameSize: 256 });
+    const goodbye = onTheWire(Buffer.concat([Buffer.from('02000000010000', 'hex'), Buffer.alloc(2000)]));
+    expect(connection.receive(goodbye)).toMatchObject(refusal('SPOP_FRAME_TOO_BIG', 3));
   });
 
   it('what came before a violation in the same read is still handed on', () => {
@@ -289,7 +361,7 @@ describe('ACK', () => {
   ])(
     'of ids %s and %s fits to the last byte that maxActionsSize promises, and not one more',
     (streamId, frameId) => {
-      const connection = open({ maxFrameSize: 300 });
+      const connection = open({}, encodeHaproxyHello({ ...TYPICAL_HELLO, maxFrameSize: 300 }));
       connection.receive(notify(streamId, frameId));
       const room = connection.maxActionsSize(streamId, frameId);
       expect(() => connection.ack(streamId, frameId, Buffer.alloc(room + 1, 1))).toThrow(

@@ -133,8 +133,34 @@ describe('FrameSplitter', () => {
     const splitter = new FrameSplitter(LIMIT);
     splitter.push(Buffer.concat([onTheWire(Buffer.alloc(100, 1)), onTheWire(Buffer.alloc(100, 2))]));
     expect(splitter.next()).toHaveLength(100);
-    splitter.setLimit(99);
+    splitter.setLimits(99);
     expect(() => splitter.next()).toThrow(expect.objectContaining({ code: 'SPOP_FRAME_TOO_BIG' }));
+  });
+
+  it('hands out the beginning of a frame that is accepted and too large to be kept, however it is cut', () => {
+    const kept = Buffer.alloc(1_500, 1);
+    const tooLarge = Buffer.concat([Buffer.alloc(1_024, 2), Buffer.alloc(700, 3)]);
+    const whole = Buffer.concat([kept, tooLarge, kept].map(onTheWire));
+    fc.assert(
+      fc.property(places, (where) => {
+        for (const chunks of [[whole], byteByByte(whole), cut(whole, where)]) {
+          const splitter = new FrameSplitter(LIMIT);
+          splitter.setLimits(1_500, LIMIT);
+          const found: [Buffer, number][] = [];
+          for (const chunk of chunks) {
+            splitter.push(chunk);
+            for (let frame = splitter.next(); frame !== undefined; frame = splitter.next())
+              found.push([Buffer.from(frame), splitter.droppedBytes]);
+          }
+          expect(found).toEqual([
+            [kept, 0],
+            [tooLarge.subarray(0, 1_024), 700],
+            [kept, 0],
+          ]);
+        }
+      }),
+      { numRuns: 20 },
+    );
   });
 
   it('keeps what was pushed before the last chunk was used up', () => {

@@ -162,11 +162,22 @@ describe('negotiation', () => {
 
   it.each([
     [16_380, 131_072, 16_380],
-    [131_068, 16_384, 16_384],
+    [131_084, 16_384, 131_084],
     [256, 16_384, 256],
-    [2 ** 32 - 1, 16_384, 16_384],
-  ])('settles frames of %i offered and %i of our own on %i bytes', (theirs, ours, expected) => {
-    expect(negotiate({ ...HELLO, maxFrameSize: theirs }, ours).maxFrameSize).toBe(expected);
+    [2 ** 32 - 1, 16_384, 2 ** 28],
+  ])(
+    'gives HAProxy the frames of %i bytes that it offers, with %i of our own: %i',
+    (theirs, ours, expected) => {
+      expect(negotiate({ ...HELLO, maxFrameSize: theirs }, ours).maxFrameSize).toBe(expected);
+    },
+  );
+
+  it.each([
+    [16_380, 131_072, 16_380],
+    [131_084, 16_384, 16_384],
+  ])('settles frames of %i that another agent offers and %i of our own on %i', (theirs, ours, expected) => {
+    const peer = { instance: '0'.repeat(16), nonce: '0'.repeat(32) };
+    expect(negotiate({ ...HELLO, maxFrameSize: theirs, peer }, ours).maxFrameSize).toBe(expected);
   });
 
   it.each([255, 1, 0, -1])('refuses frames of %i bytes with status 9', (maxFrameSize) => {

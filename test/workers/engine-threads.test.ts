@@ -9,10 +9,13 @@ import {
   type EngineThreadsOptions,
 } from '../../src/workers/engine-threads.ts';
 import type { Job, JobResult } from '../../src/workers/jobs.ts';
+import { type Work, WorkEstimates } from '../../src/workers/work-estimates.ts';
 import type { ScriptedData } from '../support/scripted-thread.ts';
 
 const entry = new URL('../support/scripted-thread.ts', import.meta.url);
-const maxJobBytes = 200_000;
+
+/** Work that nothing is known of but this guess. */
+const work = (guessUs: number): Work => ({ kind: 0, size: 1, guessUs });
 
 /** What the threads told, and a way to wait for it. */
 class Told implements EngineThreadsObserver {
@@ -39,7 +42,7 @@ afterEach(async () => {
 function create(count: number, changes: Partial<EngineThreadsOptions> = {}) {
   const told = new Told();
   const options: EngineThreadsOptions = {
-    ...{ count, entry, maxJobBytes },
+    ...{ count, entry },
     dataOf: (): ScriptedData => ({}),
     environmentOf: () => ({}),
     ...changes,
@@ -60,7 +63,7 @@ function job(order: string, changes: Partial<Job> = {}): Job {
     payload: Buffer.from(order),
     maxAnswerBytes: 1000,
     deadlineMs: Number.MAX_VALUE,
-    cost: 100,
+    work: work(100),
     ...changes,
   };
 }
@@ -133,9 +136,9 @@ describe('engine threads', () => {
     const { threads } = await start(1);
     const ledger = new Ledger();
     ledger.submit(threads, 0, 'busy 100');
-    const payload = Buffer.from(`echo ${'x'.repeat(maxJobBytes - 5)}`);
+    const payload = Buffer.from(`echo ${'x'.repeat(100_000)}`);
     let accepted = 0;
-    while (accepted < 1000 && ledger.submit(threads, 0, '', { payload, cost: 1 })) accepted += 1;
+    while (accepted < 1000 && ledger.submit(threads, 0, '', { payload })) accepted += 1;
     expect(accepted).toBeGreaterThan(15);
     expect(accepted).toBeLessThan(100);
     expect(threads.pendingJobs).toBe(accepted + 1);
@@ -148,13 +151,45 @@ describe('engine threads', () => {
   it('give answers that fill the ring of answers many times over', async () => {
     const { threads } = await start(1);
     const ledger = new Ledger();
-    for (let count = 0; count < 200; count += 1) ledger.submit(threads, 0, `large ${maxJobBytes - count}`);
+    const sizes = Array.from({ length: 200 }, (_, count) => 100_000 - count);
+    for (const size of sizes) ledger.submit(threads, 0, `large ${size}`);
     // This thread does not look while that one writes more than fits.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     const answers = await ledger.all();
-    expect(answers.map((once) => once.map((text) => text.length))).toEqual(
-      Array.from({ length: 200 }, (_, count) => [maxJobBytes - count]),
-    );
+    expect(answers.map((once) => once.map((text) => text.length))).toEqual(sizes.map((size) => [size]));
+  });
+
+  it('take jobs and give answers of megabytes, in order with small ones', async () => {
+    const { threads } = await start(1);
+    const ledger = new Ledger();
+    const wanted: number[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      const size = count % 3 === 0 ? 1_500_000 + count : 10 + count;
+      const payload = Buffer.from(`echo ${'x'.repeat(size - 5)}`);
+      expect(ledger.submit(threads, 0, '', { payload })).toBe(true);
+      ledger.submit(threads, 0, `large ${size}`);
+      wanted.push(size + 2, size);
+    }
+    const answers = await ledger.all();
+    expect(answers.map((once) => once.map((text) => text.length))).toEqual(wanted.map((size) => [size]));
+    expect(answers[0]?.[0]?.slice(0, 9)).toBe('0 echo xx');
+  });
+
+  it('refuse large jobs beyond a bound, but never a single one, and take them again later', async () => {
+    const { threads } = await start(1);
+    const ledger = new Ledger();
+    ledger.submit(threads, 0, 'busy 300');
+    const payload = Buffer.from(`echo ${'x'.repeat(4_000_000)}`);
+    let accepted = 0;
+    while (accepted < 100 && ledger.submit(threads, 0, '', { payload })) accepted += 1;
+    expect(accepted).toBe(8);
+    expect(ledger.submit(threads, 0, 'echo small ones go on')).toBe(true);
+    expect((await ledger.all()).slice(1).map(([text]) => text?.length)).toEqual([
+      ...Array.from({ length: accepted }, () => payload.length + 2),
+      23,
+    ]);
+    expect(ledger.submit(threads, 0, '', { payload: Buffer.alloc(40_000_000, 'x') })).toBe(true);
+    await ledger.all();
   });
 
   it('hear of messages that were answered without them, and of everything else', async () => {
@@ -280,11 +315,11 @@ describe('the choice of a thread', () => {
     expect(chosen).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
-  it('goes round again after work whose costs are fractions', async () => {
+  it('goes round again after work whose estimates are fractions', async () => {
     const { threads } = await start(3);
     const ledger = new Ledger();
-    for (const cost of [0.1, 0.2, 0.7, 150.02, 1e9]) {
-      for (const index of [0, 1, 1, 2, 2, 2]) ledger.submit(threads, index, 'echo', { cost });
+    for (const guessUs of [0.1, 0.2, 0.7, 150.02, 1e9]) {
+      for (const index of [0, 1, 1, 2, 2, 2]) ledger.submit(threads, index, 'echo', { work: work(guessUs) });
     }
     await ledger.all();
     expect([0, 1, 2].map((index) => threads.expectedWaitMs(index))).toEqual([0, 0, 0]);
@@ -294,35 +329,58 @@ describe('the choice of a thread', () => {
   it('falls on the one with the least work, not the fewest jobs', async () => {
     const { threads } = await start(3);
     const ledger = new Ledger();
-    ledger.submit(threads, 0, 'later 50', { cost: 5000 });
-    for (let count = 0; count < 3; count += 1) ledger.submit(threads, 1, 'later 50', { cost: 100 });
-    ledger.submit(threads, 2, 'later 50', { cost: 1000 });
+    ledger.submit(threads, 0, 'later 50', { work: work(5000) });
+    for (let count = 0; count < 3; count += 1) ledger.submit(threads, 1, 'later 50', { work: work(100) });
+    ledger.submit(threads, 2, 'later 50', { work: work(1000) });
     expect(threads.leastBusy()).toBe(1);
-    ledger.submit(threads, 1, 'later 50', { cost: 1000 });
+    ledger.submit(threads, 1, 'later 50', { work: work(1000) });
     expect(threads.leastBusy()).toBe(2);
     await ledger.all();
   });
 
-  it('learns what this machine makes of a cost, from jobs that were worked on', async () => {
-    const { threads } = await start(1);
-    const waitFor1000 = async (): Promise<number> => {
+  it('falls on an idle one rather than on one whose job takes longer than it should', async () => {
+    const { threads, told } = await start(2);
+    threads.submit(0, job('hang'), () => undefined);
+    await vi.waitFor(() => expect(told.messages).toContain('hanging'));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(threads.expectedWaitMs(0)).toBeGreaterThan(0);
+    expect([threads.leastBusy(), threads.leastBusy()]).toEqual([1, 1]);
+  });
+
+  it('knows how long the job under way has run', async () => {
+    const { threads, told } = await start(1);
+    threads.submit(0, job('hang', { work: work(1e9) }), () => undefined);
+    await vi.waitFor(() => expect(told.messages).toContain('hanging'));
+    const before = threads.expectedWaitMs(0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const after = threads.expectedWaitMs(0);
+    expect(before).toBeLessThanOrEqual(1e6);
+    expect(before - after).toBeGreaterThan(45);
+  });
+
+  it('learns what jobs take, for all threads, from jobs that were worked on', async () => {
+    const { threads } = await start(2);
+    const waitOf = async (size: number): Promise<number> => {
       const ledger = new Ledger();
-      ledger.submit(threads, 0, 'later 1', { cost: 1000 });
+      ledger.submit(threads, 0, 'later 1', { work: { kind: 1, size, guessUs: 1000 } });
       const waitMs = threads.expectedWaitMs(0);
       await ledger.all();
       return waitMs;
     };
-    expect(await waitFor1000()).toBe(1);
+    expect(await waitOf(100_000)).toBe(1);
     const worked = new Ledger();
-    for (let count = 0; count < 50; count += 1) worked.submit(threads, 0, 'busy 2', { cost: 100 });
+    for (let count = 0; count < 50; count += 1)
+      worked.submit(threads, 1, 'busy 2', { work: { kind: 1, size: 100_000, guessUs: 1000 } });
     await worked.all();
-    const learned = await waitFor1000();
-    // 2000 µs for a cost of 100 are 20 ms for 1000; it was 1, and moves by a fiftieth each time.
-    expect(learned).toBeGreaterThan(8);
+    const learned = await waitOf(100_000);
+    expect(learned).toBeGreaterThan(1.9);
     const late = new Ledger();
-    for (let count = 0; count < 200; count += 1) late.submit(threads, 0, 'echo', { deadlineMs: 0 });
+    for (let count = 0; count < 200; count += 1) {
+      late.submit(threads, 0, 'echo', { deadlineMs: 0, work: { kind: 1, size: 100_000, guessUs: 1000 } });
+    }
     await late.all();
-    expect(await waitFor1000()).toBe(learned);
+    expect(await waitOf(100_000)).toBe(learned);
+    expect(await waitOf(1000)).toBe(1);
   });
 });
 
@@ -377,7 +435,7 @@ describe('how long a thread is stuck', () => {
     const thread = new EngineThread(
       entry,
       { index: 0, data: {} },
-      maxJobBytes,
+      new WorkEstimates(),
       {},
       {
         message: (message) => messages.emit(message === 'hanging' ? 'hanging' : 'ready'),

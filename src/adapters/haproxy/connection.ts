@@ -4,6 +4,8 @@ import {
   AgentConnection,
   type AgentConnectionOptions,
   type AgentEvent,
+  type FrameMemory,
+  type NotifyEvent,
   SpopError,
   StatusCode,
 } from '../../spop/index.ts';
@@ -14,14 +16,14 @@ import { turnStartedAtMs } from './turn.ts';
 
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
+  /** Of all connections. */
+  readonly frameMemory?: FrameMemory | undefined;
   readonly maxFramesInFlight: number;
   readonly helloTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** What another agent is told of us; see peers/proof.ts. */
   readonly answerPeer?: AgentConnectionOptions['answerPeer'];
 }
-
-type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
 const framesPerWrite = 32;
@@ -37,7 +39,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #answerer: NotifyAnswerer;
   readonly #observer: ServerObserver;
-  readonly #failedAnswer: () => Action[];
+  readonly #failedAnswer: (payload: Buffer) => Action[];
   readonly #helloTimer: NodeJS.Timeout;
   readonly #farewell: Farewell;
   /** Events of the last read that wait their turn. */
@@ -52,7 +54,7 @@ export class Connection {
     socket: Socket,
     options: ConnectionOptions,
     answerer: NotifyAnswerer,
-    failedAnswer: () => Action[],
+    failedAnswer: (payload: Buffer) => Action[],
     observer: ServerObserver,
     refuseHealthchecks: boolean,
   ) {
@@ -63,6 +65,7 @@ export class Connection {
     this.#observer = observer;
     this.#agent = new AgentConnection({
       maxFrameSize: options.maxFrameSizeBytes,
+      frameMemory: options.frameMemory,
       refuseHealthchecks,
       answerPeer: options.answerPeer,
     });
@@ -78,6 +81,7 @@ export class Connection {
     socket.on('close', () => {
       clearTimeout(this.#helloTimer);
       this.#farewell.cancel();
+      this.#agent.end();
     });
   }
 
@@ -194,9 +198,12 @@ export class Connection {
     const maxActionsBytes = this.#agent.maxActionsSize(event.streamId, event.frameId);
     const notify = {
       payload: event.payload,
+      missingBytes: event.missingBytes,
       maxActionsBytes,
       receivedAtMs: this.#receivedAtMs,
       relayed: this.peer !== undefined,
+      // Without `pipelining`, and as a peer, the other side goes on only after an answer, however late.
+      mayBeLate: this.peer === undefined && this.#isPipelined,
     };
     let answered = false;
     let later = false;
@@ -211,6 +218,10 @@ export class Connection {
     this.#analysing += 1;
   }
 
+  get #isPipelined(): boolean {
+    return this.#agent.negotiated?.capabilities.includes('pipelining') ?? false;
+  }
+
   #settle(event: NotifyEvent, answer: NotifyAnswer): void {
     if (answer instanceof SpopError) {
       // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
@@ -219,6 +230,9 @@ export class Connection {
       this.#agent.fail(answer);
       return;
     }
+    // HAProxy gave up on it, and may have asked something else by the same ids.
+    if (answer === 'late') this.#agent.giveUp(event);
+    if (answer === 'late' || !this.#agent.isAwaited(event)) return;
     try {
       this.#agent.ack(event.streamId, event.frameId, answer);
     } catch (cause) {
@@ -232,7 +246,7 @@ export class Connection {
 
   #ackFailed(event: NotifyEvent): void {
     try {
-      this.#agent.ack(event.streamId, event.frameId, this.#failedAnswer());
+      this.#agent.ack(event.streamId, event.frameId, this.#failedAnswer(event.payload));
     } catch (cause) {
       this.#observer.frameFailed?.(cause);
     }

@@ -4,7 +4,7 @@
  */
 
 /** The version that haproxyconf/ sends in the argument `conf_version`. */
-export const configurationVersion = '1.3.0';
+export const configurationVersion = '1.4.0';
 
 export const messageNames = {
   requestHeaders: 'http-request-headers-msg',
@@ -56,9 +56,9 @@ export const variableNames = {
   headers: 'headers',
   body: 'body',
   /**
-   * `pass`, `report`, `block` or `redirect`; `partial`: nothing found, but not everything was looked at (a body beyond
-   * HAProxy's buffer, the WAF's time-out); `skipped`: nothing was looked at, for want of time; `error`: a mistake of
-   * ours, nothing was looked at.
+   * Of the transaction as a whole, see standing.ts. `pass`, `report`, `block` or `redirect`; `partial`: nothing found,
+   * but not everything was looked at (a body beyond HAProxy's buffer, the WAF's time-out, a request that is not known);
+   * `skipped`: a message was not looked at, for want of time; `error`: the same, for a mistake of ours.
    */
   verdict: 'verdict',
   /** Why the verdict is `skipped`: see SkipReason. */
@@ -73,7 +73,8 @@ export const variableNames = {
 
 /**
  * Why a message was acknowledged without analysis. `overload`: it would have waited too long, or did; `no-engine`: no
- * engine thread was there; `engine-lost`: the engine thread died with it.
+ * engine thread was there; `engine-lost`: the engine thread died with it; `too-large`: its frame was not kept, for it
+ * exceeds our own limit, or too many large ones came at once.
  */
-export const skipReasons = ['overload', 'no-engine', 'engine-lost'] as const;
+export const skipReasons = ['overload', 'no-engine', 'engine-lost', 'too-large'] as const;
 export type SkipReason = (typeof skipReasons)[number];

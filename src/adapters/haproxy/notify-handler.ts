@@ -3,16 +3,12 @@ import type { Analyst } from '../../engine/engine.ts';
 import type { HeaderList } from '../../engine/http.ts';
 import type { Analysis } from '../../engine/transaction.ts';
 import { type Action, decodeMessages, type SpoeMessage } from '../../spop/index.ts';
-import {
-  argumentNames,
-  configurationVersion,
-  messageNames,
-  type SkipReason,
-  variableNames,
-} from './contract.ts';
-import { formatIdentity, type Identity, type Owner, parseIdentity } from './identity.ts';
+import { argumentNames, configurationVersion, messageNames } from './contract.ts';
+import { type Identity, markedIdentity, type Owner, parseIdentity } from './identity.ts';
 import { MessageArguments } from './message-arguments.ts';
-import { boolean, planActions, text } from './set-var.ts';
+import { planActions } from './set-var.ts';
+import { markOf, type Standing, standingOf, worseStanding } from './standing.ts';
+import { failedActions, neutralActions, unseenActions } from './unseen.ts';
 
 /** What the handler tells about its work; for logs and metrics. Must not throw. */
 export interface NotifyObserver {
@@ -32,8 +28,10 @@ export interface NotifyObserver {
 
 /** State while the messages of one NOTIFY are worked off. */
 interface Progress {
-  /** A message could not be analysed, for a reason of ours. */
-  failed: boolean;
+  /** Of all messages so far, and of what HAProxy brought along. */
+  standing: Standing;
+  /** What HAProxy brought along. */
+  known: Identity | undefined;
   analysis: Analysis | undefined;
   bodyOf: 'request' | 'response' | undefined;
   /** HAProxy has no identity of this transaction yet, or one that names another owner. */
@@ -80,11 +78,12 @@ export class NotifyHandler {
   handle(payload: Buffer, maxActionsBytes: number): Action[] | Promise<Action[]> {
     const messages = decodeMessages(payload);
     const progress: Progress = {
+      standing: 'pass',
+      known: undefined,
       analysis: undefined,
       bodyOf: undefined,
       announcesIdentity: false,
       propagates: false,
-      failed: false,
     };
     const pending = this.#workOff(messages, 0, progress);
     return pending === undefined
@@ -98,7 +97,7 @@ export class NotifyHandler {
    */
   skipped(messageName: string, identityText: string): void {
     const identity = parseIdentity(identityText);
-    if (identity === undefined) return;
+    if (identity?.spanId === undefined) return;
     const last = messageName === messageNames.responseHeaders || messageName === messageNames.responseBody;
     this.#engine.skipped(identity.spanId, last);
   }
@@ -133,12 +132,16 @@ export class NotifyHandler {
   }
 
   #fail(progress: Progress, message: string, cause: unknown): void {
-    progress.failed = true;
+    progress.standing = worseStanding(progress.standing, 'error');
+    const id = progress.known?.spanId ?? progress.analysis?.transaction.id;
+    if (id !== undefined) this.#engine.failed(id);
     this.#observer.failed(message, cause);
   }
 
   #conclude(progress: Progress, analysis: Analysis | undefined): void {
-    if (analysis !== undefined) progress.analysis = analysis;
+    if (analysis === undefined) return;
+    progress.analysis = analysis;
+    progress.standing = worseStanding(progress.standing, standingOf(analysis));
   }
 
   #analyse(message: SpoeMessage, progress: Progress): Analysis | Promise<Analysis> | undefined {
@@ -157,10 +160,16 @@ export class NotifyHandler {
     progress: Progress,
   ): Analysis | Promise<Analysis> | undefined {
     const identity = args.identity();
+    progress.known ??= identity;
+    if (identity?.mark !== undefined) progress.standing = worseStanding(progress.standing, identity.mark);
     // Messages of one NOTIFY belong together, although the second cannot know the identity yet.
     const id = identity?.spanId ?? progress.analysis?.transaction.id;
     const known = id !== undefined && this.#engine.knows(id);
-    if (!this.#engine.enabled && !known) return undefined;
+    if (!this.#engine.enabled && !known) {
+      // Inspection was switched off in the middle of a transaction.
+      if (identity !== undefined) progress.standing = worseStanding(progress.standing, 'partial');
+      return undefined;
+    }
     switch (name) {
       case messageNames.requestHeaders:
         this.#checkConfiguration(args);
@@ -188,7 +197,7 @@ export class NotifyHandler {
 
   /** A transaction that was adopted lives here from now on: what follows must not go to its former owner. */
   #mustAnnounce(identity: Identity | undefined, known: boolean): boolean {
-    return identity === undefined || (!known && this.#owner !== undefined);
+    return identity?.spanId === undefined || (!known && this.#owner !== undefined);
   }
 
   #checkConfiguration(args: MessageArguments): void {
@@ -205,13 +214,18 @@ export class NotifyHandler {
       return this.#plan(progress, maxActionsBytes);
     } catch (cause) {
       this.#observer.failed('the answer', cause);
-      return failedActions();
+      return failedActions(progress.known);
     }
   }
 
-  #identityOf({ transaction }: Analysis): string {
-    if (this.#owner === undefined) return transaction.id;
-    return formatIdentity(transaction.id, transaction.trace.traceId, this.#owner);
+  /** Undefined when HAProxy has it already. A deferred analysis has nothing to mark it with. */
+  #identityOf({ transaction }: Analysis, progress: Progress): string | undefined {
+    const { known, standing, announcesIdentity } = progress;
+    const owner = this.#owner;
+    const traceId = owner === undefined ? undefined : transaction.trace.traceId;
+    const here = { spanId: transaction.id, traceId, owner, mark: known?.mark };
+    if (announcesIdentity) return markedIdentity(here, standing);
+    return markOf(standing) === known?.mark ? undefined : markedIdentity(here, standing);
   }
 
   /** A verdict must not be lost over headers for the origin. */
@@ -225,14 +239,15 @@ export class NotifyHandler {
   }
 
   #plan(progress: Progress, maxActionsBytes: number): Action[] {
-    const { analysis, bodyOf, announcesIdentity, propagates } = progress;
-    if (analysis === undefined) return progress.failed ? failedActions() : neutralActions();
+    const { analysis, bodyOf, standing, propagates } = progress;
+    if (analysis === undefined) return unanalysedActions(progress);
     const propagation = propagates ? this.#propagation(analysis) : [];
     const plan = planActions(
       {
         analysis,
         bodyOf,
-        identity: announcesIdentity ? this.#identityOf(analysis) : undefined,
+        standing,
+        identity: this.#identityOf(analysis, progress),
         propagation,
       },
       this.#pages,
@@ -244,25 +259,11 @@ export class NotifyHandler {
   }
 }
 
-/** For a NOTIFY that was not analysed. The traffic goes on, and a log can tell why. */
-export function skippedActions(reason: SkipReason): Action[] {
-  return [
-    ...neutralActions(),
-    text(variableNames.verdict, 'skipped'),
-    text(variableNames.skippedReason, reason),
-  ];
-}
-
 function isBlocked({ analysis }: Progress): boolean {
   return analysis?.verdict.kind === 'block' || analysis?.verdict.kind === 'redirect';
 }
 
-/** For a NOTIFY in which we failed: the log, and who wants to fail closed, must be able to tell it from `pass`. */
-export function failedActions(): Action[] {
-  return [...neutralActions(), text(variableNames.verdict, 'error')];
-}
-
-/** For a NOTIFY that led to nothing: HAProxy 3.1.0 waits for its time-out on an ACK without an action. */
-export function neutralActions(): Action[] {
-  return [boolean(variableNames.requestBody, false), boolean(variableNames.responseBody, false)];
+/** No message of the NOTIFY led to anything. */
+function unanalysedActions({ known, standing }: Progress): Action[] {
+  return standing === 'pass' ? neutralActions() : unseenActions(known, standing);
 }

@@ -2,8 +2,10 @@ import { type Action, encodeActions, SpopError } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
 import { type Job, type JobHandler, RefusedJob } from '../../workers/jobs.ts';
 import type { SkipReason } from './contract.ts';
-import { failedActions, type NotifyHandler, skippedActions } from './notify-handler.ts';
+import { parseIdentity } from './identity.ts';
+import type { NotifyHandler } from './notify-handler.ts';
 import { routeOf } from './notify-route.ts';
+import { failedActionsFor, skippedActions } from './unseen.ts';
 
 /** Told of what was let through unseen. Must not throw. */
 export interface SkipObserver {
@@ -11,9 +13,6 @@ export interface SkipObserver {
   /** Our mistake, contained. */
   frameFailed(cause: unknown): void;
 }
-
-const failedAnswer = encodeActions(failedActions());
-const lateAnswer = encodeActions(skippedActions('overload'));
 
 /** What an engine does with NOTIFY payloads: the handler's work as jobs. */
 export class NotifyJobs implements JobHandler {
@@ -26,7 +25,7 @@ export class NotifyJobs implements JobHandler {
   }
 
   handle(
-    { payload, maxAnswerBytes, deadlineMs }: Omit<Job, 'cost'>,
+    { payload, maxAnswerBytes, deadlineMs }: Omit<Job, 'work'>,
     answer: (bytes: Uint8Array) => void,
   ): void {
     if (sharedNowMs() > deadlineMs) {
@@ -38,15 +37,17 @@ export class NotifyJobs implements JobHandler {
       actions = this.#handler.handle(payload, maxAnswerBytes);
     } catch (cause) {
       if (cause instanceof SpopError) throw new RefusedJob(cause.code, cause.message, { cause });
-      this.#fail(cause, answer);
+      answer(this.#failed(cause, payload));
       return;
     }
     if (actions instanceof Promise) {
+      // The payload may change meanwhile.
+      const kept = Buffer.from(payload);
       actions.then(
-        (late) => answer(this.#encoded(late)),
-        (cause: unknown) => this.#fail(cause, answer),
+        (late) => answer(this.#encoded(late, kept)),
+        (cause: unknown) => answer(this.#failed(cause, kept)),
       );
-    } else answer(this.#encoded(actions));
+    } else answer(this.#encoded(actions, payload));
   }
 
   skipped(payload: Buffer): void {
@@ -62,20 +63,19 @@ export class NotifyJobs implements JobHandler {
     const { messageName, identity } = routeOf(payload);
     if (identity !== undefined) this.#handler.skipped(messageName, identity);
     this.#observer.skipped('overload');
-    answer(lateAnswer);
+    answer(encodeActions(skippedActions('overload', parseIdentity(identity ?? ''))));
   }
 
-  #fail(cause: unknown, answer: (bytes: Uint8Array) => void): void {
+  #failed(cause: unknown, payload: Buffer): Uint8Array {
     this.#observer.frameFailed(cause);
-    answer(failedAnswer);
+    return encodeActions(failedActionsFor(payload));
   }
 
-  #encoded(actions: readonly Action[]): Uint8Array {
+  #encoded(actions: readonly Action[], payload: Buffer): Uint8Array {
     try {
       return encodeActions(actions);
     } catch (cause) {
-      this.#observer.frameFailed(cause);
-      return failedAnswer;
+      return this.#failed(cause, payload);
     }
   }
 }

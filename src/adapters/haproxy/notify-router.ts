@@ -4,9 +4,9 @@ import type { JobResult, JobTaker } from '../../workers/jobs.ts';
 import type { SkipReason } from './contract.ts';
 import { type Identity, type Owner, parseIdentity } from './identity.ts';
 import type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
-import { skippedActions } from './notify-handler.ts';
 import { encodeSkipped } from './notify-jobs.ts';
-import { type NotifyRoute, routeOf } from './notify-route.ts';
+import { type NotifyRoute, routeOf, routeOfBeginning } from './notify-route.ts';
+import { skippedActions } from './unseen.ts';
 
 /*
  * Which engine gets a NOTIFY, and whether one gets it at all. A new transaction goes where there is least to do; a later
@@ -56,12 +56,6 @@ const waitShare = 0.4;
 const relayShare = 0.6;
 const lastShare = 0.8;
 
-const answers = {
-  overload: encodeActions(skippedActions('overload')),
-  'no-engine': encodeActions(skippedActions('no-engine')),
-  'engine-lost': encodeActions(skippedActions('engine-lost')),
-} as const satisfies Record<SkipReason, Buffer>;
-
 export class NotifyRouter implements NotifyAnswerer {
   readonly #engines: JobTaker;
   readonly #options: NotifyRouterOptions;
@@ -73,8 +67,13 @@ export class NotifyRouter implements NotifyAnswerer {
     this.#observer = observer;
   }
 
-  answer(notify: Notify, done: (answer: NotifyAnswer) => void): void {
+  answer(notify: Notify, answered: (answer: NotifyAnswer) => void): void {
+    if (notify.missingBytes !== undefined) {
+      this.#tooLarge(notify, answered);
+      return;
+    }
     const route = routeOf(notify.payload);
+    const done = this.#unlessLate(notify, route, answered);
     const identity = route.identity === undefined ? undefined : parseIdentity(route.identity);
     const owner = identity?.owner;
     const { peers, instance } = this.#options;
@@ -86,6 +85,16 @@ export class NotifyRouter implements NotifyAnswerer {
     } else {
       this.#relay(peers, notify, route, owner, done);
     }
+  }
+
+  /** Its owner is told, when the beginning names it and it is one of ours. */
+  #tooLarge({ payload }: Notify, done: (answer: NotifyAnswer) => void): void {
+    const route = routeOfBeginning(payload);
+    const { messageName, identity } = route;
+    const owner = identity === undefined ? undefined : parseIdentity(identity)?.owner;
+    if (identity !== undefined && owner?.instance === this.#options.instance)
+      this.#engines.skipped(owner.thread, encodeSkipped(messageName, identity));
+    this.#skip('too-large', route, done);
   }
 
   #relay(
@@ -118,20 +127,20 @@ export class NotifyRouter implements NotifyAnswerer {
   ): void {
     const thread = this.#threadOf(identity?.owner);
     if (thread === undefined) {
-      this.#skip('no-engine', done);
+      this.#skip('no-engine', route, done);
       return;
     }
     const job = {
       payload: notify.payload,
       maxAnswerBytes: notify.maxActionsBytes,
       deadlineMs,
-      cost: route.cost,
+      work: route.work,
     };
     const inTime = sharedNowMs() + this.#engines.expectedWaitMs(thread) <= deadlineMs;
-    if (inTime && this.#engines.submit(thread, job, (result) => this.#conclude(result, done))) return;
+    if (inTime && this.#engines.submit(thread, job, (result) => this.#conclude(result, route, done))) return;
     if (route.identity !== undefined)
       this.#engines.skipped(thread, encodeSkipped(route.messageName, route.identity));
-    this.#skip('overload', done);
+    this.#skip('overload', route, done);
   }
 
   /** The owner, if it is one of ours and there; else whoever is free. */
@@ -141,15 +150,36 @@ export class NotifyRouter implements NotifyAnswerer {
     return this.#engines.leastBusy();
   }
 
-  #conclude(result: JobResult, done: (answer: NotifyAnswer) => void): void {
-    if (result.kind === 'done') done(result.bytes);
-    else if (result.kind === 'refused') done(spopErrorOf(result.error.code, result.error.message));
-    else this.#skip('engine-lost', done);
+  /**
+   * HAProxy up to 3.0 takes an answer that comes after its time-out for the answer to the next message of the same
+   * stream. Only of a message that says how long HAProxy waits is it known that nobody does any more.
+   */
+  #unlessLate(
+    notify: Notify,
+    { processingTimeoutMs }: NotifyRoute,
+    done: (answer: NotifyAnswer) => void,
+  ): (answer: NotifyAnswer) => void {
+    if (!notify.mayBeLate || processingTimeoutMs === undefined) return done;
+    const givenUpAtMs = notify.receivedAtMs + processingTimeoutMs;
+    return (answer) => {
+      const isLate = !(answer instanceof SpopError) && performance.now() >= givenUpAtMs;
+      done(isLate ? 'late' : answer);
+    };
   }
 
-  #skip(reason: SkipReason, done: (answer: NotifyAnswer) => void): void {
+  #conclude(result: JobResult, route: NotifyRoute, done: (answer: NotifyAnswer) => void): void {
+    if (result.kind === 'done') done(result.bytes);
+    else if (result.kind === 'refused') done(spopErrorOf(result.error.code, result.error.message));
+    else this.#skip('engine-lost', route, done);
+  }
+
+  #skip(
+    reason: SkipReason,
+    { identity }: Pick<NotifyRoute, 'identity'>,
+    done: (answer: NotifyAnswer) => void,
+  ): void {
     this.#observer.skipped(reason);
-    done(answers[reason]);
+    done(encodeActions(skippedActions(reason, parseIdentity(identity ?? ''))));
   }
 
   /** On the clock of the threads. */

@@ -4,16 +4,23 @@ import { type Action, SpopError } from '../../spop/index.ts';
 export interface Notify {
   /** A view of what was read: to be used or copied before `answer` returns. */
   readonly payload: Buffer;
+  /** Undefined unless bytes of it are missing at its end: see AgentEvent. */
+  readonly missingBytes?: number | undefined;
   /** Room for the encoded actions in the ACK. */
   readonly maxActionsBytes: number;
   /** It was there by then, if not before; on `performance.now()`'s clock, in milliseconds. */
   readonly receivedAtMs: number;
   /** It came from another agent, which must not get it back. */
   readonly relayed: boolean;
+  /** Once HAProxy's processing time-out went by, nobody waits for the answer: `late` is one then. */
+  readonly mayBeLate: boolean;
 }
 
-/** Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. */
-export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError;
+/**
+ * Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. `late`: nobody waits
+ * for it any longer, and nothing is sent.
+ */
+export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError | 'late';
 
 /** What answers a NOTIFY; see NotifyRouter. It may throw; see ContainedAnswerer. */
 export interface NotifyAnswerer {
@@ -27,11 +34,15 @@ export interface NotifyAnswerer {
  */
 export class ContainedAnswerer implements NotifyAnswerer {
   readonly #answerer: NotifyAnswerer;
-  readonly #failedAnswer: () => Action[];
+  readonly #failedAnswer: (payload: Buffer) => Action[];
   readonly #failed: (cause: unknown) => void;
 
   /** @param failed is told of what was thrown, but for SpopError */
-  constructor(answerer: NotifyAnswerer, failedAnswer: () => Action[], failed: (cause: unknown) => void) {
+  constructor(
+    answerer: NotifyAnswerer,
+    failedAnswer: (payload: Buffer) => Action[],
+    failed: (cause: unknown) => void,
+  ) {
     this.#answerer = answerer;
     this.#failedAnswer = failedAnswer;
     this.#failed = failed;
@@ -48,13 +59,13 @@ export class ContainedAnswerer implements NotifyAnswerer {
       this.#answerer.answer(notify, first);
     } catch (cause) {
       if (answered) this.#failed(cause);
-      else first(this.#insteadOf(cause));
+      else first(this.#insteadOf(cause, notify.payload));
     }
   }
 
-  #insteadOf(cause: unknown): NotifyAnswer {
+  #insteadOf(cause: unknown, payload: Buffer): NotifyAnswer {
     if (cause instanceof SpopError) return cause;
     this.#failed(cause);
-    return this.#failedAnswer();
+    return this.#failedAnswer(payload);
   }
 }

@@ -1,11 +1,11 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { type SpopError, StatusCode } from '../../spop/index.ts';
+import { FrameMemory, type SpopError, StatusCode } from '../../spop/index.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { Listener, type ListenerOptions, type RefusalReason } from './listener.ts';
 import type { NotifyAnswerer } from './notify.ts';
-import { failedActions } from './notify-handler.ts';
 import type { TlsIdentity } from './tls.ts';
+import { failedActionsFor } from './unseen.ts';
 
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
@@ -58,12 +58,17 @@ const leavingMs = 3000;
 
 const goodbye = 'shutting down';
 
+/** For frames that came in part, of all connections together: some of the largest, or very many usual ones. */
+const leastFrameMemoryBytes = 64 * 1024 * 1024;
+const largestFramesAtOnce = 4;
+
 export class SpopServer {
   readonly #options: SpopServerOptions;
   readonly #answerer: NotifyAnswerer;
   readonly #observer: ServerObserver;
   readonly #listener: Listener;
   readonly #connections = new Set<Connection>();
+  readonly #connectionOptions: ConnectionOptions;
   #draining = false;
   #everConnected = false;
 
@@ -71,6 +76,8 @@ export class SpopServer {
     this.#options = options;
     this.#answerer = answerer;
     this.#observer = observer;
+    const frameMemoryBytes = Math.max(leastFrameMemoryBytes, largestFramesAtOnce * options.maxFrameSizeBytes);
+    this.#connectionOptions = { ...options, frameMemory: new FrameMemory(frameMemoryBytes) };
     this.#listener = new Listener(options, {
       accepted: (socket) => this.#accept(socket),
       refused: (reason, address) => this.#observer.refused?.(reason, address),
@@ -165,9 +172,9 @@ export class SpopServer {
     this.#observer.connected?.();
     const connection = new Connection(
       socket,
-      this.#options,
+      this.#connectionOptions,
       this.#answerer,
-      failedActions,
+      failedActionsFor,
       this.#observer,
       this.#draining,
     );

@@ -4,6 +4,8 @@ import type { Analysis } from '../../engine/transaction.ts';
 import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } from '../../engine/verdict.ts';
 import { type Action, encodedActionSize } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
+import { rewritingRoomBytes } from './rewriting-room.ts';
+import type { Standing } from './standing.ts';
 
 /*
  * Verdict to set-var actions.
@@ -14,7 +16,8 @@ import { variableNames } from './contract.ts';
  * 1. `blocked` with `status`, and `request_body` with `response_body`: they fit into the smallest frame there is
  *    (256 bytes, SPOE.txt 3.2.4) and are always there;
  * 2. of a block, `headers`, then `body`. The page gives way first: the operator's, the built-in one, none. A redirect
- *    whose Location does not fit becomes a plain 403: without a Location it would be no answer;
+ *    whose Location does not fit becomes a plain 403: without a Location it would be no answer. Page and Location leave
+ *    HAProxy room for the headers that it adds to them (rewriting-room.ts);
  * 3. `span_id`, without which later messages are analysed without the request;
  * 4. trace headers for the origin;
  * 5. what is there for people: `verdict`, `rule_ids` (a shorter list before none), `trace_id`.
@@ -37,7 +40,9 @@ export interface PlanInput {
   readonly analysis: Analysis;
   /** Which direction `analysis.wantsBody` is about; undefined when no body can follow. */
   readonly bodyOf: 'request' | 'response' | undefined;
-  /** First answer of a transaction: its identity goes along, and its trace. */
+  /** Of the transaction as a whole, and of all messages of the NOTIFY. */
+  readonly standing: Standing;
+  /** When HAProxy does not have it yet, or not with its mark: it goes along, and the trace. */
   readonly identity: string | undefined;
   readonly propagation: HeaderList;
 }
@@ -64,13 +69,16 @@ function planBlock(
 ): ActionPlan {
   const bodies = bodyRequests(input);
   const bodiesBytes = bodies.reduce((sum, action) => sum + encodedActionSize(action), 0);
+  const addedHeadersBytes = rewritingRoomBytes(plan.remainingBytes);
   plan.add(boolean(variableNames.blocked, true));
-  const { sent, headers } = sendable(input, verdict, pages, plan.remainingBytes - bodiesBytes);
+  const room = plan.remainingBytes - bodiesBytes - addedHeadersBytes;
+  const { sent, headers } = sendable(input, verdict, pages, room);
   plan.add(integer(variableNames.status, sent.status));
   plan.remainingBytes -= bodiesBytes;
   plan.add(headers);
   const service = input.analysis.transaction.application?.service;
-  const page = pages.render(sent, Math.max(0, plan.remainingBytes - bodyOverheadBytes), service);
+  const pageRoom = Math.max(0, plan.remainingBytes - bodyOverheadBytes - addedHeadersBytes);
+  const page = pages.render(sent, pageRoom, service);
   plan.add(binary(variableNames.body, page.body));
   plan.remainingBytes += bodiesBytes;
   for (const action of bodies) plan.add(action);
@@ -110,11 +118,13 @@ function bodyRequests({ analysis: { wantsBody }, bodyOf }: PlanInput): readonly 
 
 function planNarrative(input: PlanInput, sent: Verdict['kind'], plan: FittingPlan): void {
   const { transaction } = input.analysis;
-  if (input.analysis.deferred === true) {
+  // A deferred analysis says nothing yet; what was said before, or was not looked at, stands.
+  if (input.analysis.deferred === true && input.standing === 'pass') {
     if (input.identity !== undefined) plan.add(text(variableNames.traceId, transaction.trace.traceId));
     return;
   }
-  plan.add(text(variableNames.verdict, sent === 'pass' && transaction.partial ? 'partial' : sent));
+  const blocks = sent === 'block' || sent === 'redirect';
+  plan.add(text(variableNames.verdict, blocks ? sent : input.standing));
   if (transaction.ruleIds.length > 0) {
     const overhead = encodedActionSize(text(variableNames.ruleIds, '')) + 1;
     const room = Math.min(maxRuleIdsBytes, plan.remainingBytes - overhead);

@@ -86,6 +86,13 @@ export function wantsResponseBody(
   return readMediaType(headers).essences.some(isJsonType);
 }
 
+/** Whether the request says that its body has a length other than 0. Transfer-Encoding says nothing of it. */
+export function declaresBody(headers: HeaderList, declaredSize: number | undefined): boolean {
+  if (declaredSize !== undefined && declaredSize > 0) return true;
+  const lengths = headerValues(headers, 'content-length');
+  return lengths.length > 0 && !saysZero(lengths);
+}
+
 /** RFC 9112, 6.3: in HTTP/1 a request has a body when Content-Length or Transfer-Encoding says so. */
 function isBodyless(
   headers: HeaderList,

@@ -36,6 +36,8 @@ export interface Decision {
 }
 
 export interface Assembly {
+  /** What is in effect, the ruleset that was built in among it when there is no other. */
+  readonly inEffect: readonly WafConfig[];
   readonly decisions: ReadonlyMap<string, Decision>;
   /** Of several rulesets, the last one that names a version. */
   readonly rulesetVersion: string | undefined;
@@ -65,7 +67,7 @@ export function assemble(build: WafBuild, configs: readonly WafConfig[], builtIn
   if (loaded.length === 0) rulesetVersion = add(builtIn);
   for (const config of sorted) if (config.product !== 'ASM_DD') add(config);
   replaceOverrides(build, loaded);
-  return { decisions, rulesetVersion };
+  return { inEffect: loaded.map(({ config }) => config), decisions, rulesetVersion };
 }
 
 /** What libddwaf says of a configuration that meets no other one. */

@@ -139,12 +139,23 @@ function withoutEmptyLists(content: Ruleset): Ruleset {
 
 type Diagnostics = DDWAF['diagnostics'];
 
+/** Ids by reason. The binding's types do not have the warnings. */
+interface Refusals {
+  readonly errors: Readonly<Record<string, readonly string[]>>;
+  readonly warnings?: Readonly<Record<string, readonly string[]>>;
+}
+
 function collectIssues(diagnostics: Diagnostics): RulesetIssue[] {
   const issues: RulesetIssue[] = [];
   for (const [part, result] of Object.entries(diagnostics)) {
     if (typeof result !== 'object') continue;
     if ('error' in result) issues.push({ part, reason: result.error, ids: [] });
-    else for (const [reason, ids] of Object.entries(result.errors)) issues.push({ part, reason, ids });
+    else {
+      // Unknown operators, transformers and generators are only warnings to libddwaf; the item is left out all the same.
+      const { errors, warnings = {} }: Refusals = result;
+      for (const refusals of [errors, warnings])
+        for (const [reason, ids] of Object.entries(refusals)) issues.push({ part, reason, ids });
+    }
   }
   return issues;
 }

@@ -47,6 +47,8 @@ export class WafConfigs {
   readonly #builtIn: Ruleset;
   readonly #protect: ProtectLevel;
   readonly #held = new Map<string, Held>();
+  /** Rulesets and whatever else is in effect, the built-in ruleset among it when there is no other. */
+  inEffect: readonly WafConfig[];
 
   /**
    * @param waf loaded with `builtIn`, protected at the same level.
@@ -56,6 +58,7 @@ export class WafConfigs {
     this.#waf = waf;
     this.#builtIn = builtIn;
     this.#protect = protect;
+    this.inEffect = [{ path: builtInPath, product: 'ASM_DD', content: builtIn }];
   }
 
   /**
@@ -104,12 +107,13 @@ export class WafConfigs {
     const held = [...this.#held.values()].sort((a, b) => (a.config.path < b.config.path ? -1 : 1));
     const builtIn: WafConfig = { path: builtInPath, product: 'ASM_DD', content: this.#builtIn };
     const build = this.#waf.newBuild();
-    const { decisions, rulesetVersion } = assemble(
+    const { inEffect, decisions, rulesetVersion } = assemble(
       build,
       held.map(({ config }) => config),
       builtIn,
     );
     this.#waf.take(build, rulesetVersion);
+    this.inEffect = inEffect;
     const outcomes: WafConfigOutcome[] = [];
     for (const { config, refusal, told } of held) {
       const { path } = config;

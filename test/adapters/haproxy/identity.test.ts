@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { drawInstance, formatIdentity, parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
+import {
+  drawInstance,
+  formatIdentity,
+  markedIdentity,
+  parseIdentity,
+} from '../../../src/adapters/haproxy/identity.ts';
 
 const hex = (length: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
@@ -16,7 +21,7 @@ describe('an identity', () => {
     fc.assert(
       fc.property(spanId, hex(32), owner, (id, traceId, where) => {
         const parsed = parseIdentity(formatIdentity(id, traceId, where));
-        expect(parsed).toEqual({ spanId: id, traceId, owner: where });
+        expect(parsed).toEqual({ spanId: id, traceId, owner: where, mark: undefined });
       }),
     );
   });
@@ -24,7 +29,9 @@ describe('an identity', () => {
   it('may be a span id alone, as Datadog has it', () => {
     fc.assert(
       fc.property(spanId, (id) => {
-        expect(parseIdentity(id)).toEqual({ spanId: id, traceId: undefined, owner: undefined });
+        expect(parseIdentity(id)).toEqual({
+          ...{ spanId: id, traceId: undefined, owner: undefined, mark: undefined },
+        });
       }),
     );
   });
@@ -66,6 +73,11 @@ describe('an identity', () => {
     ['a thread of five digits', `${span}.${trace}.${instance}.10000`],
     ['a fifth part', `${span}.${trace}.${instance}.0.0`],
     ['a line feed at the end of the thread', `${span}.${trace}.${instance}.0\n`],
+    ['two marks', `${span}.${trace}.${instance}.0.skipped.report`],
+    ['a mark of nobody', `${span}.${trace}.${instance}.0.fine`],
+    ['a mark and nothing before its point', '.skipped'],
+    ['a line feed behind the mark', 'skipped\n'],
+    ['a mark behind no identity', 'abc.skipped'],
     ['a second line', `${span}.${trace}.${instance}.0\n${span}`],
   ])('is none with %s', (_what, text) => {
     expect(parseIdentity(text)).toBeUndefined();
@@ -81,12 +93,41 @@ describe('an identity', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), near), (text) => {
         const identity = parseIdentity(text);
-        if (identity === undefined) return;
+        if (identity?.spanId === undefined) return;
         expect(BigInt(identity.spanId)).toBeGreaterThan(0n);
         expect(BigInt(identity.spanId)).toBeLessThan(2n ** 64n);
         expect(text.startsWith(identity.spanId)).toBe(true);
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('the mark of an identity', () => {
+  const owned = formatIdentity(span, trace, { instance, thread: 3 });
+
+  it.each([
+    [owned, 'pass', owned],
+    [owned, 'partial', `${owned}.partial`],
+    [owned, 'skipped', `${owned}.skipped`],
+    [`${owned}.skipped`, 'error', `${owned}.error`],
+    [`${owned}.report`, 'skipped', `${owned}.report`],
+    [`${span}.error`, 'pass', `${span}.error`],
+    [span, 'report', `${span}.report`],
+    ['', 'skipped', 'skipped'],
+    ['error', 'skipped', 'error'],
+    ['nonsense', 'error', 'error'],
+    ['', 'pass', undefined],
+  ] as const)('of %j, %s now, makes it %j', (text, standing, expected) => {
+    expect(markedIdentity(parseIdentity(text), standing)).toBe(expected);
+  });
+
+  it('comes back with the rest', () => {
+    expect(parseIdentity(`${owned}.report`)).toEqual({
+      ...{ spanId: span, traceId: trace, owner: { instance, thread: 3 }, mark: 'report' },
+    });
+    expect(parseIdentity('skipped')).toEqual({
+      ...{ spanId: undefined, traceId: undefined, owner: undefined, mark: 'skipped' },
+    });
   });
 });

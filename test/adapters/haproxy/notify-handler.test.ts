@@ -242,7 +242,10 @@ describe('the bodies of a transaction', () => {
     expect(first).toMatchObject({ request_body: true, response_body: false });
     const second = await notify(requestBodyMessage(idOf(first), '{"a":"attack-report"}'));
     expect(second).toMatchObject({ request_body: false, response_body: false, verdict: 'report' });
-    expect(second).not.toHaveProperty('span_id');
+    expect(idOf(second)).toBe(`${idOf(first)}.report`);
+    const third = await notify(responseHeadersMessage(idOf(second)));
+    expect(third).toMatchObject({ verdict: 'report' });
+    expect(third).not.toHaveProperty('span_id');
   });
 
   it("are found by Datadog's published configuration, which asks for both with request_body", async () => {
@@ -298,7 +301,7 @@ describe('a later message whose identity is', () => {
     const { notify, recorder, engine } = setUp();
     const variables = await notify(responseHeadersMessage(id, 200, attack));
     expect(variables).toMatchObject({ verdict: 'report', rule_ids: 'response-report' });
-    expect(variables['span_id']).toMatch(/^[1-9]\d*$/);
+    expect(variables['span_id']).toMatch(/^[1-9]\d*\.report$/);
     expect(recorder.detections).toHaveLength(1);
     expect(recorder.reasons).toEqual(['complete']);
     expect(engine.liveTransactions).toBe(0);
@@ -307,8 +310,7 @@ describe('a later message whose identity is', () => {
   it('unknown here is analysed, reported once and keeps it', async () => {
     const { notify, recorder } = setUp();
     const variables = await notify(responseHeadersMessage('18446744073709551615', 200, attack));
-    expect(variables).toMatchObject({ verdict: 'report' });
-    expect(variables).not.toHaveProperty('span_id');
+    expect(variables).toMatchObject({ verdict: 'report', span_id: '18446744073709551615.report' });
     expect(recorder.endings.map(({ transaction }) => transaction.id)).toEqual(['18446744073709551615']);
     expect(recorder.detections).toHaveLength(1);
   });

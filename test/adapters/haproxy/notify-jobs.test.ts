@@ -42,7 +42,12 @@ function setUp() {
 }
 
 const inTime = (payload: Buffer): Job => ({
-  ...{ payload, maxAnswerBytes: 16_000, deadlineMs: sharedNowMs() + 60_000, cost: 1 },
+  ...{
+    payload,
+    maxAnswerBytes: 16_000,
+    deadlineMs: sharedNowMs() + 60_000,
+    work: { kind: 0, size: 1, guessUs: 1 },
+  },
 });
 const late = (payload: Buffer): Job => ({ ...inTime(payload), deadlineMs: sharedNowMs() - 1 });
 
@@ -101,7 +106,9 @@ describe('a job', () => {
     handler.handle = handle as unknown as NotifyHandler['handle'];
     jobs.handle(inTime(encodeMessages([requestHeadersMessage('/')])), answer);
     await vi.waitFor(() =>
-      expect(answers).toEqual([{ request_body: false, response_body: false, verdict: 'error' }]),
+      expect(answers).toEqual([
+        { request_body: false, response_body: false, span_id: 'error', verdict: 'error' },
+      ]),
     );
     expect(told).toEqual([expect.any(Error)]);
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { messageNames } from '../../../src/adapters/haproxy/contract.ts';
-import { routeOf } from '../../../src/adapters/haproxy/notify-route.ts';
+import { routeOf, routeOfBeginning } from '../../../src/adapters/haproxy/notify-route.ts';
 import { decodeMessages, encodeMessages, type SpoeMessageInput, SpopError } from '../../../src/spop/index.ts';
 import * as wire from '../../spop/arbitraries.ts';
 import {
@@ -79,14 +79,37 @@ describe('the route of a NOTIFY', () => {
     expect(route.processingTimeoutMs).toBe(2000);
   });
 
-  it('costs more with a body than with headers of the same size, and more the longer it is', () => {
-    const headers = routeOfMessages(requestHeadersMessage(`/${'x'.repeat(10_000)}`)).cost;
-    const body = routeOfMessages(requestBodyMessage('1', 'x'.repeat(10_000))).cost;
-    expect(body).toBeGreaterThan(5 * headers);
-    expect(routeOfMessages(responseBodyMessage('1', 'x'.repeat(1000))).cost).toBeLessThan(body);
-    expect(
-      routeOfMessages(requestHeadersMessage('/'), requestBodyMessage('1', 'x'.repeat(10_000))).cost,
-    ).toBeGreaterThan(5 * headers);
+  it('tells kinds of messages apart, and several in one from each', () => {
+    const kinds = [
+      routeOfMessages(requestHeadersMessage('/')),
+      routeOfMessages(requestBodyMessage('1', '{}')),
+      routeOfMessages(responseHeadersMessage('1')),
+      routeOfMessages(responseBodyMessage('1', '{}')),
+      routeOfMessages(requestHeadersMessage('/'), requestBodyMessage('1', '{}')),
+    ].map(({ work }) => work.kind);
+    expect(new Set(kinds).size).toBe(5);
+    expect(routeOfMessages(message('somebody-elses-msg', {})).work.kind).toBe(kinds[4]);
+  });
+
+  it('says how large the work is, and guesses low what it takes', () => {
+    const body = routeOfMessages(requestBodyMessage('1', 'x'.repeat(100_000))).work;
+    expect(body.size).toBeGreaterThan(100_000);
+    expect(body.guessUs).toBeLessThan(15_000);
+    expect(routeOfMessages(requestBodyMessage('1', 'x'.repeat(10_000_000))).work.guessUs).toBeLessThan(
+      25_000,
+    );
+    expect(routeOfMessages(requestHeadersMessage(`/${'x'.repeat(10_000)}`)).work.guessUs).toBe(100);
+  });
+
+  it('finds in the beginning of a payload what is there', () => {
+    const payload = encodeMessages([
+      message(messageNames.requestBody, { span_id: string('12'), body: string('x'.repeat(5_000)) }),
+    ]);
+    const wanted = { messageName: messageNames.requestBody, identity: '12' };
+    expect(routeOfBeginning(payload.subarray(0, 1_000))).toEqual(wanted);
+    const nothing = { messageName: '', identity: undefined };
+    expect(routeOfBeginning(payload.subarray(0, 5))).toEqual(nothing);
+    expect(routeOfBeginning(payload)).toEqual(wanted);
   });
 
   it('throws SpopError or nothing, whatever the bytes, and nothing for what can be decoded', () => {
@@ -129,21 +152,22 @@ describe('the route of a NOTIFY', () => {
         const named = decoded.flatMap(({ args }) => args).filter(({ name }) => name === 'span_id');
         const texts = named.filter(({ value }) => value.type === 'string' || value.type === 'binary');
         expect(route.identity === undefined).toBe(texts.length === 0);
-        expect(route.cost).toBeGreaterThan(0);
+        expect(route.work.guessUs).toBeGreaterThan(0);
       }),
     );
   });
 });
 
-const costOf = (messages: number): number =>
-  routeOf(encodeMessages(Array(messages).fill(requestHeadersMessage('/')))).cost;
+const workOf = (messages: number) =>
+  routeOf(encodeMessages(Array(messages).fill(requestHeadersMessage('/')))).work;
 
 // Found by fuzz/: 1,500 messages in one NOTIFY kept an engine thread busy for 100 ms, were taken for the work of one,
 // and those of other connections were sent to wait behind them, until they were too late.
 it('takes each message of a NOTIFY for work of its own', () => {
-  expect(costOf(1_000)).toBeGreaterThan(900 * costOf(1));
+  expect(workOf(1_000).guessUs).toBeGreaterThan(900 * workOf(1).guessUs);
+  expect(workOf(1_000).size).toBeGreaterThan(900 * workOf(1).size);
 });
 
 it('takes a NOTIFY without messages for work, too', () => {
-  expect(costOf(0)).toBeGreaterThan(0);
+  expect(workOf(0).guessUs).toBeGreaterThan(0);
 });

@@ -97,6 +97,7 @@ function setUp({ withPeers = true } = {}) {
       maxActionsBytes: 500,
       receivedAtMs: performance.now(),
       relayed: false,
+      mayBeLate: true,
       ...changes,
     };
     router.answer(notify, (answer) => answers.push(answer));
@@ -111,7 +112,8 @@ const response = (instance: string, thread: number): SpoeMessageInput =>
   responseHeadersMessage(ownedBy(instance, thread));
 
 function variablesIn(answer: NotifyAnswer | undefined): Record<string, unknown> {
-  if (answer === undefined || answer instanceof SpopError) throw new Error(`no actions: ${String(answer)}`);
+  if (answer === undefined || answer === 'late' || answer instanceof SpopError)
+    throw new Error(`no actions: ${String(answer)}`);
   return variablesOf(answer instanceof Uint8Array ? decodeActions(Buffer.from(answer)) : answer);
 }
 
@@ -235,9 +237,43 @@ describe('a message of another agent', () => {
   });
 });
 
+describe('an answer', () => {
+  const timed = (timeout: string): SpoeMessageInput =>
+    requestHeadersMessage('/', [], { processing_timeout: string(timeout) });
+  const longAgo = (): { receivedAtMs: number } => ({ receivedAtMs: performance.now() - 201 });
+  const late = { kind: 'done', bytes: answerOf(1) } as const;
+
+  it('that comes after HAProxy gave up is none: it could be taken for the answer to the next message', () => {
+    const { engines, ask } = setUp();
+    const { answers } = ask(timed('400ms'), { receivedAtMs: performance.now() - 100 });
+    const { answers: tooLate } = ask(timed('200ms'), longAgo());
+    engines.jobs[0]?.answered(late);
+    expect(answers).toEqual([answerOf(1)]);
+    expect(tooLate).toEqual(['late']);
+  });
+
+  it.each([
+    ['nobody knows how long HAProxy waits', requestHeadersMessage('/'), true],
+    ['the other side goes on only after an answer', timed('200ms'), false],
+  ])('is given however late when %s', (_what, message, mayBeLate) => {
+    const { engines, ask } = setUp();
+    engines.full = true;
+    const { answers } = ask(message, { ...longAgo(), mayBeLate });
+    expect(variablesIn(answers[0])).toMatchObject({ verdict: 'skipped' });
+  });
+
+  it('that a payload breaks the protocol is given however late', () => {
+    const { engines, ask } = setUp();
+    const { answers } = ask(timed('1s'), { receivedAtMs: performance.now() - 300 });
+    engines.jobs[0]?.answered({ kind: 'refused', error: new RefusedJob('SPOP_BAD_VARINT', 'why') });
+    expect(answers[0]).toBeInstanceOf(SpopError);
+  });
+});
+
 describe('a message that cannot be analysed', () => {
-  const skippedFor = (reason: SkipReason) => ({
+  const skippedFor = (reason: SkipReason, identity?: string) => ({
     ...{ request_body: false, response_body: false, verdict: 'skipped', skipped_reason: reason },
+    span_id: identity === undefined ? 'skipped' : `${identity}.skipped`,
   });
 
   it.each([
@@ -249,7 +285,7 @@ describe('a message that cannot be analysed', () => {
     prepare(engines);
     const receivedAtMs = performance.now() - ageMs;
     const { answers } = ask(response(here, 1), { receivedAtMs });
-    expect(variablesIn(answers[0])).toEqual(skippedFor('overload'));
+    expect(variablesIn(answers[0])).toEqual(skippedFor('overload', ownedBy(here, 1)));
     expect(answers).toHaveLength(1);
     expect(engines.jobs).toEqual([]);
     expect(engines.told).toEqual([`1: ${messageNames.responseHeaders}\n${ownedBy(here, 1)}`]);
@@ -271,12 +307,32 @@ describe('a message that cannot be analysed', () => {
     expect(engines.jobs).toHaveLength(1);
   });
 
+  it.each([
+    ['ours is told', here, [`1: ${messageNames.requestBody}\n${ownedBy(here, 1)}`]],
+    ["another agent's cannot be told", there, []],
+  ])('because its end is missing is let through, and an owner of %s', (_what, instance, wanted) => {
+    const { engines, peers, ask, told } = setUp();
+    const large = message(messageNames.requestBody, {
+      span_id: string(ownedBy(instance, 1)),
+      body: string('x'.repeat(5_000)),
+    });
+    const payload = encodeMessages([large]).subarray(0, 1_000);
+    const { answers } = ask(large, { payload, missingBytes: 4_000 });
+    expect(variablesIn(answers[0])).toEqual(skippedFor('too-large', ownedBy(instance, 1)));
+    expect([engines.jobs, peers.relayed, engines.told, told]).toEqual([
+      [],
+      [],
+      wanted,
+      ['skipped too-large'],
+    ]);
+  });
+
   it('for want of any engine says so', () => {
     const { engines, ask, told } = setUp();
     engines.free = undefined;
     engines.ready = [];
     const { answers } = ask(response(here, 1));
-    expect(variablesIn(answers[0])).toEqual(skippedFor('no-engine'));
+    expect(variablesIn(answers[0])).toEqual(skippedFor('no-engine', ownedBy(here, 1)));
     expect(told).toEqual(['skipped no-engine']);
   });
 
@@ -284,7 +340,7 @@ describe('a message that cannot be analysed', () => {
     const { engines, ask, told } = setUp();
     const { answers } = ask(response(here, 1));
     engines.jobs[0]?.answered({ kind: 'lost' });
-    expect(variablesIn(answers[0])).toEqual(skippedFor('engine-lost'));
+    expect(variablesIn(answers[0])).toEqual(skippedFor('engine-lost', ownedBy(here, 1)));
     expect(told).toEqual(['skipped engine-lost']);
   });
 

@@ -12,6 +12,7 @@ const notify: Notify = {
   maxActionsBytes: 1000,
   receivedAtMs: 0,
   relayed: false,
+  mayBeLate: true,
 };
 const actionsNamed = (name: string): Action[] => [{ kind: 'unset-var', scope: 'txn', name }];
 const [early, late, ofFailure] = [actionsNamed('early'), actionsNamed('late'), actionsNamed('failed')];

@@ -438,6 +438,7 @@ describe('a mistake of ours inside a frame', () => {
       expect(variablesOf(first.actions)).toEqual({
         request_body: false,
         response_body: false,
+        span_id: 'error',
         verdict: 'error',
       });
       expect(variablesOf((await client.notify([])).actions)).toEqual({ answer: 'yes' });

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { skipReasons } from '../../../src/adapters/haproxy/contract.ts';
+import { rewritingRoomBytes } from '../../../src/adapters/haproxy/rewriting-room.ts';
 import { type PlanInput, planActions } from '../../../src/adapters/haproxy/set-var.ts';
+import { skippedActions } from '../../../src/adapters/haproxy/unseen.ts';
 import { BlockPages, type BlockPageTemplates } from '../../../src/engine/block-page.ts';
 import type { HeaderList } from '../../../src/engine/http.ts';
 import { localTracer } from '../../../src/engine/trace.ts';
@@ -9,6 +12,7 @@ import type { Verdict } from '../../../src/engine/verdict.ts';
 import {
   type Action,
   AgentConnection,
+  encodeActions,
   encodedActionSize,
   encodeHaproxyHello,
   encodeNotify,
@@ -51,6 +55,7 @@ function inputOf(example: Case): PlanInput {
   return {
     analysis: { transaction, verdict: example.verdict, wantsBody: example.wantsBody ?? false },
     bodyOf: example.bodyOf,
+    standing: example.verdict.kind,
     identity: example.announcesIdentity === true ? transaction.id : undefined,
     propagation: example.propagation ?? [],
   };
@@ -135,14 +140,45 @@ describe('the ACK of any verdict', () => {
     );
   });
 
-  it('uses the last byte of the frame for the page before it gives the page up', () => {
+  it('uses all of the frame for the page, but for the room that HAProxy needs, before it gives the page up', () => {
     const needed = plan({ verdict: block }, 1_000_000).actions;
     const withoutNarrative = needed.filter((action) => action.name !== 'verdict');
     const bytes = withoutNarrative.reduce((sum, action) => sum + encodedActionSize(action), 0);
     // The length of a page is reckoned with five bytes; the built-in page needs two.
-    const fits = plan({ verdict: block }, bytes + 3);
+    const smallest = bytes + 3 + Math.floor((bytes + 3) / 15);
+    expect(smallest - rewritingRoomBytes(smallest)).toBe(bytes + 3);
+    const fits = plan({ verdict: block }, smallest);
     expect(variablesOf(fits.actions)['body']).not.toBe('');
-    expect(variablesOf(plan({ verdict: block }, bytes - 1).actions)['body']).toBe('');
+    expect(variablesOf(plan({ verdict: block }, smallest - 4).actions)['body']).toBe('');
+  });
+});
+
+describe('the room that a page leaves to the headers that HAProxy adds', () => {
+  it.each([
+    ["1 kB with HAProxy's own buffer, as its tune.maxrewrite", 16_380, 1_023],
+    ['8 kB with the buffer of our files, as theirs', 24_572, 8_188],
+    ['no more with a larger one', 131_068, 8_192],
+    ['a sixteenth of a smaller one', 4_092, 255],
+  ])('is %s', (_what, frameBytes, room) => {
+    expect(rewritingRoomBytes(frameBytes)).toBe(room);
+  });
+
+  it('is left by a page, which gives way to the built-in one before', () => {
+    const page = (bytes: number) => ({ html: 'x'.repeat(bytes) });
+    const whole = acknowledged({ verdict: block }, 24_572, [1, 1], page(16_200));
+    expect(whole.pageSubstituted).toBe(false);
+    const larger = acknowledged({ verdict: block }, 24_572, [1, 1], page(16_400));
+    expect(larger.pageSubstituted).toBe(true);
+    expect(larger.variables['body']).toContain('Request blocked');
+  });
+
+  it('is left by a Location, in whose place there is a plain 403', () => {
+    const location = (bytes: number): Verdict => ({
+      ...{ kind: 'redirect', status: 302, securityResponseId },
+      location: `/${'x'.repeat(bytes)}`,
+    });
+    expect(acknowledged({ verdict: location(16_200) }, 24_572).variables['status']).toBe(302);
+    expect(acknowledged({ verdict: location(16_400) }, 24_572).variables['status']).toBe(403);
   });
 });
 
@@ -278,4 +314,15 @@ describe('the requests for bodies', () => {
     const { variables } = acknowledged({ verdict: { kind: 'pass' }, wantsBody, bodyOf }, 16_380);
     expect(variables).toMatchObject(expected);
   });
+});
+
+it('the answer to what was not analysed fits into the smallest frame there is, whatever its identity', () => {
+  const owner = { instance: 'f'.repeat(16), thread: 9999 };
+  const identity = { spanId: '18446744073709551615', traceId: 'f'.repeat(32), owner, mark: undefined };
+  const smallestFrameBytes = 256;
+  const idsBytes = 25;
+  for (const reason of skipReasons) {
+    const bytes = encodeActions(skippedActions(reason, identity)).length;
+    expect(bytes).toBeLessThanOrEqual(smallestFrameBytes - idsBytes);
+  }
 });

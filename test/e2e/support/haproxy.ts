@@ -115,12 +115,25 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
 
 /** `haproxy -c`: what an operator runs before a reload. A warning counts as a failure (-dW). */
 export function checkConfig(options: Omit<HaproxyOptions, 'readyPort'>): ConfigCheck {
+  const { config, ...rest } = options;
+  return checkConfigFiles({ ...rest, files: [{ name: 'haproxy.cfg', text: config }] });
+}
+
+/** The same for several files, loaded in their order. */
+export function checkConfigFiles(
+  options: Omit<HaproxyOptions, 'readyPort' | 'config'> & {
+    readonly files: readonly { readonly name: string; readonly text: string }[];
+  },
+): ConfigCheck {
   const folder = mkdtempSync(join(tmpdir(), 'appsec-edge-haproxy-'));
   try {
-    const file = join(folder, 'haproxy.cfg');
-    writeFileSync(file, options.config);
+    const names = options.files.flatMap(({ name, text }) => {
+      const file = join(folder, name);
+      writeFileSync(file, text);
+      return ['-f', file];
+    });
     const env = { ...process.env, ...options.env };
-    const { status, stdout, stderr } = spawnSync(options.binary, ['-c', '-dW', '-f', file], { env });
+    const { status, stdout, stderr } = spawnSync(options.binary, ['-c', '-dW', ...names], { env });
     return { ok: status === 0, output: `${stdout}${stderr}`.trim() };
   } finally {
     rmSync(folder, { recursive: true, force: true });

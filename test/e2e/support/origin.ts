@@ -27,7 +27,13 @@ export class Origin {
   readonly #sockets = new Set<Socket>();
 
   constructor() {
-    this.#server = createServer((request, response) => this.#answer(request, response));
+    // As large a head as HAProxy lets in; Node's own limit is 16 KiB.
+    this.#server = createServer({ maxHeaderSize: 65_536 }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      this.#beforeBody(request, response),
+    );
     this.#server.keepAliveTimeout = 30_000;
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
@@ -56,6 +62,17 @@ export class Origin {
   #record(request: IncomingMessage): void {
     const { method = '', url: target = '', headers } = request;
     this.requests.push({ method, target, headers, receivedAtMs: performance.now() });
+  }
+
+  /** The origin's own word about `Expect: 100-continue`: `/no-upload` is refused before its body. */
+  #beforeBody(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === '/no-upload') {
+      this.#record(request);
+      response.writeHead(417, { 'content-length': 0, connection: 'close' }).end();
+      return;
+    }
+    response.writeContinue();
+    this.#answer(request, response);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {

@@ -179,6 +179,11 @@ const policyCases: readonly PolicyCase[] = [
   },
 ];
 
+/** What the WAF gets in each case. */
+export const policyContents: readonly (readonly object[])[] = policyCases.map(({ files }) =>
+  files.map(({ content }) => content as object),
+);
+
 /** Each case is a test: the files change the answers, and without them these are as before. */
 export function itDoesEveryCase({ port, deliver }: PolicyDelivery): void {
   it.each(policyCases)('$what', async ({ files, checks }) => {

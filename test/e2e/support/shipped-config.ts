@@ -26,12 +26,15 @@ export interface ProxyPlan {
   /** Another bind of the same frontend that speaks HTTP/2 without TLS. */
   readonly http2Port?: number;
   readonly originPort: number;
-  /** Lines of the global section, before ours. */
+  /** Lines of the global section, after ours, as in a file that is loaded later; values given here win. */
   readonly global?: string;
   /** Lines of the defaults section; later ones win. */
   readonly defaults?: string;
   /** Lines of the frontend, after ours. */
   readonly frontend?: string;
+  /** Lines of the origin's backend, before its server; and words behind the address of that server. */
+  readonly originBackend?: string;
+  readonly originServer?: string;
   /** Lines of the agent's backend, after ours: more servers, other checks. */
   readonly agentBackend?: string;
   /** Which files: ours unless told otherwise. */
@@ -51,8 +54,8 @@ export function proxyConfig(plan: ProxyPlan): string {
   return `
 global
     log stdout format raw local0
-${plan.global ?? ''}
 ${file('global-config.cfg')}
+${plan.global ?? ''}
 defaults
     mode http
     log global
@@ -68,7 +71,8 @@ ${plan.frontend ?? ''}
     default_backend origin
 
 backend origin
-    server origin 127.0.0.1:${plan.originPort}
+${plan.originBackend ?? ''}
+    server origin 127.0.0.1:${plan.originPort} ${plan.originServer ?? ''}
 
 ${file('backend.cfg')}
 ${plan.agentBackend ?? ''}

@@ -1,0 +1,109 @@
+import { type Addition, additionsOf, type Direction, totalBytes } from './check-added-headers.ts';
+import { bufferBytes, defaultRewriteBytes, rewriteBytes } from './check-buffer.ts';
+import { backendsOf, lineageOf, modeOf } from './check-inherit.ts';
+import type { Section } from './check-parse.ts';
+import type { Rule } from './check-rule.ts';
+import { protectedOf, type Setup } from './check-setup.ts';
+
+/** What the arguments of a message take besides a head or a body, with names of applications of usual length. */
+const argumentsBytes = 512;
+
+/** The largest head that HAProxy accepts with its own values. */
+const usualHeadBytes = 15_360;
+
+/** With this much room a client must try hard to make a copied value too long. */
+const easyRoomBytes = 4_096;
+
+/** Rules about the room in HAProxy's buffer. */
+export const bufferRules: readonly Rule[] = [
+  {
+    id: 'rewriting-room',
+    severity: 'warning',
+    why: 'while a body or the agent is waited for, the rest of the buffer fills up: a header without room is a 500',
+    remedy: 'raise tune.maxrewrite and tune.bufsize by the same amount (docs/haproxy.md, "The buffer")',
+    *find(setup) {
+      const { bytes: room } = rewriteBytes(setup);
+      for (const { additions, direction } of heads(setup)) {
+        const needed = totalBytes(additions);
+        const [largest] = additions.toSorted((one, other) => other.bytes - one.bytes);
+        if (largest === undefined || needed <= room) continue;
+        yield {
+          line: largest.line,
+          what: `rules add about ${needed} bytes to a ${direction}, the most by '${largest.name}' (${largest.bytes}), and tune.maxrewrite keeps ${room}`,
+        };
+      }
+    },
+  },
+  {
+    id: 'rewriting-copies',
+    severity: 'hint',
+    why: 'the client decides how long the copy is: without room for it, it gets a 500',
+    remedy: 'raise tune.maxrewrite and tune.bufsize by the same amount, as global-config.cfg does',
+    *find(setup) {
+      const { bytes: room } = rewriteBytes(setup);
+      if (room >= easyRoomBytes) return;
+      for (const { additions } of heads(setup)) {
+        for (const { line, name, copies } of additions) {
+          if (copies.length === 0) continue;
+          yield { line, what: `'${name}' copies ${copies.join(', ')}, and tune.maxrewrite keeps ${room}` };
+        }
+      }
+    },
+  },
+  {
+    id: 'small-maxrewrite',
+    severity: 'error',
+    why: 'a head that fills the rest of the buffer does not fit into a message with its arguments: nobody inspects it',
+    remedy: `remove the line, or say at least ${argumentsBytes}`,
+    *find(setup) {
+      const { line, bytes } = rewriteBytes(setup);
+      if (line === undefined || bytes >= argumentsBytes || protectedOf(setup).length === 0) return;
+      yield { line, what: `tune.maxrewrite is ${bytes}` };
+    },
+  },
+  {
+    id: 'small-head-room',
+    severity: 'warning',
+    why: 'larger heads, for instance with many cookies, are refused with 400 or 431, and less of a body is inspected',
+    remedy: 'raise tune.bufsize by what tune.maxrewrite is above 1024, or remove your own line',
+    *find(setup) {
+      const [buffer, rewrite] = [bufferBytes(setup), rewriteBytes(setup)];
+      const headBytes = buffer.bytes - rewrite.bytes;
+      const line = buffer.line ?? rewrite.line;
+      if (line === undefined || rewrite.bytes <= defaultRewriteBytes || headBytes >= usualHeadBytes) return;
+      yield {
+        line,
+        what: `tune.bufsize ${buffer.bytes} less tune.maxrewrite ${rewrite.bytes} leaves ${headBytes} bytes for a head`,
+      };
+    },
+  },
+];
+
+interface Head {
+  readonly direction: Direction;
+  readonly additions: readonly Addition[];
+}
+
+/** What becomes of the heads of each protected frontend, in the backend of its that adds the most. */
+function* heads(setup: Setup): Iterable<Head> {
+  for (const { section } of protectedOf(setup)) {
+    const ways = [[section], ...httpBackendsOf(setup, section).map((backend) => [section, backend])];
+    for (const direction of ['request', 'response'] as const) {
+      const [most] = ways
+        .map((way) => withDefaults(way).flatMap((each) => additionsOf(each, direction)))
+        .toSorted((one, other) => totalBytes(other) - totalBytes(one));
+      if (most !== undefined) yield { direction, additions: most };
+    }
+  }
+}
+
+/** Once each: rules of defaults that frontend and backend share are evaluated once. */
+function withDefaults(way: readonly Section[]): Section[] {
+  return [...new Set(way.flatMap((section) => lineageOf(section).reverse()))];
+}
+
+function httpBackendsOf({ configuration }: Setup, frontend: Section): Section[] {
+  return backendsOf(frontend, configuration).filter(
+    (section) => section !== frontend && modeOf(section) === 'http',
+  );
+}

@@ -1,0 +1,56 @@
+import type { Line } from './check-parse.ts';
+import type { Rule } from './check-rule.ts';
+import type { Setup } from './check-setup.ts';
+import { lowValues } from './low-values.ts';
+import { nearestName } from './misspelt.ts';
+
+/** What the shipped files read from HAProxy's environment; docs/haproxy.md explains them. */
+export const haproxyVariables: readonly string[] = [
+  ...['DD_SPOA_SPOA_CONF_FILE', 'DD_SPOA_LUA_FILE', 'DD_SPOA_ADDRESS', 'DD_SPOA_TIMEOUT'],
+  ...['DD_SPOA_PROCESSING_TIMEOUT', 'DD_SPOA_HELLO_TIMEOUT', 'DD_SPOA_RESPONSE_WAIT_LIMIT'],
+  ...['DD_SPOA_BODY_LIMIT', 'DD_SPOA_BUFSIZE', 'DD_SPOA_MAXREWRITE'],
+];
+
+/** Rules about values of the agent's settings, and about variables of HAProxy that nobody reads. */
+export const settingRules: readonly Rule[] = [
+  {
+    id: 'low-setting',
+    severity: 'warning',
+    why: 'what it is for hardly works: attacks pass uninspected',
+    remedy:
+      "mind the unit: a number alone is microseconds for DD_APPSEC_WAF_TIMEOUT (write '10ms'), and bytes for sizes",
+    *find(setup) {
+      for (const { what } of lowValues(setup.settings)) yield { line: agentLine(setup), what };
+    },
+  },
+  {
+    id: 'unknown-variable',
+    severity: 'warning',
+    why: 'what it should change stays as it is',
+    remedy: 'correct its name: see the table in docs/haproxy.md, "Settings"',
+    *find(setup) {
+      const text = setup.sources.map((source) => source.text).join('\n');
+      for (const name of setup.configuration.environment.keys()) {
+        if (!name.startsWith('DD_SPOA_') || haproxyVariables.includes(name)) continue;
+        // A variable of the operator's own, which a line of theirs reads.
+        if (new RegExp(`\\$\\{?${name}\\b`).test(text)) continue;
+        const nearest = nearestName(name, haproxyVariables);
+        const meant = nearest === undefined ? '' : ` (${nearest} was meant?)`;
+        yield { line: lineThatSets(setup, name), what: `no line reads the variable ${name}${meant}` };
+      }
+    },
+  },
+];
+
+function lineThatSets(setup: Setup, name: string): Pick<Line, 'file' | 'number'> {
+  const line = setup.globalLines.find(
+    ({ words }) => /^(pre)?setenv$/.test(words[0] ?? '') && words[1] === name,
+  );
+  return line ?? { file: setup.sources[0]?.path ?? '', number: 1 };
+}
+
+/** Where the files speak of the agent, for what is about the agent itself. */
+function agentLine(setup: Setup): Pick<Line, 'file' | 'number'> {
+  const filter = setup.frontends.find((frontend) => frontend.filter !== undefined)?.filter;
+  return setup.spoe?.agent?.at ?? filter ?? { file: setup.sources[0]?.path ?? '', number: 1 };
+}

@@ -1,0 +1,74 @@
+import type { Config, SettingName } from './settings.ts';
+import { settings } from './settings.ts';
+
+/** Below `lowest`, a setting works against its purpose; most likely its unit was taken for another. */
+interface Floor {
+  readonly lowest: number;
+  readonly unit: 'µs' | 'ms' | 'bytes';
+  readonly consequence: string;
+  readonly remedy: string;
+}
+
+const milliseconds = 'a number without a unit is milliseconds';
+
+/*
+ * One ordinary request takes libddwaf 150 to 700 µs (200 rules, one core of a virtual machine, the second figure from
+ * a cold start): at half a millisecond rules begin to be left out.
+ */
+const floors = {
+  wafTimeoutUs: {
+    ...{ lowest: 1000, unit: 'µs' },
+    consequence: 'the WAF runs out of time on ordinary requests, leaves rules untried and misses attacks',
+    remedy: "a number without a unit is microseconds, so write ten milliseconds as '10ms'",
+  },
+  bodyLimitBytes: {
+    ...{ lowest: 256, unit: 'bytes' },
+    consequence: 'of each body only the first few bytes are inspected',
+    remedy: 'the number is bytes, so write ten megabytes as 10000000; 0 inspects no bodies',
+  },
+  processingTimeoutMs: {
+    ...{ lowest: 10, unit: 'ms' },
+    consequence: 'whatever has to wait for a moment is let through uninspected',
+    remedy: `${milliseconds}; HAProxy's 'timeout processing' is 200ms in the shipped files`,
+  },
+  transactionTimeoutMs: {
+    ...{ lowest: 1000, unit: 'ms' },
+    consequence: 'a response that comes later is inspected without its request',
+    remedy: `${milliseconds}, so write a minute as '1m'`,
+  },
+  helloTimeoutMs: {
+    ...{ lowest: 100, unit: 'ms' },
+    consequence: 'connections of HAProxy may be closed before they have said HELLO',
+    remedy: `${milliseconds}, so write ten seconds as '10s'`,
+  },
+  idleTimeoutMs: {
+    ...{ lowest: 1000, unit: 'ms' },
+    consequence: 'connections of HAProxy are closed between two requests',
+    remedy: `${milliseconds}, so write ten minutes as '10m'`,
+  },
+} as const satisfies Partial<Record<SettingName, Floor>>;
+
+type FlooredName = keyof typeof floors;
+
+/** A value that is allowed and of no use. */
+export interface LowValue {
+  readonly what: string;
+  readonly consequence: string;
+  readonly remedy: string;
+}
+
+/** Those among the values given; 0 and less switch bodies off on purpose. */
+export function lowValues(config: Partial<Pick<Config, FlooredName>>): LowValue[] {
+  return (Object.keys(floors) as FlooredName[]).flatMap((name) => {
+    const { lowest, unit, consequence, remedy }: Floor = floors[name];
+    const value = config[name];
+    if (value === undefined || value <= 0 || value >= lowest) return [];
+    const { env, flag } = settings[name];
+    return [{ what: `${env} (--${flag}) is only ${value} ${unit}`, consequence, remedy }];
+  });
+}
+
+/** The same as sentences. */
+export function lowValueWarnings(config: Partial<Pick<Config, FlooredName>>): string[] {
+  return lowValues(config).map(({ what, consequence, remedy }) => `${what}: ${consequence}; ${remedy}`);
+}

@@ -1,0 +1,77 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Waf } from '../engine/waf/waf.ts';
+import type { WafConfig } from '../engine/waf/waf-configs.ts';
+import { isPolicyName, nameProblem } from './file-names.ts';
+import { lint } from './lint/lint.ts';
+import { type FileFinding, fileFinding, nameFinding, type ParsedFile, PlacesInFile } from './policy-file.ts';
+
+/** A file of the folder that parsed, if only once. */
+export interface KnownPolicy extends ParsedFile {
+  /** As the WAF knows it. */
+  readonly path: string;
+  readonly name: string;
+  /** Of the bytes that `content` was read from. */
+  readonly digest: string;
+}
+
+/** Says what is the matter with the files of a folder, each thing once for each content of its file. */
+export class FolderFindings {
+  readonly #folder: string;
+  #said: ReadonlySet<string> = new Set();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * What was not said before.
+   * @param names of all files of the folder.
+   * @param others what is in effect from elsewhere.
+   */
+  newOnes(
+    policies: readonly KnownPolicy[],
+    names: readonly string[],
+    others: readonly WafConfig[],
+  ): FileFinding[] {
+    const said = new Set<string>();
+    const fresh: FileFinding[] = [];
+    const take = (finding: FileFinding, digest: string, lineOf = () => finding.line): void => {
+      const { file, place, rule, text } = finding;
+      const key = JSON.stringify([file, digest, place, rule, text]);
+      if (!this.#said.has(key) && !said.has(key)) fresh.push({ ...finding, line: lineOf() });
+      said.add(key);
+    };
+    const linted = lint(
+      policies,
+      others.map(({ path, content }) => ({ path, content: { ...content } })),
+      { libraryVersion: Waf.libraryVersion, nowMs: Date.now() },
+    );
+    for (const { path, name, digest, text, ofText } of policies) {
+      const file = join(this.#folder, name);
+      const places = new PlacesInFile(text);
+      for (const finding of ofText) take({ ...finding, file }, digest);
+      for (const finding of linted)
+        if (finding.config === path)
+          take(fileFinding(file, finding), digest, () => places.lineOf(finding.path));
+    }
+    for (const name of names) {
+      const problem = nameProblem(name) ?? this.#subfolderProblem(name);
+      if (problem !== undefined) take(nameFinding(join(this.#folder, name), problem), '');
+    }
+    this.#said = said;
+    return fresh;
+  }
+
+  /** Of a subfolder with policies in it; those of Kubernetes are hidden. */
+  #subfolderProblem(name: string): string | undefined {
+    if (name.startsWith('.') || isPolicyName(name)) return undefined;
+    try {
+      const holdsPolicies = readdirSync(join(this.#folder, name)).some(isPolicyName);
+      return holdsPolicies ? 'is passed over: policies in subfolders are not read' : undefined;
+    } catch {
+      // It is a file, or nobody may look into it: nothing to say.
+      return undefined;
+    }
+  }
+}
