@@ -1,8 +1,8 @@
+import { nearest } from '../policy/lint/nearest.ts';
 import type { Line } from './check-parse.ts';
 import type { Rule } from './check-rule.ts';
 import type { Setup } from './check-setup.ts';
 import { lowValues } from './low-values.ts';
-import { nearestName } from './misspelt.ts';
 
 /** What the shipped files read from HAProxy's environment; docs/haproxy.md explains them. */
 export const haproxyVariables: readonly string[] = [
@@ -34,8 +34,8 @@ export const settingRules: readonly Rule[] = [
         if (!name.startsWith('DD_SPOA_') || haproxyVariables.includes(name)) continue;
         // A variable of the operator's own, which a line of theirs reads.
         if (new RegExp(`\\$\\{?${name}\\b`).test(text)) continue;
-        const nearest = nearestName(name, haproxyVariables);
-        const meant = nearest === undefined ? '' : ` (${nearest} was meant?)`;
+        const near = nearest(name, haproxyVariables);
+        const meant = near === undefined ? '' : ` (${near} was meant?)`;
         yield { line: lineThatSets(setup, name), what: `no line reads the variable ${name}${meant}` };
       }
     },

@@ -1,4 +1,5 @@
 import { knownVariables } from '../datadog/dd-trace-package.ts';
+import { editDistance } from '../policy/lint/nearest.ts';
 import { settingNames, settings } from './settings.ts';
 
 /** Ours alone: whoever sets one of these means us. */
@@ -77,45 +78,11 @@ function isSameSetting(own: string, env: string, flag: string): boolean {
 }
 
 function slipsOf(text: string, env: string): number {
-  if (env.length >= shortestNear) return slipsBetween(text, env);
+  if (env.length >= shortestNear) return editDistance(text, env, mostSlips);
   const letters = (name: string): string => [...name].sort().join('');
-  return letters(text) === letters(env) ? slipsBetween(text, env) : Number.POSITIVE_INFINITY;
+  return letters(text) === letters(env) ? editDistance(text, env, mostSlips) : Number.POSITIVE_INFINITY;
 }
 
 function withoutPrefix(name: string): string {
   return name.replace(/^(DD_)?(HAPROXY_SPOA|APPSEC_EDGE|APPSEC|API_SECURITY)_/, '');
-}
-
-/** The one of `names` that is written most like `text`, when it is close enough to have been meant. */
-export function nearestName(text: string, names: readonly string[]): string | undefined {
-  const [nearest] = names
-    .map((name) => ({ name, slips: slipsBetween(text, name) }))
-    .filter(({ slips }) => slips <= mostSlips)
-    .sort((one, other) => one.slips - other.slips);
-  return nearest?.name;
-}
-
-/** How many single letters to change, add, drop or swap with their neighbour (optimal string alignment). */
-function slipsBetween(one: string, other: string): number {
-  let [beforeLast, last]: [number[], number[]] = [
-    [],
-    Array.from({ length: other.length + 1 }, (_, at) => at),
-  ];
-  for (let row = 1; row <= one.length; row += 1) {
-    const current = [row];
-    for (let at = 1; at <= other.length; at += 1) {
-      const same = one[row - 1] === other[at - 1];
-      const swapped = one[row - 1] === other[at - 2] && one[row - 2] === other[at - 1];
-      current.push(
-        Math.min(
-          (last[at] ?? 0) + 1,
-          (current[at - 1] ?? 0) + 1,
-          (last[at - 1] ?? 0) + (same ? 0 : 1),
-          swapped && row > 1 && at > 1 ? (beforeLast[at - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY,
-        ),
-      );
-    }
-    [beforeLast, last] = [last, current];
-  }
-  return last[other.length] ?? 0;
 }

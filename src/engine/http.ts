@@ -31,6 +31,8 @@ export interface RequestHead {
   readonly https: boolean;
   /** Size of the body in bytes as the door learned it besides the headers; undefined when it did not. */
   readonly declaredBodySize: number | undefined;
+  /** The door does not wait for the end of the body: no more than its beginning will come, or nothing. */
+  readonly bodyIsStream?: boolean;
   readonly application?: Application | undefined;
 }
 

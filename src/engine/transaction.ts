@@ -179,6 +179,7 @@ export class Transaction {
   analyseRequestHeaders(): Analysis {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
+    if (request.bodyIsStream && this.wantsRequestBody) this.miss('partial');
     const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#wantsSchema()));
     return this.#conclude(verdict, this.wantsRequestBody);
   }

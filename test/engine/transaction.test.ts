@@ -323,3 +323,20 @@ describe('one transaction', () => {
     expect(transaction.ruleIds).toHaveLength(30);
   });
 });
+
+describe('a body that is not waited for', () => {
+  it('makes the transaction partial at once, and is inspected as far as it came', async () => {
+    const { engine } = testEngine();
+    const stream = { ...requestHead('/'), method: 'POST', headers: jsonHeaders, bodyIsStream: true };
+    const { transaction, wantsBody } = engine.requestHeaders(stream, ttlMs);
+    expect({ wantsBody, partial: transaction.partial }).toEqual({ wantsBody: true, partial: true });
+    const { verdict } = await engine.requestBody(transaction.id, bytesOf('{"a":"attack-block"}'), ttlMs);
+    expect(verdict.kind).toBe('block');
+  });
+
+  it('takes nothing from a transaction whose body nobody asks for', () => {
+    const { engine } = testEngine({ bodyLimitBytes: 0 });
+    const stream = { ...requestHead('/'), method: 'POST', headers: jsonHeaders, bodyIsStream: true };
+    expect(engine.requestHeaders(stream, ttlMs).transaction.partial).toBe(false);
+  });
+});

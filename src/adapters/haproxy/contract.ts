@@ -32,6 +32,8 @@ export const argumentNames = {
   status: 'status',
   /** HAProxy's `req.body_size` or `res.body_size`: the declared length, 0 when unknown. */
   bodySize: 'body_size',
+  /** True: HAProxy does not wait for the body of the request, and sends what has arrived with its head. */
+  stream: 'stream',
   configurationVersion: 'conf_version',
   /** The application of this frontend, host or path; absent: as the agent was started. */
   service: 'service',

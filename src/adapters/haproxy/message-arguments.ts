@@ -61,6 +61,7 @@ export class MessageArguments {
       peerPort: this.integer(argumentNames.ipPort),
       https: this.boolean(argumentNames.https),
       declaredBodySize: this.#declaredSize(),
+      bodyIsStream: this.boolean(argumentNames.stream),
       application: this.#application(),
     };
   }

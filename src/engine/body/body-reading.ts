@@ -2,9 +2,10 @@ import { parseUrlEncoded } from '../query.ts';
 import type { WafValue } from '../waf/waf-value.ts';
 import { isBinaryType } from './body-policy.ts';
 import { charsetsOf, decodeCharset } from './charset.ts';
+import { withoutEnvelopes } from './connect-envelopes.ts';
 import type { InspectedBody } from './inspected-body.ts';
 import { looksLikeJson, maxParsedValues, parseJson } from './json-body.ts';
-import { formType, isJsonSequenceType, isJsonType, type MediaType } from './media-type.ts';
+import { connectJsonType, formType, isJsonSequenceType, isJsonType, type MediaType } from './media-type.ts';
 import { type MultipartPart, type ParsedMultipart, parseMultipart } from './multipart-body.ts';
 import { looksLikeText, rawTexts, readText } from './text.ts';
 
@@ -42,7 +43,8 @@ export class BodyReading {
     const complaint = this.malformed;
     let format: Format = 'text';
     let isBorneOut = false;
-    for (const text of readText(bytes, charset)) {
+    const content = essences.includes(connectJsonType) ? withoutEnvelopes(bytes) : bytes;
+    for (const text of readText(content, charset)) {
       this.malformed = complaint;
       const found = this.#inspectText(text);
       if (this.malformed === complaint) isBorneOut = true;

@@ -68,10 +68,13 @@ const jsonSequenceTypes: ReadonlySet<string> = new Set([
   'application/x-json-stream',
 ]);
 
-/** JSON documents one after the other: NDJSON and its kin, JSON text sequences (RFC 7464). */
+/** JSON documents one after the other: NDJSON and its kin, JSON text sequences (RFC 7464), streams of Connect. */
 export function isJsonSequenceType(essence: string): boolean {
-  return jsonSequenceTypes.has(essence) || essence.endsWith('+json-seq');
+  return jsonSequenceTypes.has(essence) || essence.endsWith('+json-seq') || essence === connectJsonType;
 }
+
+/** A stream of the Connect protocol: each document in an envelope. */
+export const connectJsonType = 'application/connect+json';
 
 /** Parts between commas outside quotes: fields of one name may have been joined on the way. */
 function splitAtCommas(text: string): string[] {

@@ -51,7 +51,7 @@ function longer(wanted: string, candidates: readonly string[]): string | undefin
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours; more than `limit` is told as `limit + 1`. */
-function editDistance(one: string, other: string, limit: number): number {
+export function editDistance(one: string, other: string, limit: number): number {
   if (Math.abs(one.length - other.length) > limit) return limit + 1;
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, index) => index);

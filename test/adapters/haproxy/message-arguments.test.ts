@@ -48,6 +48,7 @@ describe('a request', () => {
       peerPort: undefined,
       https: false,
       declaredBodySize: undefined,
+      bodyIsStream: false,
     });
   });
 

@@ -72,6 +72,13 @@ const types: readonly HostileRequest[] = [
   ),
   postRow('type-unknown', 'a type that nobody knows', 'x-made/up', `{"a":"${escaped}"}`, somewhereInBody),
   postRow(
+    'type-stream',
+    'JSON that calls itself a stream of Connect',
+    'application/connect+json',
+    `{"a":"${escaped}"}`,
+    somewhereInBody,
+  ),
+  postRow(
     'type-binary',
     'JSON that calls itself an image',
     'image/png',

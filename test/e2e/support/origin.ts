@@ -151,6 +151,14 @@ const echo: Route = (request, response) => {
   });
 };
 
+/** Answers each piece of the request as it comes, before the next one is sent. */
+const conversation: Route = (request, response) => {
+  response.writeHead(200, { 'content-type': request.headers['content-type'] ?? 'text/plain' });
+  response.flushHeaders();
+  request.on('data', (chunk: Buffer) => response.write(`<heard ${chunk.length}>`));
+  request.on('end', () => response.end('<over>'));
+};
+
 const receivedHeaders: Route = (request, response) => {
   const text = JSON.stringify(request.headers);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
@@ -175,6 +183,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/sse': events,
   '/long-poll': longPoll,
   '/echo': echo,
+  '/conversation': conversation,
   '/headers': receivedHeaders,
   '/say': say,
 };

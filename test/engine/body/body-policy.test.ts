@@ -16,6 +16,8 @@ describe('a request body', () => {
     'application/octet-stream',
     'application/pdf',
     'application/x-ndjson',
+    'application/connect+json',
+    'application/connect+proto',
     'application/zip, application/json',
     'image',
     '',
@@ -128,6 +130,7 @@ describe('a response body', () => {
     'text/event-stream',
     'application/x-ndjson',
     'application/stream+json',
+    'application/connect+json',
     'application/javascript',
   ]) {
     it(`is not wanted when its type is ${type}`, () => {

@@ -148,6 +148,30 @@ describe('a JSON body', () => {
     expect(plain(sequence.body)).toEqual([{ a: 1 }, [2]]);
   });
 
+  it('of a Connect stream is a list of its messages, the last one cut off', async () => {
+    const enveloped = (flags: number, message: string, length = message.length): Buffer =>
+      Buffer.concat([Buffer.from([flags, 0, 0, length >> 8, length & 255]), Buffer.from(message)]);
+    const stream = ofType('application/connect+json');
+    const whole = [enveloped(0, '{"a":"\\u003c"}'), enveloped(0, '[2]'), enveloped(2, '{}')];
+    const inspected = await inspect(Buffer.concat(whole), stream);
+    expect(plain(inspected.body)).toEqual([{ a: '<' }, [2], {}]);
+    expect(inspected).toMatchObject({ format: 'json', malformed: undefined, partial: false });
+    const cut = await inspect(
+      Buffer.concat([enveloped(0, '[1]'), enveloped(0, '{"a":"\\u003', 300)]),
+      stream,
+    );
+    expect(plain(cut.body)).toEqual([[1], { a: '' }]);
+    expect(cut.partial).toBe(true);
+  });
+
+  it('of a Connect stream that has no envelopes, or compressed messages, is shown as it is', async () => {
+    const stream = ofType('application/connect+json');
+    expect(plain((await inspect('{"a":1}', stream)).body)).toEqual({ a: 1 });
+    const compressed = await inspect(Buffer.from(`\x01\0\0\0\x20${attack}`), stream);
+    expect(shows(compressed, attack)).toBe(true);
+    expect(compressed.malformed).toMatch(/^not JSON/);
+  });
+
   it('that is a form in truth is shown as form and as text', async () => {
     const inspected = await inspect('a=%3Cscript%3E', json);
     expect(stringsOf(inspected.body)).toContain('<script>');
@@ -526,6 +550,7 @@ describe('any bytes whatever', () => {
     'multipart/form-data; boundary="a\\"b"',
     'text/xml; charset=utf-16',
     'application/x-ndjson',
+    'application/connect+json',
     'image/png',
     'application/json, text/plain',
     'text/plain; charset=utf-7',
