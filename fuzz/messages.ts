@@ -93,6 +93,7 @@ export function spoeMessage(known: readonly string[]): fc.Arbitrary<SpoeMessageI
     [argumentNames.spanId]: orOdd(asText(identityText(known))),
     [argumentNames.status]: orOdd(fc.constantFrom(200, 404, 508, 0, -1, 99_999).map(int64)),
     [argumentNames.bodySize]: orOdd(fc.constantFrom(0, 10, 10_000_000).map(int64)),
+    [argumentNames.stream]: orOdd(fc.boolean().map((value) => ({ type: 'boolean', value }) as const)),
     [argumentNames.configurationVersion]: orOdd(asText(nasty)),
     [argumentNames.service]: orOdd(asText(fc.string({ maxLength: 8 }))),
     [argumentNames.mode]: orOdd(asText(fc.constantFrom('report', 'protect'))),

@@ -104,6 +104,7 @@ function requestHeaders(
     https: { type: 'boolean', value: true },
     timeout: string('1m'),
     body_size: int64(body?.length ?? 0),
+    stream: nothing,
     processing_timeout: timeout,
     ...application,
     conf_version: confVersion,

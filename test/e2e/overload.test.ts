@@ -51,7 +51,9 @@ describeEachHaproxy('an agent with more to do than it can', (binary) => {
     expect(statuses).toEqual(statuses.map(() => 200));
     const logged = proxy.haproxy.log.lines.filter((line) => line.includes('load='));
     expect(logged.filter((line) => line.includes('dd_verdict=skipped')).length).toBeGreaterThan(clients);
-    expect(logged.filter((line) => line.includes('dd_verdict=pass')).length).toBeGreaterThan(clients / 2);
+    // Of a pass, all three messages were analysed.
+    expect(logged.filter((line) => line.includes('dd_verdict=pass')).length).toBeGreaterThan(clients / 10);
+    expect(await proxy.daemon.metric('messages_total')).toBeGreaterThan(clients);
     expect(logged.filter((line) => !line.includes('dd_error=-'))).toEqual([]);
     expect(await proxy.daemon.metric('skipped_total', { reason: 'overload' })).toBeGreaterThan(clients);
     expect(after.status).toBe(403);

@@ -32,6 +32,8 @@ export interface Identity {
 const maxUint64 = 2n ** 64n - 1n;
 const spanIdPattern = /^[1-9]\d{0,19}$/;
 const ownedPattern = /^([1-9]\d{0,19})\.([0-9a-f]{32})\.([0-9a-f]{16})\.(\d{1,4})$/;
+/** A span id, a trace id, an instance, a thread, the longest mark, and the points between. */
+const longestIdentity = 20 + 32 + 16 + 4 + 7 + 4;
 const markedPattern = new RegExp(`^(?:(.+)\\.)?(${marks.join('|')})$`);
 
 export function drawInstance(): string {
@@ -57,6 +59,7 @@ function unmarkedText(identity: Identity | undefined): string | undefined {
 
 /** Undefined for anything that is none of ours. */
 export function parseIdentity(text: string): Identity | undefined {
+  if (text.length > longestIdentity) return undefined;
   const [, unmarked, markText] = markedPattern.exec(text) ?? [];
   if (markText === undefined) return parseUnmarked(text, undefined);
   const mark = marks.find((one) => one === markText);

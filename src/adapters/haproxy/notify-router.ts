@@ -56,6 +56,14 @@ const waitShare = 0.4;
 const relayShare = 0.6;
 const lastShare = 0.8;
 
+/** For a message without an identity: a flood of requests is answered a hundred thousand times a second. */
+const answers = {
+  overload: encodeActions(skippedActions('overload')),
+  'no-engine': encodeActions(skippedActions('no-engine')),
+  'engine-lost': encodeActions(skippedActions('engine-lost')),
+  'too-large': encodeActions(skippedActions('too-large')),
+} as const satisfies Record<SkipReason, Buffer>;
+
 export class NotifyRouter implements NotifyAnswerer {
   readonly #engines: JobTaker;
   readonly #options: NotifyRouterOptions;
@@ -179,7 +187,8 @@ export class NotifyRouter implements NotifyAnswerer {
     done: (answer: NotifyAnswer) => void,
   ): void {
     this.#observer.skipped(reason);
-    done(encodeActions(skippedActions(reason, parseIdentity(identity ?? ''))));
+    const known = identity === undefined ? undefined : parseIdentity(identity);
+    done(known === undefined ? answers[reason] : encodeActions(skippedActions(reason, known)));
   }
 
   /** On the clock of the threads. */
