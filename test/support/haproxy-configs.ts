@@ -7,7 +7,7 @@ import { checkFiles } from '../../src/cli/check/run.ts';
 const repository = join(import.meta.dirname, '..', '..');
 const root = join(repository, 'test', 'fixtures', 'haproxy-configs');
 
-export const configVersions = ['2.6', '3.0', '3.2'] as const;
+export const configVersions = ['2.6', '2.8', '3.0', '3.2'] as const;
 export type ConfigVersion = (typeof configVersions)[number];
 
 /** What `haproxy -c` does: nothing to say, warnings, or no start. */
