@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import type { Config } from '../daemon/settings.ts';
+import { messageOf } from '../message-of.ts';
 
 /** Longer than a busy process needs to answer, shorter than the time-outs of container runtimes. */
 const timeoutMs = 3000;
@@ -54,7 +55,7 @@ export function askReadiness(settings: HealthAddress, limitMs: number = timeoutM
       );
     });
     socket.once('end', () => answer(false, 'closed the connection without an answer'));
-    socket.once('error', (cause) => answer(false, `cannot be asked: ${reasonOf(cause)}`));
+    socket.once('error', (cause) => answer(false, `cannot be asked: ${messageOf(cause)}`));
     // HTTP/1.0 wants no Host.
     socket.write('GET /ready HTTP/1.0\r\n\r\n');
   });
@@ -70,10 +71,4 @@ export function readinessUrl(settings: HealthAddress): string {
 function reachableHost({ host, healthcheckHost }: HealthAddress): string {
   const bare = (healthcheckHost ?? host).replace(/^\[|\]$/g, '');
   return bare === '0.0.0.0' || bare === '' ? '127.0.0.1' : bare === '::' ? '::1' : bare;
-}
-
-/** An attempt on several addresses fails with an error whose own message is empty. */
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
+import { messageOf } from '../message-of.ts';
 import { secureContextOf, type TlsIdentity, TlsIdentityError } from '../net/tls.ts';
-import { messageOf, StartError } from './errors.ts';
+import { StartError } from './errors.ts';
 
 /** What the settings of TLS name, as it was read last. */
 export interface Tls {

@@ -1,4 +1,4 @@
-import { isObject } from '../engine/waf/loose-object.ts';
+import { isJsonObject } from '../engine/json.ts';
 import { builtInPath, Waf } from '../engine/waf/waf.ts';
 import type { WafConfig } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
@@ -46,7 +46,7 @@ export function logRulesetFindings(logger: Logger, file: string, inEffect: reado
 }
 
 function documentsOf(configs: readonly WafConfig[]): Document[] {
-  return configs.flatMap(({ path, content }) => (isObject(content) ? [{ path, content }] : []));
+  return configs.flatMap(({ path, content }) => (isJsonObject(content) ? [{ path, content }] : []));
 }
 
 /** Says of configurations from Remote Config what refers to nothing: each thing once, however often it is delivered. */

@@ -5,7 +5,7 @@ import { type Capability, capabilityBits } from '../datadog/remote-config/capabi
 import {
   type ApplyOutcome,
   ApplyState,
-  drawClientId,
+  generateClientId,
   RemoteConfigClient,
 } from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
@@ -144,7 +144,7 @@ function startFolder(
 
 /** The identity of the Remote Config client; undefined when there is to be none. */
 export function drawRemoteConfigClientId(config: Config): string | undefined {
-  return config.remoteConfigEnabled && config.tracingEnabled ? drawClientId() : undefined;
+  return config.remoteConfigEnabled && config.tracingEnabled ? generateClientId() : undefined;
 }
 
 function startRemoteConfig(
@@ -195,7 +195,7 @@ function startRemoteConfig(
   });
   client.start();
   return {
-    clientId: client.clientId,
+    clientId,
     follow(outcomes) {
       const corrected = client.correct(products.outcomesOf(outcomes));
       logRefusals(logger, corrected);

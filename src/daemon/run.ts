@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
-import { messageOf } from '../config/errors.ts';
 import { explainListen } from '../config/listen-error.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
 import { type DoorName, doors, messagesOf } from '../doors.ts';
 import { Waf } from '../engine/waf/waf.ts';
+import { messageOf } from '../message-of.ts';
 import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { messageOf } from '../message-of.ts';
 import { type AgentAddress, agentUrlOf, askAgent } from './agent-http.ts';
 
 const intervalMs = 30_000;
@@ -26,8 +27,7 @@ export function watchAgent(address: AgentAddress, logger: Logger): () => void {
     };
     askAgent(where, { method: 'GET', path: '/info', timeoutMs }).then(
       () => told(undefined),
-      (cause: unknown) =>
-        told(cause instanceof Error && cause.message !== '' ? cause.message : String(cause)),
+      (cause: unknown) => told(messageOf(cause)),
     );
   };
   probe();

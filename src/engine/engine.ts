@@ -2,8 +2,9 @@ import { type Inspected, type Uninspected, uninspected } from './analysis.ts';
 import type { Application, BodyChunk, RequestHead, ResponseHead } from './http.ts';
 import type { DoorEndReason, Inspector } from './inspector.ts';
 import type { Limiter } from './rate-limiter.ts';
-import { type LostTrace, localTracer, type Tracer, type TransactionTrace } from './trace.ts';
-import { Transaction, type TransactionServices } from './transaction.ts';
+import { localTracer, type RemoteParent, type Tracer, type TransactionTrace } from './trace.ts';
+import { Transaction } from './transaction.ts';
+import type { TransactionServices } from './transaction-services.ts';
 import { TransactionStore } from './transaction-store.ts';
 import type { DoorTraits, TransactionObserver } from './transaction-view.ts';
 import type { Waf } from './waf/waf.ts';
@@ -73,7 +74,7 @@ export class Engine {
       createContext: (forSchema) => this.#options.waf.createContext(this.#options.wafTimeoutUs, forSchema),
       allowReport: () => reportLimiter?.take() ?? true,
       released: (transaction) => this.#store.remove(transaction),
-      failed: (_transaction, cause) => options.failed?.(cause),
+      failed: (cause) => options.failed?.(cause),
     };
   }
 
@@ -120,8 +121,8 @@ export class Engine {
   findOrAdopt(door: DoorTraits, { id, traceId, application, timeToLiveMs }: Belonging): Transaction {
     const found = id === undefined ? undefined : this.find(id);
     if (found !== undefined) return found;
-    const lost = id === undefined ? undefined : { spanId: id, traceId };
-    const transaction = this.#begin(door, undefined, application, lost, timeToLiveMs);
+    const remote = id === undefined ? undefined : { spanId: id, traceId };
+    const transaction = this.#begin(door, undefined, application, remote, timeToLiveMs);
     transaction.miss('partial');
     return transaction;
   }
@@ -136,12 +137,12 @@ export class Engine {
   }
 
   /** Whatever headers a client sends, tracing must not keep the WAF from seeing them. */
-  #beginTrace(request: RequestHead | undefined, lost: LostTrace | undefined): TransactionTrace {
+  #beginTrace(request: RequestHead | undefined, remote: RemoteParent | undefined): TransactionTrace {
     try {
-      return this.#tracer.begin(request, lost);
+      return this.#tracer.begin(request, remote);
     } catch (cause) {
       this.#options.failed?.(cause);
-      return localTracer.begin(request, lost);
+      return localTracer.begin(request, remote);
     }
   }
 
@@ -149,10 +150,10 @@ export class Engine {
     door: DoorTraits,
     request: RequestHead | undefined,
     application: Application | undefined,
-    lost: LostTrace | undefined,
+    remote: RemoteParent | undefined,
     timeToLiveMs: number,
   ): Transaction {
-    const trace = this.#beginTrace(request, lost);
+    const trace = this.#beginTrace(request, remote);
     const transaction = new Transaction(door, request, application, trace, this.#services);
     this.#store.add(transaction, timeToLiveMs);
     return transaction;

@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { messageOf } from '../message-of.ts';
 
 /** PEM, as in the files of an operator. */
 export interface TlsIdentity {
@@ -38,7 +39,7 @@ export function secureContextOf(identity: TlsIdentity): SecureContext {
   try {
     return createSecureContext(contextOptions(identity));
   } catch (cause) {
-    throw new TlsIdentityError('certificate', `is refused by OpenSSL: ${reasonOf(cause)}`);
+    throw new TlsIdentityError('certificate', `is refused by OpenSSL: ${messageOf(cause)}`);
   }
 }
 
@@ -59,10 +60,6 @@ function certificatesOf(part: 'certificate' | 'ca', pem: string): X509Certificat
   try {
     return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
-    throw new TlsIdentityError(part, `has a certificate that cannot be read: ${reasonOf(cause)}`);
+    throw new TlsIdentityError(part, `has a certificate that cannot be read: ${messageOf(cause)}`);
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { PolicyTarget } from '../engine/policy-target.ts';
 import type { RulesetIssue } from '../engine/waf/waf.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome, WafProduct } from '../engine/waf/waf-configs.ts';
 import { isPolicyName } from './file-names.ts';
@@ -22,11 +23,8 @@ import { type FileFinding, parsePolicyFile } from './policy-file.ts';
  * is said beside (folder-findings.ts), and changes nothing.
  */
 
-export interface FolderTarget {
-  apply(change: WafConfigChange): readonly WafConfigOutcome[];
-  /** The switch: undefined when no file says anything. */
-  activate(enabled: boolean | undefined): void;
-  /** What is in effect, from this folder and from elsewhere. */
+export interface FolderTarget extends PolicyTarget {
+  /** Everything that is in effect, whatever its source. */
   inEffect(): readonly WafConfig[];
 }
 

@@ -1,4 +1,4 @@
-import { isObject, type LooseObject } from '../engine/waf/loose-object.ts';
+import { isJsonObject, type JsonObject } from '../engine/json.ts';
 import { type JsonPath, mistakeText, pathText, type ScannedJson, scanJson } from './json-text.ts';
 import type { Finding, Severity } from './lint/lint.ts';
 import { quoted } from './lint/nearest.ts';
@@ -46,7 +46,7 @@ export const fileRules = [
 
 /** A policy file that parses. */
 export interface ParsedFile {
-  readonly content: LooseObject;
+  readonly content: JsonObject;
   readonly text: string;
   /** What the text itself gives away; whose `file` is not known here. */
   readonly ofText: readonly Omit<FileFinding, 'file'>[];
@@ -68,7 +68,7 @@ export function parsePolicyFile(bytes: Uint8Array): ParsedFile | ParseFailure {
     const reason = mistake === undefined ? String(cause) : mistakeText(mistake);
     return { problem: `is not JSON: ${reason}`, line: mistake?.line };
   }
-  if (!isObject(content)) return { problem: 'must be a JSON object', line: undefined };
+  if (!isJsonObject(content)) return { problem: 'must be a JSON object', line: undefined };
   return { content, text, ofText: textFindings(text, malformed) };
 }
 

@@ -1,6 +1,7 @@
 import type { SecureContext } from 'node:tls';
-import { messageOf, StartError } from '../../config/errors.ts';
+import { StartError } from '../../config/errors.ts';
 import { readTlsFiles, type Tls } from '../../config/tls-files.ts';
+import { messageOf } from '../../message-of.ts';
 import { expiryOf, type TlsIdentity } from '../../net/tls.ts';
 import type { Logger } from '../../ops/log.ts';
 import { type HaproxyConfig, haproxySettings } from './settings.ts';

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError } from '../../config/errors.ts';
+import { messageOf } from '../../message-of.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import type { SourceFile } from './parse.ts';
 import { checkFiles, everyVersion, type Finding, printFinding } from './run.ts';
@@ -113,8 +114,7 @@ function readGiven(path: string): SourceFile {
   try {
     return { path, text: readFileSync(path, 'utf8') };
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`${path} cannot be read: ${reason}`);
+    throw new ConfigError(`${path} cannot be read: ${messageOf(cause)}`);
   }
 }
 

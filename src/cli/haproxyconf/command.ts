@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { parseHaproxyTime } from '../../config/duration.ts';
 import { ConfigError, StartError } from '../../config/errors.ts';
+import { messageOf } from '../../message-of.ts';
 import {
   defaultBackend,
   type HaproxyconfOptions,
@@ -92,12 +93,9 @@ function writeHaproxyconf(folder: string, options: HaproxyconfOptions, force: bo
     mkdirSync(folder, { recursive: true });
     for (const [name, text] of texts) writeFileSync(join(folder, name), text);
   } catch (cause) {
-    throw new StartError(
-      `cannot write to ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new StartError(`cannot write to ${folder}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import { ConfigError, StartError } from '../../config/errors.ts';
 import { lowValueWarnings } from '../../daemon/low-values.ts';
 import { misspeltVariables } from '../../daemon/misspelt.ts';
 import type { SettingName, SettingTexts } from '../../daemon/settings.ts';
+import { messageOf } from '../../message-of.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './message.ts';
 import { forTerminal, printReport } from './print.ts';
@@ -193,11 +194,8 @@ async function readInput(path: string): Promise<Buffer> {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new StartError(
-      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new StartError(`${path} cannot be read: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConfigError, StartError } from '../../config/errors.ts';
 import type { AppliedFolder, FolderFailure } from '../../daemon/policy-folder.ts';
-import { isObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject } from '../../engine/json.ts';
 import { RulesetError } from '../../engine/waf/ruleset-error.ts';
 import type { RulesetIssue } from '../../engine/waf/waf.ts';
 import {
@@ -136,7 +136,7 @@ function indexOf(
   if (id.startsWith('index:')) return Number(id.slice('index:'.length));
   const list = parsed?.content[part];
   if (!Array.isArray(list)) return undefined;
-  const hasId = (item: unknown): boolean => isObject(item) && item['id'] === id;
+  const hasId = (item: unknown): boolean => isJsonObject(item) && item['id'] === id;
   const items: readonly unknown[] = list;
   const index = reason.startsWith('duplicate') ? items.findLastIndex(hasId) : items.findIndex(hasId);
   return index === -1 ? undefined : index;
@@ -150,12 +150,12 @@ function issuesOf(problem: string): RulesetIssue[] | undefined {
   } catch {
     return undefined;
   }
-  if (!isObject(parts)) return undefined;
+  if (!isJsonObject(parts)) return undefined;
   return Object.entries(parts).flatMap(([part, result]) => {
-    if (!isObject(result)) return [];
+    if (!isJsonObject(result)) return [];
     const { error, errors } = result;
     const whole = typeof error === 'string' ? [{ part, reason: error, ids: [] }] : [];
-    if (!isObject(errors)) return whole;
+    if (!isJsonObject(errors)) return whole;
     return [
       ...whole,
       ...Object.entries(errors).map(([reason, ids]) => ({

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { messageOf } from '../../message-of.ts';
 import { type AgentRequest, type AgentResponse, askAgent } from '../agent-http.ts';
 import { type Capability, encodeCapabilities } from './capabilities.ts';
 import { type NewTargetFile, RepositoryError, readTargets, type TargetFile } from './response.ts';
@@ -20,7 +21,7 @@ export interface RemoteConfigUpdate {
 }
 
 export interface RemoteConfigOptions {
-  /** See `drawClientId`; spans name it. */
+  /** See `generateClientId`; spans name it. */
   readonly clientId: string;
   readonly agentUrl: string;
   /** Time between polls; 0: as soon as the last one is answered. */
@@ -61,7 +62,7 @@ const defaultTimeoutMs = 10_000;
 const retryMs = 100;
 const clientIdCharacters = 21;
 
-export function drawClientId(): string {
+export function generateClientId(): string {
   return randomBytes(16).toString('base64url').slice(0, clientIdCharacters);
 }
 
@@ -79,10 +80,6 @@ export class RemoteConfigClient {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #problem: string | undefined;
-
-  get clientId(): string {
-    return this.#options.clientId;
-  }
 
   constructor(options: RemoteConfigOptions) {
     this.#options = options;
@@ -127,7 +124,7 @@ export class RemoteConfigClient {
     try {
       response = await askAgent(this.#options.agentUrl, request);
     } catch (cause) {
-      this.#report(cause instanceof Error && cause.message !== '' ? cause.message : String(cause));
+      this.#report(messageOf(cause));
       return;
     }
     if (this.#stopped) return;

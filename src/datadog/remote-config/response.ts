@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { messageOf } from '../../message-of.ts';
 
 /*
  * The answer of the Agent's /v0.7/config: an index of files (`targets`, TUF's format, base64), the files that changed,
@@ -144,7 +145,7 @@ function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new RepositoryError(`${what} is not JSON: ${cause instanceof Error ? cause.message : cause}`);
+    throw new RepositoryError(`${what} is not JSON: ${messageOf(cause)}`);
   }
 }
 

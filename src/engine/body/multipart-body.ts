@@ -1,4 +1,5 @@
 import { Busboy } from '@fastify/busboy';
+import { messageOf } from '../../message-of.ts';
 
 /*
  * multipart/form-data (RFC 7578) through @fastify/busboy, and a check of what it delivered.
@@ -146,7 +147,7 @@ function runBusboy(
     let error: string | undefined;
     const finish = (): void => resolve({ parts, error });
     const fail = (cause: unknown): void => {
-      error ??= `multipart: ${cause instanceof Error ? cause.message : String(cause)}`;
+      error ??= `multipart: ${messageOf(cause)}`;
       // Parts that were already found are still on their way.
       setImmediate(() => setImmediate(finish));
     };

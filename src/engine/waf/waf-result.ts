@@ -1,28 +1,7 @@
-import type { DDWAF } from '@datadog/native-appsec';
+import { messageOf } from '../../message-of.ts';
+import type { LibddwafResult, Truncations, WafActions, WafEvent } from './libddwaf.ts';
 
-/** One event as libddwaf writes it; the parts that we read ourselves are spelled out. */
-export interface WafEvent {
-  readonly rule: {
-    readonly id: string;
-    readonly name: string;
-    readonly tags: Readonly<Record<string, string>>;
-    readonly on_match?: readonly string[];
-  };
-  readonly rule_matches: readonly {
-    readonly operator: string;
-    readonly operator_value?: string;
-    readonly parameters: readonly {
-      readonly address?: string;
-      readonly key_path?: readonly string[];
-      readonly value?: string;
-      readonly highlight?: readonly string[];
-    }[];
-  }[];
-  readonly security_response_id?: string;
-}
-
-/** Actions by type, for instance `block_request`, each with its parameters. */
-export type WafActions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+export type { WafActions, WafEvent } from './libddwaf.ts';
 
 export interface WafResult {
   readonly events: readonly WafEvent[];
@@ -49,16 +28,13 @@ export interface WafResult {
 const bindingErrorCode = -127;
 const nothing = Object.freeze({});
 
-type NativeResult = ReturnType<ReturnType<DDWAF['createContext']>['run']>;
-
 /** @param truncated before the binding saw it. */
-export function resultOf(native: NativeResult, truncated: boolean, durationExtUs: number): WafResult {
+export function resultOf(native: LibddwafResult, truncated: boolean, durationExtUs: number): WafResult {
   const failed = native.errorCode !== undefined && native.errorCode < 0;
   return {
-    events: (native.events ?? []) as WafEvent[],
-    // The binding's types call it a list; it is a record of action type to parameters.
-    actions: (native.actions ?? nothing) as unknown as WafActions,
-    attributes: (native.attributes ?? nothing) as Record<string, unknown>,
+    events: native.events ?? [],
+    actions: native.actions ?? nothing,
+    attributes: native.attributes ?? nothing,
     timeout: native.timeout,
     keep: native.keep ?? false,
     durationUs: (native.duration ?? 0) / 1000,
@@ -77,7 +53,7 @@ export function failedResult(cause: unknown, truncated: boolean, durationExtUs: 
     timeout: false,
     durationExtUs,
     errorCode: bindingErrorCode,
-    errorMessage: cause instanceof Error ? cause.message : String(cause),
+    errorMessage: messageOf(cause),
   };
 }
 
@@ -115,7 +91,7 @@ export function joinedResult(first: WafResult, second: WafResult): WafResult {
   };
 }
 
-function truncationsOf(metrics: NativeResult['metrics']): Record<string, number> {
+function truncationsOf(metrics: Truncations | undefined): Record<string, number> {
   const sizes: Record<string, number> = {};
   if (metrics?.maxTruncatedString) sizes['string_length'] = metrics.maxTruncatedString;
   if (metrics?.maxTruncatedContainerSize) sizes['container_size'] = metrics.maxTruncatedContainerSize;

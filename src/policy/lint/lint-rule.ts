@@ -1,4 +1,4 @@
-import type { LooseObject } from '../../engine/waf/loose-object.ts';
+import type { JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -15,7 +15,7 @@ export interface Remark {
 export interface Subject {
   /** Its place in the order that decides between equals; unique. */
   readonly path: string;
-  readonly content: LooseObject;
+  readonly content: JsonObject;
   /** What all configurations together define. */
   readonly around: Surroundings;
   /** In seconds since 1970. */

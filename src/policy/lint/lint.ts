@@ -1,4 +1,4 @@
-import type { LooseObject } from '../../engine/waf/loose-object.ts';
+import type { JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 import type { LintRule, Remark, Severity } from './lint-rule.ts';
 import { conditionRules } from './rules-conditions.ts';
@@ -25,7 +25,7 @@ export const lintRules: readonly LintRule[] = [
 export interface Document {
   /** As the WAF knows it: it decides which of two equals counts. */
   readonly path: string;
-  readonly content: LooseObject;
+  readonly content: JsonObject;
 }
 
 export interface Finding extends Remark {

@@ -1,4 +1,4 @@
-import { isObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject } from '../../engine/json.ts';
 import { builtInPath } from '../../engine/waf/waf.ts';
 import { pathText } from '../json-text.ts';
 import {
@@ -94,7 +94,7 @@ function* ruleRemarks({ around }: Subject, targets: readonly Part[], overrides: 
       continue;
     }
     const tags = target.value['tags'];
-    if (!isObject(tags) || Object.keys(tags).length === 0) {
+    if (!isJsonObject(tags) || Object.keys(tags).length === 0) {
       // Of an override, libddwaf says so itself; of another key, unknown-key.
       if (!overrides && Object.keys(target.value).every((key) => key === 'tags'))
         yield { path: target.path, text: 'names no rule: it has neither `rule_id` nor `tags`' };
@@ -205,7 +205,10 @@ const unknownProcessor: LintRule = {
         if (around.scanners.has(id.value)) continue;
         const meant = didYouMean(nearest(id.value, around.scanners.keys()));
         yield { path: id.path, text: `no scanner ${quoted(id.value)}${meant}` };
-      } else if (isObject(tags) && ![...around.scanners.values()].some((others) => hasTags(others, tags))) {
+      } else if (
+        isJsonObject(tags) &&
+        ![...around.scanners.values()].some((others) => hasTags(others, tags))
+      ) {
         const meant = tagMeant(tags, [...around.scanners.values()]);
         yield { path: [...target.path, 'tags'], text: `no scanner has ${quoted(tags)}${meant}` };
       }

@@ -1,4 +1,4 @@
-import { isObject, type LooseObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject, type JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 import { generators, operatorOptions, operators } from './known-names.ts';
 import type { LintRule, Remark } from './lint-rule.ts';
@@ -138,11 +138,11 @@ function* shapeRemarks({ path, value }: Part, shape: Shape): Generator<Remark> {
 
 /** Objects with something in them to look at; the ten thousandth entry of a list has mostly nothing. */
 function objectsIn(value: unknown, path: JsonPath, shape: Shape): Part[] {
-  if (isObject(value)) return [{ path, value }];
+  if (isJsonObject(value)) return [{ path, value }];
   if (!Array.isArray(value)) return [];
   const objects: Part[] = [];
   for (const [index, item] of (value as unknown[]).entries())
-    if (isObject(item) && Object.keys(item).some((key) => shape[key] !== 'anything'))
+    if (isJsonObject(item) && Object.keys(item).some((key) => shape[key] !== 'anything'))
       objects.push({ path: [...path, index], value: item });
   return objects;
 }
@@ -153,7 +153,7 @@ function isNote(key: string): boolean {
 }
 
 /** A file with `asm` switches inspection on or off, and is nothing else. */
-export function isSwitch(content: LooseObject): boolean {
+export function isSwitch(content: JsonObject): boolean {
   return 'asm' in content;
 }
 

@@ -1,4 +1,4 @@
-import type { LooseObject } from '../../engine/waf/loose-object.ts';
+import type { JsonObject } from '../../engine/json.ts';
 import { addressMeant, addressProblem } from './addresses.ts';
 import { pageTypes, redirectStatuses } from './known-names.ts';
 import type { LintRule } from './lint-rule.ts';
@@ -147,7 +147,7 @@ const badLocation: LintRule = {
   },
 };
 
-function blockingActions(content: LooseObject): { isRedirect: boolean; parameters: Part }[] {
+function blockingActions(content: JsonObject): { isRedirect: boolean; parameters: Part }[] {
   return objectsOf(content, 'actions').flatMap((action) => {
     const { type } = action.value;
     if (type !== 'block_request' && type !== 'redirect_request') return [];

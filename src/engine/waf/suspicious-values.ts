@@ -1,4 +1,4 @@
-import type { WafValue } from './waf-value.ts';
+import { isList, type WafValue } from './waf-value.ts';
 
 /*
  * libddwaf spends about 3 µs on a text, however short, and stops when its time is up: whoever sends thousands of texts
@@ -8,7 +8,7 @@ import type { WafValue } from './waf-value.ts';
  */
 
 /** Below this, all of them are done in a third of the default time. */
-export const manyValues = 1000;
+export const suspiciousFirstAbove = 1000;
 
 const shortestAttackUnits = 8;
 const plainWord = /^[\w.-]*$/;
@@ -23,35 +23,33 @@ function mayBeAttack(text: string): boolean {
  *
  * @param values by address, no deeper than `wafLimits`.
  */
-export function likelyAttacks(values: Readonly<Record<string, WafValue>>): Record<string, WafValue> {
-  const likely: Record<string, WafValue> = {};
+export function suspiciousPart(values: Readonly<Record<string, WafValue>>): Record<string, WafValue> {
+  const suspicious: Record<string, WafValue> = {};
   for (const address in values) {
     const value = values[address];
-    const part = typeof value === 'string' ? value : likelyPart(value ?? null);
-    if (part !== undefined) likely[address] = part;
+    const part = typeof value === 'string' ? value : partOf(value ?? null);
+    if (part !== undefined) suspicious[address] = part;
   }
-  return likely;
+  return suspicious;
 }
 
 /** Undefined: nothing in it. */
-function likelyPart(value: WafValue): WafValue | undefined {
+function partOf(value: WafValue): WafValue | undefined {
   if (typeof value === 'string') return mayBeAttack(value) ? value : undefined;
   if (typeof value !== 'object' || value === null) return undefined;
-  return Array.isArray(value)
-    ? likelyItems(value as readonly WafValue[])
-    : likelyEntries(value as Readonly<Record<string, WafValue>>);
+  return isList(value) ? itemsOf(value) : entriesOf(value);
 }
 
-function likelyItems(items: readonly WafValue[]): WafValue | undefined {
-  const parts = items.map(likelyPart).filter((part) => part !== undefined);
+function itemsOf(items: readonly WafValue[]): WafValue | undefined {
+  const parts = items.map(partOf).filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : parts;
 }
 
-function likelyEntries(record: Readonly<Record<string, WafValue>>): WafValue | undefined {
+function entriesOf(record: Readonly<Record<string, WafValue>>): WafValue | undefined {
   const parts: Record<string, WafValue> = Object.create(null);
   let isEmpty = true;
   for (const key in record) {
-    const part = likelyPart(record[key] ?? null);
+    const part = partOf(record[key] ?? null);
     if (part === undefined && !mayBeAttack(key)) continue;
     parts[key] = part ?? null;
     isEmpty = false;
