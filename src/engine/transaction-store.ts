@@ -1,4 +1,5 @@
 import type { Transaction } from './transaction.ts';
+import type { TransactionView } from './transaction-view.ts';
 
 interface Entry {
   readonly transaction: Transaction;
@@ -61,8 +62,8 @@ export class TransactionStore {
     }
   }
 
-  /** Called by the transaction's own ending. */
-  remove(transaction: Transaction): void {
+  /** Called when the transaction ends. */
+  remove(transaction: TransactionView): void {
     const entry = this.#entries.get(transaction.id);
     if (entry?.transaction !== transaction) return;
     clearTimeout(entry.timer);

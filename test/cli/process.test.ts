@@ -174,7 +174,7 @@ describe('appsec-edge inspect', () => {
     const phases = inspected.map(({ phase }: { phase: string }) => phase);
     expect(phases).toEqual(['request-headers', 'request-body', 'response-headers']);
     // Datadog's rules do not read bodies of responses.
-    expect(notes[0]).toMatch(/^The response body was not looked at: .*where a rule reads it/);
+    expect(notes[0]).toMatch(/^The response body was not inspected: .*when a rule reads response bodies/);
   });
 });
 
@@ -318,7 +318,7 @@ describe('appsec-edge policy check', () => {
       ...{ code: 1, stderr: '' },
       stdout: [
         `${policy}/a.json:6: warning: rules_override[0].rules_target[0].rule_id: no rule 'crs-942-10'; did you mean 'crs-942-100'? [unknown-rule]`,
-        `${policy}/b.json:2: error: is not JSON: line 2, column 3: nothing follows this comma; JSON wants none behind the last one [refused]`,
+        `${policy}/b.json:2: error: is not JSON: line 2, column 3: trailing comma: JSON allows none after the last entry [refused]`,
         '2 policy files: 1 errors, 1 warnings, 0 hints',
         '',
       ].join('\n'),

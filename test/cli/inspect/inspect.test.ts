@@ -223,8 +223,8 @@ describe('inspect', () => {
     expect(blocked.answer?.body).toContain('blocked');
     expect(blocked.inspected.map(({ phase }) => phase)).toEqual(['request-headers']);
     expect(blocked.notes).toEqual([
-      'The request body was not looked at: the request was blocked before.',
-      'The response was not looked at: the request was blocked before.',
+      'The request body was not inspected: the request had already been blocked.',
+      'The response was not inspected: the request had already been blocked.',
     ]);
   });
 
@@ -245,11 +245,11 @@ describe('inspect', () => {
   it('says which bodies the agent does not ask for', async () => {
     const image = raw('POST / HTTP/1.1\ncontent-type: image/png\n\nattack');
     expect((await report(image)).notes).toEqual([
-      'The request body was not looked at: no rule reads bodies, or they are not asked for of this kind.',
+      'The request body was not inspected: no rule reads bodies, or bodies of this type are not requested.',
     ]);
     const html = await report(raw('GET / HTTP/1.1\n\n'), 'HTTP/1.1 200 OK\ncontent-type: text/html\n\nleak');
     expect(html.notes).toEqual([
-      'The response body was not looked at: the agent asks for JSON only, and where a rule reads it.',
+      'The response body was not inspected: only JSON is requested, and only when a rule reads response bodies.',
     ]);
   });
 
