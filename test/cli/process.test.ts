@@ -217,8 +217,8 @@ describe('appsec-edge with a value or a variable that was hardly meant', () => {
     expect(found).toEqual(
       expect.arrayContaining([
         ['low-setting', 1, 'DD_APPSEC_WAF_TIMEOUT (--waf-timeout) is only 10 µs'],
-        ['unknown-variable', 1, 'no line reads the variable DD_SPOA_TIMEOT (DD_SPOA_TIMEOUT was meant?)'],
-        ['unknown-variable', 2, 'no line reads the variable DD_SPOA_ADRESS (DD_SPOA_ADDRESS was meant?)'],
+        ['unknown-variable', 1, 'no line reads the variable DD_SPOA_TIMEOT; did you mean DD_SPOA_TIMEOUT?'],
+        ['unknown-variable', 2, 'no line reads the variable DD_SPOA_ADRESS; did you mean DD_SPOA_ADDRESS?'],
       ]),
     );
     expect(found.filter(([rule]: [string]) => rule === 'unknown-variable')).toHaveLength(2);
@@ -263,7 +263,7 @@ describe('appsec-edge inspect with a policy', () => {
     const policy = newFolder({ 'typo.json': '{"rule_overrides": []}' });
     const { notes } = await verdictOf(['--policy-folder', policy]);
     expect(notes).toEqual([
-      `policy ${policy}/typo.json: rule_overrides: no key 'rule_overrides': it is passed over; did you mean 'rules_override'?`,
+      `policy ${policy}/typo.json: rule_overrides: unknown key 'rule_overrides': ignored; did you mean 'rules_override'?`,
     ]);
   });
 
@@ -308,7 +308,7 @@ describe('appsec-edge policy check', () => {
   it('ends with 0 when there are only hints', async () => {
     const { code, stdout } = await check(newFolder({ 'a.yaml': 'x' }));
     expect(code).toBe(0);
-    expect(stdout).toMatch(/a\.yaml: hint: is passed over: .* \[other-name\]\n/);
+    expect(stdout).toMatch(/a\.yaml: hint: ignored: .* \[other-name\]\n/);
   });
 
   it('ends with 1 and names file, line, place and what was meant', async () => {
@@ -317,7 +317,7 @@ describe('appsec-edge policy check', () => {
     expect(await check(policy)).toEqual({
       ...{ code: 1, stderr: '' },
       stdout: [
-        `${policy}/a.json:6: warning: rules_override[0].rules_target[0].rule_id: no rule 'crs-942-10'; did you mean 'crs-942-100'? [unknown-rule]`,
+        `${policy}/a.json:6: warning: rules_override[0].rules_target[0].rule_id: unknown rule 'crs-942-10'; did you mean 'crs-942-100'? [unknown-rule]`,
         `${policy}/b.json:2: error: is not JSON: line 2, column 3: trailing comma: JSON allows none after the last entry [refused]`,
         '2 policy files: 1 errors, 1 warnings, 0 hints',
         '',

@@ -37,7 +37,7 @@ describe('what is the matter with policy files', () => {
           place: 'actions[0].type',
           rule: 'unknown-action-type',
         },
-        msg: "policy /p/a.json: actions[0].type: no type of action 'block' (line 3)",
+        msg: "policy /p/a.json: actions[0].type: unknown action type 'block' (line 3)",
       },
     ]);
   });
@@ -45,7 +45,7 @@ describe('what is the matter with policy files', () => {
   it('is information when it is a hint', () => {
     const { logger, lines } = newLog();
     logFindings(logger, [{ ...finding, line: undefined, place: '', severity: 'hint' }]);
-    expect(lines).toMatchObject([{ level: 'info', msg: "policy /p/a.json: no type of action 'block'" }]);
+    expect(lines).toMatchObject([{ level: 'info', msg: "policy /p/a.json: unknown action type 'block'" }]);
   });
 
   it('takes twenty lines a file, and one for the rest', () => {
@@ -76,7 +76,7 @@ describe('what is the matter with configurations from Remote Config', () => {
     expect(lines).toMatchObject([
       {
         ...{ level: 'warn', path: remote.path, place: 'custom_rules[0].on_match[0]', rule: 'unknown-action' },
-        msg: "Remote Config datadog/2/ASM/one/config: custom_rules[0].on_match[0]: no action 'deny'; did you mean 'block'?",
+        msg: "Remote Config datadog/2/ASM/one/config: custom_rules[0].on_match[0]: unknown action 'deny'; did you mean 'block'?",
       },
     ]);
     inEffect = [ruleset];
@@ -121,7 +121,7 @@ describe('what is the matter with a ruleset of the operator', () => {
     expect(lines).toMatchObject([
       {
         level: 'warn',
-        msg: "ruleset own.json: rules[0].on_match[0]: no action 'deny'; did you mean 'block'?",
+        msg: "ruleset own.json: rules[0].on_match[0]: unknown action 'deny'; did you mean 'block'?",
       },
     ]);
   });

@@ -83,12 +83,12 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
         marked,
         "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: no rule 'ua0-600-550'; did you mean 'ua0-600-",
       ),
-      await said(marked, "rules_override\\[0\\]\\.on_match\\[0\\]: no action 'deny'; did you mean 'block'"),
+      await said(marked, "rules_override\\[0\\]\\.on_match\\[0\\]: unknown action 'deny'; did you mean 'block'"),
       await said(
         loud,
-        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is no address: .*did you mean '${other}'`,
+        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is not an address: .*did you mean '${other}'`,
       ),
-      await said(loud, "rule_overrides: no key 'rule_overrides': .*did you mean 'rules_override'"),
+      await said(loud, "rule_overrides: unknown key 'rule_overrides': .*did you mean 'rules_override'"),
     ];
     expect(lines.map((line) => JSON.parse(line).level)).toEqual(['warn', 'warn', 'warn', 'warn']);
     expect(

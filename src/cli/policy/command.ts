@@ -19,21 +19,19 @@ interface PolicyCheckFlags extends Record<string, unknown> {
 }
 
 export function addPolicyCommand(program: Command): void {
-  const policy = program
-    .command('policy')
-    .description('Work on a policy folder: policy check says what in it does nothing, file by file.');
+  const policy = program.command('policy').description('Work with a policy folder.');
   const check = policy
     .command('check')
     .description(
-      'Say what in a policy folder is refused, refers to nothing or is no policy. Asks no network and changes nothing.',
+      'Check a policy folder for files that are refused, ignored, or refer to something that does not exist. Uses no network and changes nothing.',
     )
-    .argument('<folder>', 'as APPSEC_EDGE_POLICY_FOLDER names it')
+    .argument('<folder>', 'the folder that APPSEC_EDGE_POLICY_FOLDER names')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Exit code 0: nothing, or hints only; 1: errors or warnings; 2: the check could not run.
-References are looked up in all files of the folder and in the ruleset: the recommended one, or that of --rules.
+Exit code 0: no findings, or only hints; 1: errors or warnings; 2: the check could not run.
+References are resolved against all files of the folder and the ruleset: the recommended one, or that of --rules.
 docs/policy.md lists the rules.
 
 Examples:
@@ -88,7 +86,7 @@ function compare(one: string, other: string): number {
   return one < other ? -1 : 1;
 }
 
-/** What libddwaf says by its own reasons, unless a finding says it better, with the place. */
+/** libddwaf's own reasons, unless a finding says the same with the exact place. */
 function refusalsOf(failure: FolderFailure, findings: readonly FileFinding[]): FileFinding[] {
   const { file, problem, line } = failure;
   const issues = failure.issues ?? issuesOf(problem);
