@@ -21,7 +21,7 @@ const finding: FileFinding = {
     severity: 'warning',
     rule: 'unknown-action-type',
   },
-  text: "no type of action 'block'",
+  text: "unknown action type 'block'",
 };
 
 describe('what is the matter with policy files', () => {
