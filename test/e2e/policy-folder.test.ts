@@ -83,7 +83,10 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
         marked,
         "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: no rule 'ua0-600-550'; did you mean 'ua0-600-",
       ),
-      await said(marked, "rules_override\\[0\\]\\.on_match\\[0\\]: unknown action 'deny'; did you mean 'block'"),
+      await said(
+        marked,
+        "rules_override\\[0\\]\\.on_match\\[0\\]: unknown action 'deny'; did you mean 'block'",
+      ),
       await said(
         loud,
         `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is not an address: .*did you mean '${other}'`,
