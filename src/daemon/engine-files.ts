@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { rewritingRoomBytes } from '../adapters/haproxy/rewriting-room.ts';
 import { StartError } from '../config/errors.ts';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
@@ -8,9 +7,10 @@ import { QueryObfuscator } from '../engine/query-obfuscator.ts';
 import { RulesetError } from '../engine/waf/ruleset-error.ts';
 import { type Ruleset, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
+import { messageOf } from '../message-of.ts';
 import { mistakeText, scanJson } from '../policy/json-text.ts';
 import { decodeText } from '../policy/text-file.ts';
-import type { Config } from './settings.ts';
+import { type AnyDoor, type Config, doorsOf } from './settings.ts';
 
 /** What engines are made of, as plain data: an engine thread gets the same as the I/O thread has seen to be good. */
 export interface EngineFiles {
@@ -56,9 +56,9 @@ export function loadQueryObfuscator(config: Config): QueryObfuscator {
   return new QueryObfuscator(config.queryStringRegex ?? obfuscationDefaults().queryStringRegex);
 }
 
-/** @throws StartError when a template cannot be read, or can never fit into a frame. */
+/** @throws StartError when a template cannot be read, or can never be shown by a door that is open. */
 export function loadBlockPages(config: Config): BlockPages {
-  return createBlockPages(config, readPages(config));
+  return createBlockPages(config, readPages(config), doorsOf(config.doors));
 }
 
 /** Block page templates, as the files are now. */
@@ -75,17 +75,10 @@ export function readPages(config: Config): PageFiles {
   };
 }
 
-/** @throws StartError when a template can never fit into a frame. */
-export function createBlockPages(config: Config, files: PageFiles): BlockPages {
+/** @throws StartError when a template can never be shown by one of the doors. */
+export function createBlockPages(config: Config, files: PageFiles, open: readonly AnyDoor[]): BlockPages {
   const pages = new BlockPages(files.pages, files.servicePages);
-  const { maxFrameSizeBytes } = config;
-  const addedHeadersBytes = rewritingRoomBytes(maxFrameSizeBytes);
-  if (pages.largestPageBytes > maxFrameSizeBytes - addedHeadersBytes) {
-    throw new StartError(
-      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ${maxFrameSizeBytes} ` +
-        `(DD_HAPROXY_SPOA_MAX_FRAME_SIZE) that leaves ${addedHeadersBytes} to HAProxy's rules: make the page smaller`,
-    );
-  }
+  for (const door of open) door.checkBlockPages?.(config, pages.largestPageBytes);
   return pages;
 }
 
@@ -94,7 +87,7 @@ function readRuleset(path: string): object {
   try {
     text = decodeText(readFileSync(path)).text;
   } catch (cause) {
-    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}; it is named by DD_APPSEC_RULES`, {
+    throw new RulesetError(path, `cannot be read: ${messageOf(cause)}; it is named by DD_APPSEC_RULES`, {
       cause,
     });
   }
@@ -103,7 +96,7 @@ function readRuleset(path: string): object {
     ruleset = JSON.parse(text);
   } catch (cause) {
     const { mistake } = scanJson(text);
-    const reason = mistake === undefined ? reasonOf(cause) : mistakeText(mistake);
+    const reason = mistake === undefined ? messageOf(cause) : mistakeText(mistake);
     throw new RulesetError(path, `is not JSON: ${reason}`, { cause });
   }
   if (typeof ruleset !== 'object' || ruleset === null || Array.isArray(ruleset)) {
@@ -121,7 +114,7 @@ function readServicePages(folder: string | undefined): ReadonlyMap<string, Block
   try {
     names = readdirSync(folder);
   } catch (cause) {
-    throw new StartError(`${variable}: ${folder} cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new StartError(`${variable}: ${folder} cannot be read: ${messageOf(cause)}`, { cause });
   }
   for (const name of names) {
     const match = /^(.+)\.(html|json)$/.exec(name);
@@ -138,10 +131,6 @@ function readTemplate(variable: string, path: string | undefined): string | unde
   try {
     return decodeText(readFileSync(path)).text;
   } catch (cause) {
-    throw new StartError(`${variable}: ${path} cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new StartError(`${variable}: ${path} cannot be read: ${messageOf(cause)}`, { cause });
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

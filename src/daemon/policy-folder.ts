@@ -1,5 +1,6 @@
 import { StartError } from '../config/errors.ts';
 import type { WafConfigs } from '../engine/waf/waf-configs.ts';
+import { messageOf } from '../message-of.ts';
 import {
   type FailureDetails,
   type FolderObserver,
@@ -79,7 +80,7 @@ export function startOrExplain(config: Config, start: () => void): void {
   try {
     start();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new StartError(`APPSEC_EDGE_POLICY_FOLDER: ${config.policyFolder} cannot be read: ${reason}`, {
       cause,
     });

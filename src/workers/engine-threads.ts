@@ -1,3 +1,4 @@
+import { messageOf } from '../message-of.ts';
 import { EngineThread } from './engine-thread.ts';
 import type { Job, JobResult, JobTaker } from './jobs.ts';
 import { WorkEstimates } from './work-estimates.ts';
@@ -58,8 +59,8 @@ export class EngineThreads implements JobTaker {
   readonly #options: EngineThreadsOptions;
   readonly #observer: EngineThreadsObserver;
   readonly #seats: Seat[] = [];
-  /** What one thread has learned holds for all of them. */
-  readonly #estimates = new WorkEstimates();
+  /** By door. What one thread has learned holds for all of them. */
+  readonly #estimates: WorkEstimates[] = [];
   #stopping = false;
   #supervisor: NodeJS.Timeout | undefined;
   #nextSeat = 0;
@@ -83,7 +84,7 @@ export class EngineThreads implements JobTaker {
     } catch (cause) {
       await this.stop();
       if (cause instanceof EngineThreadError) throw cause;
-      throw new EngineThreadError(`an engine thread cannot be started: ${reasonOf(cause)}`, { cause });
+      throw new EngineThreadError(`an engine thread cannot be started: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -136,8 +137,12 @@ export class EngineThreads implements JobTaker {
   }
 
   /** Tells a thread of a message that was answered without it. */
-  skipped(index: number, payload: Buffer): void {
-    this.#seats[index]?.thread.skipped(payload);
+  skipped(index: number, door: number, payload: Uint8Array): void {
+    this.#seats[index]?.thread.skipped(door, payload);
+  }
+
+  liveTransactionsOf(door: number): number {
+    return this.#seats.reduce((sum, { thread }) => sum + thread.liveTransactionsOf(door), 0);
   }
 
   post(index: number, message: unknown): void {
@@ -174,7 +179,7 @@ export class EngineThreads implements JobTaker {
     const thread = new EngineThread(
       entry,
       { index, data: dataOf(index) },
-      this.#estimates,
+      (door) => this.#estimatesOf(door),
       environmentOf(index),
       {
         message: (message) => {
@@ -188,7 +193,7 @@ export class EngineThreads implements JobTaker {
           seat.ready = false;
           if (!wasReady && failed !== undefined) {
             const { cause } = loss;
-            failed(new EngineThreadError(`engine thread ${index}: ${reasonOf(cause)}`, { cause }));
+            failed(new EngineThreadError(`engine thread ${index}: ${messageOf(cause)}`, { cause }));
           } else if (!this.#stopping) {
             this.#observer.lost(index, loss);
             const healthy = performance.now() - seat.startedAtMs >= healthyMs;
@@ -199,6 +204,11 @@ export class EngineThreads implements JobTaker {
     );
     const seat: Seat = { thread, ready: false, startedAtMs: performance.now(), pauseMs, timer: undefined };
     return seat;
+  }
+
+  #estimatesOf(door: number): WorkEstimates {
+    this.#estimates[door] ??= new WorkEstimates();
+    return this.#estimates[door];
   }
 
   #replaceLater(index: number, former: Seat, pauseMs: number): void {
@@ -231,8 +241,4 @@ function isReadyMessage(message: unknown): boolean {
   return (
     typeof message === 'object' && message !== null && 'kind' in message && message.kind === readyMessage.kind
   );
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

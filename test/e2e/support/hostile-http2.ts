@@ -153,7 +153,7 @@ const targets: readonly HostileRequest[] = [
   ),
   bare(
     'http2-path-late',
-    'the path behind a field',
+    'the path after a header',
     {
       pseudo: [
         [':method', 'GET'],
@@ -218,13 +218,13 @@ const targets: readonly HostileRequest[] = [
 
 const many = (count: number): Field[] => Array.from({ length: count }, (_, index) => [`x-${index}`, '1']);
 const fieldIn = (id: string, what: string, field: Field, outcome: Outcome, rest?: Rest): HostileRequest =>
-  bare(id, `field: ${what}`, { fields: [field] }, outcome, rest);
+  bare(id, `header: ${what}`, { fields: [field] }, outcome, rest);
 
 const fields: readonly HostileRequest[] = [
   fieldIn('http2-field', 'as it is', ['x-any', attack], inFields('x-any', '0')),
   framed(
     'http2-field-huffman',
-    'field: Huffman-coded',
+    'header: Huffman-coded',
     [
       headers(
         first,
@@ -239,7 +239,7 @@ const fields: readonly HostileRequest[] = [
   ),
   framed(
     'http2-field-indexed',
-    'field: taken from the table that an earlier request filled',
+    'header: taken from the table that an earlier request filled',
     [
       headers(
         first,
@@ -254,7 +254,7 @@ const fields: readonly HostileRequest[] = [
   ),
   framed(
     'http2-continuation',
-    'field: cut into CONTINUATION frames of 5 bytes',
+    'header: cut into CONTINUATION frames of 5 bytes',
     [
       headers(first, block('http2-continuation', { fields: [['x-any', attack]] }), {
         ...last,
@@ -265,7 +265,7 @@ const fields: readonly HostileRequest[] = [
   ),
   framed(
     'http2-padding',
-    'field: in a padded frame',
+    'header: in a padded frame',
     [headers(first, block('http2-padding', { fields: [['x-any', attack]] }), { ...last, padding: 255 })],
     inFields('x-any', '0'),
   ),
