@@ -44,20 +44,17 @@ export function askReadiness(settings: HealthAddress, limitMs: number = timeoutM
       socket.destroy();
       resolve({ ready, message: `${ready ? 'ready' : 'not ready'}: ${url} ${what}` });
     };
-    const timer = setTimeout(() => answer(false, `gave no answer within ${limitMs} ms`), limitMs);
+    const timer = setTimeout(() => answer(false, `did not answer within ${limitMs} ms`), limitMs);
     let text = '';
     socket.setEncoding('latin1').on('data', (part: string) => {
       text += part;
       // Enough for the status: "HTTP/1.1 200".
       if (text.length < 12) return;
       const status = /^HTTP\/1\.\d (\d{3})/.exec(text)?.[1];
-      answer(
-        status === '200',
-        status === undefined ? 'answered something else than HTTP' : `answered ${status}`,
-      );
+      answer(status === '200', status === undefined ? 'did not answer with HTTP' : `answered ${status}`);
     });
-    socket.once('end', () => answer(false, 'closed the connection without an answer'));
-    socket.once('error', (cause) => answer(false, `cannot be asked: ${messageOf(cause)}`));
+    socket.once('end', () => answer(false, 'closed the connection without answering'));
+    socket.once('error', (cause) => answer(false, `cannot be reached: ${messageOf(cause)}`));
     // HTTP/1.0 wants no Host.
     socket.write('GET /ready HTTP/1.0\r\n\r\n');
   });

@@ -25,7 +25,7 @@ export function readTlsFiles(
   if (paths.certificate === undefined) {
     for (const part of ['key', 'ca'] as const) {
       if (paths[part] === undefined) continue;
-      throw new StartError(`${variables[part]} is of no use without ${variables.certificate}`);
+      throw new StartError(`${variables[part]} has no effect without ${variables.certificate}`);
     }
     return undefined;
   }

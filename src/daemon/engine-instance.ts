@@ -91,7 +91,7 @@ function createInspector(
     skipped: () => metrics.skipped('overload'),
     failed(cause) {
       metrics.error('internal');
-      logger.error({ err: cause }, 'a message could not be analysed: please report this');
+      logger.error({ err: cause }, 'a message could not be inspected: please report this');
     },
   });
 }

@@ -51,7 +51,7 @@ export function misspeltVariables(
     if (nearest !== undefined)
       sentences.push(`${name} is not a setting and is ignored; did you mean ${nearest}?`);
     else if (isOurs)
-      sentences.push(`${name} is not a setting and is ignored; 'appsec-edge --help' lists them all`);
+      sentences.push(`${name} is not a setting and is ignored; 'appsec-edge --help' lists all settings`);
   }
   return sentences;
 }

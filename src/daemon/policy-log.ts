@@ -29,7 +29,7 @@ export function logFindings(logger: Logger, findings: readonly FileFinding[]): v
     if (more > 0)
       logger.warn(
         { file, more },
-        `policy ${file}: ${more} more; 'appsec-edge policy check' with the folder lists all`,
+        `policy ${file}: ${more} more findings; 'appsec-edge policy check' lists all`,
       );
   }
 }
@@ -42,7 +42,7 @@ export function logRulesetFindings(logger: Logger, file: string, inEffect: reado
     logger.warn({ file, place, rule }, `ruleset ${file}: ${place}: ${text}`);
   }
   const more = findings.length - mostLines;
-  if (more > 0) logger.warn({ file, more }, `ruleset ${file}: ${more} more parts refer to nothing`);
+  if (more > 0) logger.warn({ file, more }, `ruleset ${file}: ${more} more findings`);
 }
 
 function documentsOf(configs: readonly WafConfig[]): Document[] {
@@ -91,6 +91,6 @@ export class RemoteFindings {
     this.#said = said;
     for (const write of lines.slice(0, mostLines)) write();
     const more = lines.length - mostLines;
-    if (more > 0) this.#logger.warn({ more }, `Remote Config: ${more} more parts refer to nothing`);
+    if (more > 0) this.#logger.warn({ more }, `Remote Config: ${more} more findings`);
   }
 }

@@ -132,10 +132,10 @@ function startFolder(
     },
     {
       applied: (file) => logger.info({ file }, 'policy file in effect'),
-      removed: (file) => logger.info({ file }, 'policy file gone'),
+      removed: (file) => logger.info({ file }, 'policy file removed'),
       found: (findings) => logFindings(logger, findings),
       failed: (file, problem) =>
-        logger.error({ file }, `policy ${file}: ${problem}; the last good state stays`),
+        logger.error({ file }, `policy ${file}: ${problem}; the last good state stays in effect`),
     },
   );
   if (source !== undefined) startOrExplain(config, () => source.start());
@@ -186,11 +186,11 @@ function startRemoteConfig(
       // Whether the Agent itself can be reached is said elsewhere, once.
       polled: (problem) =>
         problem === undefined
-          ? logger.info('Remote Config reached')
-          : logger.debug({ problem }, 'Remote Config not reached'),
-      refused: (error) => logger.error(`Remote Config: ${error.message}; nothing of this answer is applied`),
+          ? logger.info('Remote Config available')
+          : logger.debug({ problem }, 'Remote Config not available'),
+      refused: (error) => logger.error(`Remote Config: ${error.message}; this update is ignored`),
       ignored: (paths) =>
-        logger.warn({ paths }, 'Remote Config names configurations that are not understood'),
+        logger.warn({ paths }, 'Remote Config contains unsupported configurations, which are ignored'),
     },
   });
   client.start();
@@ -207,7 +207,7 @@ function startRemoteConfig(
 function logRefusals(logger: Logger, outcomes: ReadonlyMap<string, ApplyOutcome>): void {
   for (const [path, { state, error }] of outcomes) {
     if (state === ApplyState.error)
-      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
+      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays in effect`);
     else if (error !== '') logger.error({ path }, `Remote Config: ${error}`);
   }
 }

@@ -129,7 +129,7 @@ class Daemon {
     handleSignals({
       stop: (signal) => this.#stop(signal),
       reload: () => this.#reload(),
-      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: ending at once'),
+      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: exiting immediately'),
     });
   }
 
@@ -168,12 +168,12 @@ class Daemon {
     try {
       this.#engines.replacePages(readPages(this.#config));
     } catch (cause) {
-      this.#logger.error(`${messageOf(cause)}; the block pages stay as they were`);
+      this.#logger.error(`${messageOf(cause)}; the current block pages stay in use`);
     }
     this.#policy.reload();
     for (const { door } of this.#doors) door.reload?.();
     this.#logger.info(
-      'SIGHUP: block pages and policy folder read again; settings and the ruleset take effect at a restart',
+      'SIGHUP: block pages and policy folder reloaded; settings and the ruleset need a restart',
     );
   }
 }

@@ -140,7 +140,7 @@ class ThreadedEngines implements Engines {
         if (this.#draining) this.#drained[index]?.resolve();
         logger.error(
           { thread: index, messages: jobs, transactions, err: cause },
-          'an engine thread ended: its messages are let through, it is replaced',
+          'an engine thread ended: its messages are let through, and it is being replaced',
         );
       },
       replaced: (index) => logger.warn({ thread: index }, 'engine thread replaced'),

@@ -17,11 +17,11 @@ export function watchAgent(address: AgentAddress, logger: Logger): () => void {
       const answers = reason === undefined;
       if (answers === reachable) return;
       reachable = answers;
-      if (answers) logger.info({ agent: where }, 'Datadog Agent reached');
+      if (answers) logger.info({ agent: where }, 'connected to the Datadog Agent');
       else {
         logger.warn(
           { agent: where, reason },
-          'no Datadog Agent in reach: requests are inspected and blocked all the same, attacks are in this log and in /metrics; DD_TRACE_ENABLED=false silences this',
+          'cannot reach the Datadog Agent: traffic is still inspected, and attacks are in this log and in /metrics; to silence this, set DD_TRACE_ENABLED=false',
         );
       }
     };

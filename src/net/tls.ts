@@ -32,14 +32,14 @@ export function secureContextOf(identity: TlsIdentity): SecureContext {
   try {
     fits = own?.checkPrivateKey(createPrivateKey(identity.key)) ?? false;
   } catch {
-    throw new TlsIdentityError('key', 'has no private key in PEM without a passphrase');
+    throw new TlsIdentityError('key', 'contains no PEM private key without a passphrase');
   }
-  if (!fits) throw new TlsIdentityError('key', 'is not the key of the certificate');
+  if (!fits) throw new TlsIdentityError('key', 'does not match the certificate');
   if (identity.ca !== undefined) certificatesOf('ca', identity.ca);
   try {
     return createSecureContext(contextOptions(identity));
   } catch (cause) {
-    throw new TlsIdentityError('certificate', `is refused by OpenSSL: ${messageOf(cause)}`);
+    throw new TlsIdentityError('certificate', `is rejected by OpenSSL: ${messageOf(cause)}`);
   }
 }
 
@@ -56,10 +56,10 @@ export function expiryOf({ certificate }: TlsIdentity): Date | undefined {
 /** At least one. OpenSSL passes over what it cannot read, and with it over the CA that an operator meant. */
 function certificatesOf(part: 'certificate' | 'ca', pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new TlsIdentityError(part, 'has no certificate in PEM');
+  if (blocks.length === 0) throw new TlsIdentityError(part, 'contains no PEM certificate');
   try {
     return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
-    throw new TlsIdentityError(part, `has a certificate that cannot be read: ${messageOf(cause)}`);
+    throw new TlsIdentityError(part, `contains an invalid certificate: ${messageOf(cause)}`);
   }
 }

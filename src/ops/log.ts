@@ -39,7 +39,7 @@ function lossNote(lost: number): string {
     write(line) {
       note = line;
     },
-  }).warn({ lost }, 'log lines lost: standard output took none');
+  }).warn({ lost }, 'log lines lost: standard output was blocked');
   return note;
 }
 

@@ -78,7 +78,7 @@ describe('appsec-edge', () => {
     [['check', '/nowhere.cfg'], '/nowhere.cfg cannot be read'],
     [
       ['check', '/dev/null', '--haproxy-version', 'new'],
-      "--haproxy-version: 'new' is not allowed; it must be like",
+      "--haproxy-version: 'new' is not allowed; it must be a version",
     ],
     [['healthcheck', '--healthcheck-port', 'x'], "--healthcheck-port: 'x' is not allowed"],
     [['healthcheck', '--healthcheck-port'], "option '--healthcheck-port <value>' argument missing"],
@@ -97,7 +97,7 @@ describe('appsec-edge', () => {
     const { code, stderr } = await run(['spoa'], { env: { DD_APPSEC_WAF_TIMEOUT: 'fast' } });
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "appsec-edge: DD_APPSEC_WAF_TIMEOUT: 'fast' is not allowed; it must be a duration above zero with us, ms or s (none: microseconds), for instance '10ms'\n",
+      "appsec-edge: DD_APPSEC_WAF_TIMEOUT: 'fast' is not allowed; it must be a duration above zero with us, ms or s (default: microseconds), for example '10ms'\n",
     );
   });
 
@@ -201,7 +201,7 @@ describe('appsec-edge with a value or a variable that was hardly meant', () => {
     const args = ['inspect', 'http://x/?q=<script>alert(1)</script>', '--json'];
     const { verdict, notes, inspected } = JSON.parse((await run(args, { env })).stdout);
     expect(verdict).toBe('partial');
-    expect(notes).toEqual([tooShort, misspelt, expect.stringContaining('ran out of time')]);
+    expect(notes).toEqual([tooShort, misspelt, expect.stringContaining('timed out')]);
     expect(inspected[0]).toMatchObject({ phase: 'request-headers', waf_timeout: true });
   });
 
@@ -253,7 +253,7 @@ describe('appsec-edge inspect with a policy', () => {
     expect(verdict).toBe('report');
     expect(notes).toEqual([
       expect.stringMatching(/^policy .*bad\.json: .*JSON/),
-      'The daemon would not look at this request: inspection is switched off.',
+      'appsec-edge would not inspect this request: inspection is switched off.',
     ]);
     const on = await verdictOf(['--policy-folder', policy], { DD_APPSEC_ENABLED: 'true' });
     expect(on.notes).toHaveLength(1);
@@ -429,7 +429,7 @@ describe('appsec-edge healthcheck', () => {
     ]);
     expect(code).toBe(1);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^not ready: http:\/\/127\.0\.0\.1:1\/ready cannot be asked: .*\n$/);
+    expect(stderr).toMatch(/^not ready: http:\/\/127\.0\.0\.1:1\/ready cannot be reached: .*\n$/);
   });
 
   it('shows its help', async () => {

@@ -53,9 +53,7 @@ describe('what is the matter with policy files', () => {
     const findings = Array.from({ length: 30 }, (_, line) => ({ ...finding, line }));
     logFindings(logger, [...findings, { ...finding, file: '/p/b.json' }]);
     expect(lines).toHaveLength(22);
-    expect(lines[20]?.msg).toBe(
-      "policy /p/a.json: 10 more; 'appsec-edge policy check' with the folder lists all",
-    );
+    expect(lines[20]?.msg).toBe("policy /p/a.json: 10 more findings; 'appsec-edge policy check' lists all");
   });
 });
 
@@ -98,7 +96,7 @@ describe('what is the matter with configurations from Remote Config', () => {
     const content = customRule({ on_match });
     new RemoteFindings(logger, () => [ruleset, { ...remote, content }]).check();
     expect(lines).toHaveLength(21);
-    expect(lines[20]?.msg).toBe('Remote Config: 10 more parts refer to nothing');
+    expect(lines[20]?.msg).toBe('Remote Config: 10 more findings');
   });
 
   it('never throws', () => {

@@ -62,7 +62,7 @@ function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
       for (const path of paths) await said(path, 'policy file in effect');
       return async () => {
         for (const path of paths) unlinkSync(path);
-        for (const path of paths) await said(path, 'policy file gone');
+        for (const path of paths) await said(path, 'policy file removed');
       };
     },
   };
@@ -99,7 +99,7 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
     ).toEqual([...[403, 403, 200]]);
     for (const file of [marked, loud]) {
       unlinkSync(file);
-      await said(file, 'policy file gone');
+      await said(file, 'policy file removed');
     }
     expect(await statusOf(from(one))).toBe(200);
     // The threads apply the same files, and only the one that applies them first says it.
@@ -130,7 +130,7 @@ describeOneHaproxy('the policy folder', (binary) => {
     expect(JSON.parse(line)).toMatchObject({ level: 'error', file });
     expect(await statusOf(reported)).toBe(403);
     unlinkSync(file);
-    await said(file, 'policy file gone');
+    await said(file, 'policy file removed');
     expect(await statusOf(reported)).toBe(200);
   });
 });

@@ -43,10 +43,7 @@ export function observeServer(
   ]);
   let stranger: string | undefined;
   const warnOfStranger = throttled(repeatIntervalMs, (more) =>
-    logger.warn(
-      { address: stranger, more },
-      'connection refused: its address is not in DD_HAPROXY_SPOA_ALLOW',
-    ),
+    logger.warn({ address: stranger, more }, 'connection refused: address is not in DD_HAPROXY_SPOA_ALLOW'),
   );
   let failed: { readonly address: string | undefined; readonly reason: string } | undefined;
   const warnOfHandshake = throttled(repeatIntervalMs, (more) =>
@@ -75,7 +72,7 @@ export function observeServer(
     hello(maxFrameSize, engineId, peer) {
       if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
       else {
-        logger.debug({ maxFrameSize, peer }, 'another agent connected');
+        logger.debug({ maxFrameSize, peer }, 'a peer connected');
         heardOf(peer);
       }
     },
@@ -86,7 +83,7 @@ export function observeServer(
     },
     truncatedFrame(pendingBytes) {
       countError(metrics, 'truncated-frame');
-      logger.debug({ pendingBytes }, 'connection ended inside a frame');
+      logger.debug({ pendingBytes }, 'connection ended in the middle of a frame');
     },
     timedOut(which) {
       logger.debug({ which }, 'connection timed out');
@@ -102,7 +99,7 @@ export function observeSkips(logger: Logger, metrics: DoorMetrics): SkipObserver
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
       { reasons: [...reasons], more },
-      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+      'messages let through uninspected: more traffic than can be inspected in time, see docs/performance.md',
     );
     reasons.clear();
   });
@@ -133,25 +130,22 @@ export function observeRouter(logger: Logger, metrics: DoorMetrics): RouterObser
 /** The other agents, to the log: what an operator has to know when messages are not passed on. */
 export function observePeers(logger: Logger): PeerObserver {
   return {
-    linked: (address, peer) => logger.info({ address, peer }, 'linked to another agent'),
+    linked: (address, peer) => logger.info({ address, peer }, 'linked to a peer'),
     unlinked: (address, peer, why, detail) =>
-      logger.warn({ address, peer, why, detail }, 'link to another agent ended; it is dialled again'),
+      logger.warn({ address, peer, why, detail }, 'link to a peer ended; reconnecting'),
     notLinked: (address, why, detail) =>
       logger.warn(
         { address, why, detail },
-        'no link to another agent: responses that belong to it are analysed without their request',
+        'no link to a peer: responses that belong to it are inspected without their request',
       ),
     notResolved: (host, cause) =>
-      logger.warn({ host, err: cause }, 'a name of DD_HAPROXY_SPOA_PEERS cannot be resolved'),
+      logger.warn({ host, err: cause }, 'a name in DD_HAPROXY_SPOA_PEERS cannot be resolved'),
   };
 }
 
 function reportFailedFrame(logger: Logger, metrics: DoorMetrics, cause: unknown): void {
   countError(metrics, 'internal');
-  logger.error(
-    { err: cause },
-    'a frame could not be analysed and was acknowledged without: please report this',
-  );
+  logger.error({ err: cause }, 'a frame could not be inspected and was let through: please report this');
 }
 
 /** Messages to metrics and log. */
@@ -167,7 +161,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): NotifyObse
   const logFailure = throttled(1000, (more) =>
     logger.error(
       { err: lastFailure, spoe_message: lastMessage, more },
-      'a message could not be analysed and was acknowledged without: please report this',
+      'a message could not be inspected and was let through: please report this',
     ),
   );
   return {
@@ -183,7 +177,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): NotifyObse
       warnOnce(
         `message ${name}`,
         { spoe_message: name },
-        'unknown SPOE message: HAProxy uses another spoe.cfg?',
+        'unknown SPOE message: does HAProxy use another spoe.cfg?',
       );
     },
     malformed(message, cause) {
@@ -194,14 +188,14 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): NotifyObse
       warnOnce(
         `configuration ${theirs}`,
         { theirs, ours },
-        `HAProxy uses configuration files ${theirs}, this agent comes with ${ours}: see haproxyconf/CHANGELOG.md`,
+        `HAProxy uses configuration files ${theirs}, this version of appsec-edge ships ${ours}: see haproxyconf/CHANGELOG.md`,
       ),
     pageSubstituted(maxActionsBytes) {
       countError(metrics, 'block-page-too-large');
       warnOnce(
         'page',
         { maxActionsBytes },
-        "the block page does not fit into HAProxy's frame and the built-in one was sent: make it smaller, or raise tune.bufsize",
+        "the block page does not fit into HAProxy's frame, so the built-in one was sent: make it smaller or raise tune.bufsize",
       );
     },
     variablesDropped(names) {
