@@ -116,7 +116,7 @@ function createEngine(
     ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
     observers: [metrics.observer(), securityLog(logger, loadQueryObfuscator(config))],
     failed(cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      metrics.error('internal');
       logger.error({ err: cause }, 'a transaction could not be reported: please report this');
     },
   });

@@ -7,43 +7,77 @@ import type { RouterObserver } from './router.ts';
 import type { ServerObserver } from './server-observer.ts';
 import type { SkipObserver } from './skip-observer.ts';
 
-/** A message that repeats with every request is said once in so long, with the number held back. */
+/** A line that would repeat with every request is written once per interval, with the number of lines held back. */
 const repeatIntervalMs = 10_000;
 
 /** Kinds of errors of this door, as metrics name them; docs/errors.md says what to do about each. */
-type ErrorKind =
-  | 'tls'
-  | 'protocol'
-  | 'truncated-frame'
-  | 'internal'
-  | 'unknown-message'
-  | 'malformed-argument'
-  | 'block-page-too-large'
-  | 'variables-dropped';
+export const haproxyErrorKinds = [
+  'tls',
+  'protocol',
+  'truncated-frame',
+  'unknown-message',
+  'malformed-argument',
+  'block-page-too-large',
+  'variables-dropped',
+] as const;
+
+type ErrorKind = (typeof haproxyErrorKinds)[number] | 'internal';
 
 function countError(metrics: DoorMetrics, kind: ErrorKind): void {
-  metrics.error(kind);
+  metrics.error<ErrorKind>(kind);
 }
 
 /**
  * Sockets and frames to metrics and log.
- * @param heardOf told of every agent that connects.
+ * @param peerConnected called for every other agent that connects
  */
 export function observeServer(
   logger: Logger,
   metrics: DoorMetrics,
-  heardOf: (instance: string) => void,
+  peerConnected: (instance: string) => void,
 ): ServerObserver {
-  const warnOfLimit = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
-  );
+  return {
+    ...observeConnections(logger, metrics),
+    hello(maxFrameSize, engineId, peer) {
+      if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
+      else {
+        logger.debug({ maxFrameSize, peer }, 'a peer connected');
+        peerConnected(peer);
+      }
+    },
+    disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
+    protocolError(error) {
+      countError(metrics, 'protocol');
+      logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
+    },
+    truncatedFrame(pendingBytes) {
+      countError(metrics, 'truncated-frame');
+      logger.debug({ pendingBytes }, 'connection ended in the middle of a frame');
+    },
+    timedOut: (which) => logger.debug({ which }, 'connection timed out'),
+    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
+    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
+  };
+}
+
+/** Connections that are accepted or not. */
+function observeConnections(
+  logger: Logger,
+  metrics: DoorMetrics,
+): Pick<ServerObserver, 'connected' | 'refused' | 'handshakeFailed'> {
   const connections = metrics.counter('spop_connections_total', 'SPOP connections accepted.');
   const refusals = metrics.counter('spop_connections_refused_total', 'SPOP connections refused, by reason.', [
     'reason',
   ]);
-  let stranger: string | undefined;
-  const warnOfStranger = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ address: stranger, more }, 'connection refused: address is not in DD_HAPROXY_SPOA_ALLOW'),
+  const warnOfLimit = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
+  );
+  let refusedAddress: string | undefined;
+  const warnOfAddress = throttled(repeatIntervalMs, (more) =>
+    logger.warn(
+      { address: refusedAddress, more },
+      'connection refused: address is not in DD_HAPROXY_SPOA_ALLOW',
+    ),
   );
   let failed: { readonly address: string | undefined; readonly reason: string } | undefined;
   const warnOfHandshake = throttled(repeatIntervalMs, (more) =>
@@ -60,8 +94,8 @@ export function observeServer(
       if (reason === 'limit') {
         warnOfLimit();
       } else {
-        stranger = address;
-        warnOfStranger();
+        refusedAddress = address;
+        warnOfAddress();
       }
     },
     handshakeFailed(cause, address) {
@@ -69,31 +103,10 @@ export function observeServer(
       failed = { address, reason: handshakeReason(cause) };
       warnOfHandshake();
     },
-    hello(maxFrameSize, engineId, peer) {
-      if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
-      else {
-        logger.debug({ maxFrameSize, peer }, 'a peer connected');
-        heardOf(peer);
-      }
-    },
-    disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
-    protocolError(error) {
-      countError(metrics, 'protocol');
-      logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
-    },
-    truncatedFrame(pendingBytes) {
-      countError(metrics, 'truncated-frame');
-      logger.debug({ pendingBytes }, 'connection ended in the middle of a frame');
-    },
-    timedOut(which) {
-      logger.debug({ which }, 'connection timed out');
-    },
-    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
-    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
   };
 }
 
-/** What was let through unseen, to metrics and log. */
+/** Messages that were let through uninspected, to metrics and log. */
 export function observeSkips(logger: Logger, metrics: DoorMetrics): SkipObserver {
   const reasons = new Set<SkipReason>();
   const warn = throttled(repeatIntervalMs, (more) => {
@@ -127,7 +140,7 @@ export function observeRouter(logger: Logger, metrics: DoorMetrics): RouterObser
   };
 }
 
-/** The other agents, to the log: what an operator has to know when messages are not passed on. */
+/** Links to peers, to the log: what an operator has to know when messages are not forwarded. */
 export function observePeers(logger: Logger): PeerObserver {
   return {
     linked: (address, peer) => logger.info({ address, peer }, 'linked to a peer'),
@@ -205,7 +218,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): NotifyObse
   };
 }
 
-/** OpenSSL's messages begin with the thread and end with a place in its sources; their code is enough to look up. */
+/** OpenSSL's messages contain a thread id and a place in its sources; the code is enough to look the error up. */
 function handshakeReason(cause: Error): string {
   return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }
