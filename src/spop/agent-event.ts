@@ -16,6 +16,8 @@ export type AgentEvent =
       readonly streamId: Uint64;
       readonly frameId: Uint64;
       readonly payload: Buffer;
+      /** The bytes of actions that its ACK has room for: see `encodedActionSize`. */
+      readonly maxActionsBytes: number;
       readonly missingBytes?: number;
     }
   /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */

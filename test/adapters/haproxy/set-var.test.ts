@@ -78,9 +78,10 @@ function acknowledged(
 ) {
   const connection = new AgentConnection({ maxFrameSize: 2 ** 20 });
   connection.receive(encodeHaproxyHello({ ...TYPICAL_HELLO, maxFrameSize: frameBytes }));
-  connection.receive(encodeNotify(ids[0], ids[1], []));
+  const [notify] = connection.receive(encodeNotify(ids[0], ids[1], []));
+  if (notify?.kind !== 'notify') throw new Error('no NOTIFY was received');
   connection.takeOutput();
-  const result = plan(example, connection.maxActionsSize(...ids), templates);
+  const result = plan(example, notify.maxActionsBytes, templates);
   connection.ack(...ids, result.actions);
   const [ack] = decodeAgentFrames(connection.takeOutput() ?? Buffer.alloc(0));
   if (ack?.kind !== 'ack') throw new Error('no ACK was sent');
