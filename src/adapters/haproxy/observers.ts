@@ -1,7 +1,7 @@
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { SkipReason } from './contract.ts';
-import type { NotifyObserver } from './notify-handler.ts';
+import type { MessageObserver } from './notify-observer.ts';
 import type { PeerObserver } from './peers/observer.ts';
 import type { RouterObserver } from './router.ts';
 import type { ServerObserver } from './server-observer.ts';
@@ -127,7 +127,7 @@ function reportFailedFrame(logger: Logger, metrics: Metrics, cause: unknown): vo
 }
 
 /** Messages to metrics and log. */
-export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver {
+export function observeHandler(logger: Logger, metrics: Metrics): MessageObserver {
   const once = new Set<string>();
   const warnOnce = (key: string, details: object, message: string): void => {
     if (once.has(key) || once.size >= 100) return;

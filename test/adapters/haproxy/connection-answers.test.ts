@@ -1,76 +1,149 @@
 import { describe, expect, it } from 'vitest';
+import { ConnectionAnswers } from '../../../src/adapters/haproxy/connection-answers.ts';
+import type { Notify, NotifyAnswer, NotifyAnswerer } from '../../../src/adapters/haproxy/notify.ts';
 import {
-  ContainedAnswerer,
-  type Notify,
-  type NotifyAnswer,
-  type NotifyAnswerer,
-} from '../../../src/adapters/haproxy/notify.ts';
-import { type Action, SpopError } from '../../../src/spop/index.ts';
+  type Action,
+  AgentConnection,
+  encodeHaproxyHello,
+  encodeNotify,
+  SpopError,
+} from '../../../src/spop/index.ts';
+import { decodeAgentFrames, TYPICAL_HELLO } from '../../support/spop-client.ts';
 
-const notify: Notify = {
-  payload: Buffer.alloc(0),
-  maxActionsBytes: 1000,
-  receivedAtMs: 0,
-  relayed: false,
-  mayBeLate: true,
-};
 const actionsNamed = (name: string): Action[] => [{ kind: 'unset-var', scope: 'txn', name }];
 const [early, late, ofFailure] = [actionsNamed('early'), actionsNamed('late'), actionsNamed('failed')];
+const tooLarge: Action[] = [
+  { kind: 'set-var', scope: 'txn', name: 'n', value: { type: 'string', value: 'x'.repeat(20_000) } },
+];
+const mistake = new Error('a mistake of ours');
 
-/** What came out of one NOTIFY, in order. */
-function ask(answer: NotifyAnswerer['answer']): { answers: NotifyAnswer[]; failures: unknown[] } {
-  const answers: NotifyAnswer[] = [];
-  const failures: unknown[] = [];
-  const contained = new ContainedAnswerer(
-    { answer },
-    () => ofFailure,
-    (cause) => failures.push(cause),
+/** One NOTIFY on a connection, given to an answerer. */
+function ask(answer: NotifyAnswerer['answer'], capabilities: readonly string[] = ['pipelining']) {
+  const agent = new AgentConnection();
+  agent.receive(encodeHaproxyHello({ ...TYPICAL_HELLO, capabilities }));
+  agent.takeOutput();
+  const told: unknown[] = [];
+  const asked: Notify[] = [];
+  const observer = {
+    frameFailed: (cause: unknown) => told.push(cause),
+    protocolError: (error: SpopError) => told.push(error),
+  };
+  const answers = new ConnectionAnswers(
+    agent,
+    {
+      answerer: {
+        answer(notify, done) {
+          asked.push(notify);
+          answer(notify, done);
+        },
+      },
+      failedAnswer: () => ofFailure,
+      observer,
+    },
+    { acknowledged: () => told.push('acknowledged'), answeredLater: () => told.push('later') },
   );
-  contained.answer(notify, (each) => answers.push(each));
-  return { answers, failures };
+  const [event] = agent.receive(encodeNotify(1, 1, []));
+  if (event?.kind !== 'notify') throw new Error('expected a NOTIFY');
+  answers.ask(event, 1234);
+  const sent = () => decodeAgentFrames(agent.takeOutput() ?? Buffer.alloc(0));
+  return { agent, answers, asked, told, sent };
 }
 
+const ack = (actions: readonly Action[]) => ({ kind: 'ack', actions });
+
 describe('an answerer', () => {
-  const mistake = new Error('a mistake of ours');
+  it('is told the room and the time of a NOTIFY', () => {
+    const { asked } = ask((_notify, done) => done(early));
+    expect(asked).toMatchObject([{ receivedAtMs: 1234, maxActionsBytes: 16_380 - 5 - 1 - 1 }]);
+  });
 
   it('that answers twice has answered once', () => {
-    const outcome = ask((_notify, done) => {
+    const { sent, told } = ask((_notify, done) => {
       done(early);
       done(late);
     });
-    expect(outcome).toEqual({ answers: [early], failures: [] });
+    expect(sent()).toMatchObject([ack(early)]);
+    expect(told).toEqual(['acknowledged']);
   });
 
   it('that throws is answered for', () => {
-    const outcome = ask(() => {
+    const { sent, told } = ask(() => {
       throw mistake;
     });
-    expect(outcome).toEqual({ answers: [ofFailure], failures: [mistake] });
+    expect(sent()).toMatchObject([ack(ofFailure)]);
+    expect(told).toEqual([mistake, 'acknowledged']);
   });
 
-  it('that throws SpopError has answered with it', () => {
+  it('that throws SpopError has answered with it, and the connection ends', () => {
     const error = new SpopError('SPOP_BAD_ITEM', 'no list of messages');
-    const outcome = ask(() => {
+    const { sent, told, agent } = ask(() => {
       throw error;
     });
-    expect(outcome).toEqual({ answers: [error], failures: [] });
+    expect(sent()).toMatchObject([{ kind: 'agent-disconnect', disconnect: { status: error.status } }]);
+    expect([told, agent.closed]).toEqual([[error], true]);
   });
 
   it('that throws after its answer has answered, and is reported', () => {
-    const outcome = ask((_notify, done) => {
+    const { sent, told } = ask((_notify, done) => {
       done(early);
       throw mistake;
     });
-    expect(outcome).toEqual({ answers: [early], failures: [mistake] });
+    expect(sent()).toMatchObject([ack(early)]);
+    expect(told).toEqual(['acknowledged', mistake]);
   });
 
   it('that throws has answered: what it says later does not count', () => {
     let answerLater: (answer: NotifyAnswer) => void = () => undefined;
-    const outcome = ask((_notify, done) => {
+    const { sent, told, answers } = ask((_notify, done) => {
       answerLater = done;
       throw mistake;
     });
     answerLater(late);
-    expect(outcome).toEqual({ answers: [ofFailure], failures: [mistake] });
+    expect(sent()).toMatchObject([ack(ofFailure)]);
+    expect(told).toEqual([mistake, 'acknowledged']);
+    expect(answers.underAnalysis).toBe(0);
+  });
+
+  it.each([
+    ['nothing', []],
+    ['more than a frame holds', tooLarge],
+  ])('that answers %s is answered for', (_what, actions) => {
+    const { sent, told } = ask((_notify, done) => done(actions));
+    expect(sent()).toMatchObject([ack(ofFailure)]);
+    expect(told).toEqual([expect.any(SpopError), 'acknowledged']);
+  });
+});
+
+describe('a NOTIFY that is not answered at once', () => {
+  function askLater() {
+    let answer: (answer: NotifyAnswer) => void = () => undefined;
+    const asked = ask((_notify, done) => {
+      answer = done;
+    });
+    return { ...asked, answer: (given: NotifyAnswer) => answer(given) };
+  }
+
+  it('is under analysis until its one answer comes, and the connection is told', () => {
+    const { answers, answer, sent, told } = askLater();
+    expect([answers.underAnalysis, sent(), told]).toEqual([1, [], []]);
+    answer(early);
+    answer(late);
+    expect(answers.underAnalysis).toBe(0);
+    expect(sent()).toMatchObject([ack(early)]);
+    expect(told).toEqual(['acknowledged', 'later']);
+  });
+
+  it('is no longer under analysis when its answer comes too late, and gets none', () => {
+    const { answers, answer, sent, told, agent } = askLater();
+    answer('late');
+    expect([answers.underAnalysis, agent.inFlight, sent(), told]).toEqual([0, 0, [], ['later']]);
+  });
+
+  it('that HAProxy no longer waits for gets no answer', () => {
+    const { answer, agent, sent, told } = askLater();
+    agent.disconnect();
+    sent();
+    answer(early);
+    expect([sent(), told]).toEqual([[], ['later']]);
   });
 });
