@@ -42,6 +42,7 @@ export {
   encodeActions,
   encodedActionSize,
   VariableScope,
+  writeAction,
 } from './actions.ts';
 export { AgentConnection, type AgentConnectionOptions } from './agent-connection.ts';
 export type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';

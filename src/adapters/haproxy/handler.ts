@@ -3,7 +3,7 @@ import type { Analysis, Deferred, Inspected } from '../../engine/analysis.ts';
 import type { BlockPages } from '../../engine/block-page.ts';
 import type { HeaderList } from '../../engine/http.ts';
 import type { Inspector } from '../../engine/inspector.ts';
-import { type Action, decodeMessages, encodeActions, type SpoeMessage } from '../../spop/index.ts';
+import { decodeMessages, encodeActions, type SpoeMessage } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
 import type { Job, JobHandler } from '../../workers/jobs.ts';
 import { argumentNames, configurationVersion, messageNames } from './contract.ts';
@@ -209,7 +209,7 @@ export class NotifyHandler implements JobHandler {
   /** The messages were in order: HAProxy must not wait for a mistake of ours in the answer. */
   #answer(outcome: NotifyOutcome, maxActionsBytes: number): Uint8Array {
     try {
-      return encodeActions(this.#plan(outcome, maxActionsBytes));
+      return this.#plan(outcome, maxActionsBytes);
     } catch (cause) {
       this.#observer.failed('the answer', cause);
       return encodeActions(failedActions(outcome.known));
@@ -221,11 +221,12 @@ export class NotifyHandler implements JobHandler {
     return encodeActions(failedActions(known));
   }
 
-  #plan(outcome: NotifyOutcome, maxActionsBytes: number): Action[] {
+  #plan(outcome: NotifyOutcome, maxActionsBytes: number): Uint8Array {
     const { analysis, bodyOf, standing, propagates, known } = outcome;
     // No message of the NOTIFY led to anything.
-    if (analysis === undefined)
-      return standing === 'pass' ? neutralActions() : unseenActions(known, standing);
+    if (analysis === undefined) {
+      return encodeActions(standing === 'pass' ? neutralActions() : unseenActions(known, standing));
+    }
     const identity = outcome.identityOf(analysis, this.#owner);
     const propagation = propagates ? this.#propagation(analysis) : [];
     const input = { analysis, bodyOf, standing, identity, propagation };

@@ -2,7 +2,7 @@ import { type Deferred, type Inspected, isBlocking } from '../../engine/analysis
 import type { BlockPages, BlockResponse } from '../../engine/block-page.ts';
 import type { HeaderList } from '../../engine/http.ts';
 import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } from '../../engine/verdict.ts';
-import { type Action, encodedActionSize } from '../../spop/index.ts';
+import { type Action, ByteWriter, encodedActionSize, writeAction } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
 import { rewritingRoomBytes } from './rewriting-room.ts';
 import type { Standing } from './standing.ts';
@@ -26,7 +26,8 @@ import type { Standing } from './standing.ts';
  */
 
 export interface ActionPlan {
-  readonly actions: Action[];
+  /** Encoded, for one ACK. */
+  readonly actions: Uint8Array;
   /** The operator's block page, or the Location of a redirect, did not fit into a frame of this connection. */
   readonly pageSubstituted: boolean;
   /** Names of variables that had to be left out. */
@@ -136,10 +137,10 @@ function planTraceId({ identity, analysis }: PlanInput, plan: FittingPlan): void
   if (identity !== undefined) plan.add(text(variableNames.traceId, analysis.transaction.traceId));
 }
 
-/** Collects actions as long as they fit. */
+/** Collects actions as long as they fit, encoded: each is written once, and taken back if it does not. */
 class FittingPlan {
   remainingBytes: number;
-  readonly #actions: Action[] = [];
+  readonly #encoded = new ByteWriter();
   readonly #dropped: string[] = [];
 
   constructor(maxBytes: number) {
@@ -147,17 +148,19 @@ class FittingPlan {
   }
 
   add(action: Action): void {
-    const size = encodedActionSize(action);
-    if (size > this.remainingBytes) {
-      this.#dropped.push(action.name);
+    const start = this.#encoded.length;
+    writeAction(this.#encoded, action);
+    const size = this.#encoded.length - start;
+    if (size <= this.remainingBytes) {
+      this.remainingBytes -= size;
       return;
     }
-    this.remainingBytes -= size;
-    this.#actions.push(action);
+    this.#encoded.truncate(start);
+    this.#dropped.push(action.name);
   }
 
   done(pageSubstituted: boolean): ActionPlan {
-    return { actions: this.#actions, pageSubstituted, dropped: this.#dropped };
+    return { actions: this.#encoded.take(), pageSubstituted, dropped: this.#dropped };
   }
 }
 
