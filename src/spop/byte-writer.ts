@@ -72,12 +72,14 @@ export class ByteWriter {
   name(value: string): void {
     this.varint(value.length);
     this.#reserve(value.length);
+    const bytes = this.#bytes;
+    const start = this.#length;
     for (let index = 0; index < value.length; index += 1) {
       const unit = value.charCodeAt(index);
       if (unit > 0xff) throw new RangeError(`name ${JSON.stringify(value)} has a character above U+00FF`);
-      this.#bytes[this.#length + index] = unit;
+      bytes[start + index] = unit;
     }
-    this.#length += value.length;
+    this.#length = start + value.length;
   }
 
   /** Overwrites four bytes written earlier; how a frame gets its length once it is known. */

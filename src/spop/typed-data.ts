@@ -166,7 +166,8 @@ export function typedText(data: TypedDataInput): string | undefined {
 
 /** As `typedText`, for bytes taken from elsewhere. */
 export function textOfBytes(bytes: Uint8Array): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view =
+    bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return view.toString(isUtf8(view) ? 'utf8' : 'latin1');
 }
 

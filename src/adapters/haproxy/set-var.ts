@@ -184,9 +184,16 @@ function headerLines(response: BlockResponse): string {
   return response.headers.map(([name, value]) => `${name}: ${value}\n`).join('');
 }
 
+/** By name of the header: there are some ten, and the tracer makes them up, not who sends requests. */
+const tracingVariables = new Map<string, string>();
+
 /** Names of variables know letters, digits, `.` and `_` only. */
 function tracingVariable(headerName: string): string {
-  return variableNames.tracingPrefix + headerName.toLowerCase().replace(/[^a-z0-9._]/g, '_');
+  const known = tracingVariables.get(headerName);
+  if (known !== undefined) return known;
+  const name = variableNames.tracingPrefix + headerName.toLowerCase().replace(/[^a-z0-9._]/g, '_');
+  tracingVariables.set(headerName, name);
+  return name;
 }
 
 const ellipsis = '...';
