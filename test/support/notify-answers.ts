@@ -24,7 +24,7 @@ export const silentObserver: NotifyObserver = {
 /** A job that is not late for a minute. */
 export function jobOf(payload: Buffer): Job {
   const work = { kind: 0, size: 1, guessUs: 1 };
-  return { payload, maxAnswerBytes: roomBytes, deadlineMs: sharedNowMs() + 60_000, work };
+  return { door: 0, payload, maxAnswerBytes: roomBytes, deadlineMs: sharedNowMs() + 60_000, work };
 }
 
 export function actionsOf(handler: NotifyHandler, payload: Buffer): Promise<Action[]> {

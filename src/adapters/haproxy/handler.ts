@@ -5,7 +5,7 @@ import type { HeaderList } from '../../engine/http.ts';
 import type { Inspector } from '../../engine/inspector.ts';
 import { decodeMessages, encodeActions, type SpoeMessage } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
-import type { Job, JobHandler } from '../../workers/jobs.ts';
+import type { HandedJob, JobHandler } from '../../workers/jobs.ts';
 import { argumentNames, configurationVersion, messageNames } from './contract.ts';
 import { type Identity, type Owner, parseIdentity } from './identity.ts';
 import { MessageArguments } from './message-arguments.ts';
@@ -65,8 +65,7 @@ export class NotifyHandler implements JobHandler {
   }
 
   /** Never throws; `answer` gets actions for one ACK, at most `maxAnswerBytes`. */
-  handle(job: Omit<Job, 'work'>, answer: (bytes: Uint8Array) => void): void {
-    const { payload, maxAnswerBytes, deadlineMs } = job;
+  handle({ payload, maxAnswerBytes, deadlineMs }: HandedJob, answer: (bytes: Uint8Array) => void): void {
     if (sharedNowMs() > deadlineMs) {
       answer(this.#late(payload));
       return;
@@ -91,6 +90,10 @@ export class NotifyHandler implements JobHandler {
   skipped(payload: Buffer): void {
     const [messageName = '', identity = ''] = payload.toString().split('\n');
     this.#noteSkipped(messageName, identity);
+  }
+
+  get liveTransactions(): number {
+    return this.#inspector.liveTransactions;
   }
 
   /** Analyses a message that was answered before. False when there is none. */

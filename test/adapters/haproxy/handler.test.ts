@@ -8,6 +8,7 @@ import { BlockPages } from '../../../src/engine/block-page.ts';
 import type { Inspector } from '../../../src/engine/inspector.ts';
 import { decodeActions, encodeMessages } from '../../../src/spop/index.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';
+import { Handlers } from '../../../src/workers/handlers.ts';
 import { InlineEngine } from '../../../src/workers/inline-engine.ts';
 import type { Job, JobResult } from '../../../src/workers/jobs.ts';
 import { jobOf, silentObserver } from '../../support/notify-answers.ts';
@@ -47,6 +48,7 @@ function inspectorOf(engine: Inspector): Inspector {
     requestBody: (...args) => engine.requestBody(...args),
     responseHeaders: (...args) => engine.responseHeaders(...args),
     responseBody: (...args) => engine.responseBody(...args),
+    liveTransactions: engine.liveTransactions,
     knows: (id) => engine.knows(id),
     skipped: (id, last) => engine.skipped(id, last),
     failed: (id) => engine.failed(id),
@@ -137,7 +139,7 @@ describe('the engine in the I/O thread', () => {
   function inline() {
     const { handler, recorder } = setUp();
     const results: JobResult['kind'][] = [];
-    const engine = new InlineEngine(handler);
+    const engine = new InlineEngine(new Handlers([handler]));
     const submit = (payload: Buffer) => engine.submit(0, jobOf(payload), ({ kind }) => results.push(kind));
     return { engine, handler, recorder, results, submit };
   }
