@@ -71,7 +71,13 @@ export class ConnectionAnswers {
       this.#answering.answerer.answer(notify, answer);
     } catch (cause) {
       if (answered) this.#failed(cause);
-      else answer(this.#insteadOf(cause, event.payload));
+      else if (cause instanceof SpopError) {
+        answered = true;
+        this.#violated(cause);
+      } else {
+        this.#failed(cause);
+        answer(this.#answering.failedAnswer(event.payload));
+      }
     }
     if (answered) return;
     later = true;
@@ -83,13 +89,6 @@ export class ConnectionAnswers {
   }
 
   #settle(event: NotifyEvent, answer: NotifyAnswer): void {
-    if (answer instanceof SpopError) {
-      // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
-      if (this.#agent.closed) return;
-      this.#answering.observer.protocolError?.(answer);
-      this.#agent.fail(answer);
-      return;
-    }
     // HAProxy gave up on it, and may have asked something else by the same ids.
     if (answer === 'late') this.#agent.giveUp(event);
     if (answer === 'late' || !this.#agent.isAwaited(event)) return;
@@ -110,10 +109,12 @@ export class ConnectionAnswers {
     }
   }
 
-  #insteadOf(cause: unknown, payload: Buffer): NotifyAnswer {
-    if (cause instanceof SpopError) return cause;
-    this.#failed(cause);
-    return this.#answering.failedAnswer(payload);
+  /** The payload is no list of messages: the peer is out of step. */
+  #violated(error: SpopError): void {
+    // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
+    if (this.#agent.closed) return;
+    this.#answering.observer.protocolError?.(error);
+    this.#agent.fail(error);
   }
 
   #failed(cause: unknown): void {

@@ -1,4 +1,4 @@
-import type { Action, SpopError } from '../../spop/index.ts';
+import type { Action } from '../../spop/index.ts';
 
 /** A NOTIFY that wants its answer. */
 export interface Notify {
@@ -16,14 +16,14 @@ export interface Notify {
   readonly mayBeLate: boolean;
 }
 
-/**
- * Actions, encoded or not. An error: the payload is no list of messages, and the connection ends. `late`: nobody waits
- * for it any longer, and nothing is sent.
- */
-export type NotifyAnswer = readonly Action[] | Uint8Array | SpopError | 'late';
+/** Actions, encoded or not. `late`: nobody waits for it any longer, and nothing is sent. */
+export type NotifyAnswer = readonly Action[] | Uint8Array | 'late';
 
-/** What answers a NOTIFY; see NotifyRouter. It may throw, SpopError as an answer; see ConnectionAnswers. */
+/** What answers a NOTIFY; see NotifyRouter. Whatever it does, ConnectionAnswers makes one answer of it. */
 export interface NotifyAnswerer {
-  /** @param done to be called exactly once, now or later. Bytes are copied before it returns. */
+  /**
+   * @throws SpopError in place of an answer when the payload is no list of messages: the connection ends.
+   * @param done to be called exactly once, now or later. Bytes are copied before it returns.
+   */
   answer(notify: Notify, done: (answer: NotifyAnswer) => void): void;
 }

@@ -61,7 +61,7 @@ export class SpopServer {
       answerer,
       failedAnswer: failedActionsFor,
       observer,
-      readTime: new ReadTime(() => performance.now()),
+      readTime: new ReadTime(sharedNowMs),
     };
     this.#listener = new Listener(options, {
       accepted: (socket) => this.#accept(socket),
