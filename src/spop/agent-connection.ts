@@ -46,6 +46,7 @@ import { PendingNotifies } from './pending-notifies.ts';
 import { SpopError, StatusCode } from './spop-error.ts';
 import { type Uint64, varintSize } from './varint.ts';
 
+/** What an agent keeps and says. */
 export interface AgentConnectionOptions {
   /** Largest frame we keep, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;

@@ -4,6 +4,7 @@ import type { AgentHello, HaproxyHello } from './hello.ts';
 import type { SpopError } from './spop-error.ts';
 import type { Uint64 } from './varint.ts';
 
+/** One frame of HAProxy, or what is wrong with it. */
 export type AgentEvent =
   /** The handshake succeeded; `negotiated` is what we answered. */
   | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
@@ -27,6 +28,7 @@ export type AgentEvent =
   /** The peer broke the protocol, and was told; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
 
+/** A NOTIFY, from when it came to when it is answered. */
 export type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** How a byte stream ended: between two frames, or in the middle of one. */

@@ -10,6 +10,7 @@ import { nameText } from './name-text.ts';
 import { SpopError } from './spop-error.ts';
 import { compactInteger, UINT64_MAX, type Uint64, VARINT_FIRST_LONG, VARINT_MAX_BYTES } from './varint.ts';
 
+/** Reads bytes of a peer from first to last, and never beyond them. Every read throws SpopError when too little is left. */
 export class ByteReader {
   readonly #bytes: Buffer;
   readonly #end: number;

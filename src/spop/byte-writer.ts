@@ -8,6 +8,7 @@ import { checkUint64, type Uint64, VARINT_FIRST_LONG, VARINT_MAX_BYTES } from '.
 const FIRST_CAPACITY = 512;
 const EMPTY = Buffer.alloc(0);
 
+/** Collects bytes that leave; grows as needed. Writing throws RangeError for what the wire has no form for. */
 export class ByteWriter {
   #bytes: Buffer = EMPTY;
   #length = 0;

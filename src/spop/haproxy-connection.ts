@@ -41,6 +41,7 @@ export type HaproxyEvent =
   /** The agent broke the protocol, and the output tells it so; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
 
+/** What an agent says of itself when it connects to another. */
 export interface HaproxyConnectionOptions {
   /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;
@@ -48,6 +49,7 @@ export interface HaproxyConnectionOptions {
   readonly peer?: PeerGreeting;
 }
 
+/** HAProxy's side of one connection, from its HELLO to its last byte: see the head of this file. */
 export class HaproxyConnection {
   readonly #ownMaxFrameSize: number;
   readonly #splitter: FrameSplitter;

@@ -43,6 +43,7 @@ export function readKvList<Name extends string>(
   return items;
 }
 
+/** Appends the items in this order. */
 export function writeKvList(writer: ByteWriter, items: readonly KvItem[]): void {
   for (const { name, value } of items) {
     writer.name(name);
@@ -50,6 +51,7 @@ export function writeKvList(writer: ByteWriter, items: readonly KvItem[]): void 
   }
 }
 
+/** An item whose value is a string. */
 export function stringItem(name: string, value: string): KvItem {
   return { name, value: { type: 'string', value } };
 }

@@ -59,6 +59,7 @@ export function readGreeting(items: ReadonlyMap<string, TypedData>): PeerGreetin
   };
 }
 
+/** The items for HAPROXY-HELLO. */
 export function greetingItems({ instance, nonce }: PeerGreeting): KvItem[] {
   return [stringItem('appsec-edge-peer', instance), stringItem('appsec-edge-nonce', nonce)];
 }
@@ -77,6 +78,7 @@ export function readAnswer(items: ReadonlyMap<string, TypedData>): PeerAnswer | 
   };
 }
 
+/** The items for AGENT-HELLO. */
 export function answerItems({ instance, proof }: PeerAnswer): KvItem[] {
   const named = stringItem('appsec-edge-instance', instance);
   return proof === undefined ? [named] : [named, stringItem('appsec-edge-proof', proof)];

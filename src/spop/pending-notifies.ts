@@ -16,6 +16,7 @@ interface Place {
   end: number;
 }
 
+/** Who waits for which ACK on one connection, and where ACKs stand that can still be taken back. */
 export class PendingNotifies {
   readonly #output: ByteWriter;
   readonly #waiting = new Map<string, NotifyEvent>();

@@ -25,6 +25,7 @@ import type { Standing } from './standing.ts';
  * HAProxy also skips everything behind an action that it does not understand, a second reason for the order.
  */
 
+/** What goes into one ACK, and what could not. */
 export interface ActionPlan {
   /** Encoded, for one ACK. */
   readonly actions: Uint8Array;
@@ -37,6 +38,7 @@ export interface ActionPlan {
 /** The variable is for a log line. */
 const maxRuleIdsBytes = 512;
 
+/** What HAProxy is to be told. */
 export interface PlanInput {
   readonly analysis: Inspected | Deferred;
   /** Which direction `analysis.wantsBody` is about; undefined when no body can follow. */
@@ -164,10 +166,12 @@ class FittingPlan {
   }
 }
 
+/** Sets a variable of the transaction to a string. */
 export function text(name: string, value: string): Action {
   return { kind: 'set-var', scope: 'txn', name, value: { type: 'string', value } };
 }
 
+/** Sets a variable of the transaction to a boolean. */
 export function boolean(name: string, value: boolean): Action {
   return { kind: 'set-var', scope: 'txn', name, value: { type: 'boolean', value } };
 }
