@@ -116,17 +116,6 @@ describe('a command', () => {
 const longestFileLines = 300;
 const longestFunctionLines = 60;
 
-/** Files that may be longer, and why. */
-const longFiles: Readonly<Record<string, string>> = {
-  'adapters/haproxy/connection.ts': 'being split (branch notify)',
-  'spop/agent-connection.ts': 'being split (branch notify)',
-};
-
-/** Functions that may be longer, and why. */
-const longFunctions: Readonly<Record<string, string>> = {
-  'daemon/engines.ts': 'being split (the process opens its doors)',
-};
-
 /**
  * The longest function of a file, in lines from its signature to its closing brace. The formatter gives both the same
  * indentation, and every line between them a deeper one.
@@ -154,14 +143,14 @@ function longestFunction(file: string): number {
 }
 
 describe('the files of src/', () => {
-  it(`have ${longestFileLines} lines at most, but for those that are named here`, () => {
+  it(`have ${longestFileLines} lines at most`, () => {
     const long = files.filter((file) => textOf(file).trimEnd().split('\n').length > longestFileLines);
-    expect(long.filter((file) => !(file in longFiles))).toEqual([]);
+    expect(long).toEqual([]);
   });
 
-  it(`have no function of more than ${longestFunctionLines} lines, but for those that are named here`, () => {
+  it(`have no function of more than ${longestFunctionLines} lines`, () => {
     const long = files.filter((file) => longestFunction(file) > longestFunctionLines);
-    expect(long.filter((file) => !(file in longFunctions))).toEqual([]);
+    expect(long).toEqual([]);
   });
 });
 
