@@ -52,7 +52,7 @@ export class Metrics {
   readonly partialBodies = this.counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
     'phase',
   ]);
-  readonly skipped = this.counter('skipped_total', 'Messages let through without analysis, by reason.', [
+  readonly skipped = this.counter('skipped_total', 'Messages let through uninspected, by reason.', [
     'door',
     'reason',
   ]);

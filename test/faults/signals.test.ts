@@ -64,7 +64,7 @@ describeOneHaproxy('SIGHUP under load', (binary) => {
         writeFileSync(`${page}.new`, '{"page":"new"}');
         renameSync(`${page}.new`, page);
         agent.signal('SIGHUP');
-        await agent.log.waitFor(/"msg":"SIGHUP: block pages and policy folder read again/);
+        await agent.log.waitFor(/"msg":"SIGHUP: block pages and policy folder reloaded/);
         await expect.poll(blocked).toBe('{"page":"new"}');
         rmSync(page);
         agent.signal('SIGHUP');
