@@ -1,15 +1,15 @@
 import { connect } from 'node:net';
 import { messageOf } from '../message-of.ts';
 
-/** Longer than a busy process needs to answer, shorter than the time-outs of container runtimes. */
+/** Long enough for a busy process to answer, shorter than the time-outs of container runtimes. */
 const timeoutMs = 3000;
 
-/** Between two questions while it starts: starting takes about a second. */
+/** Between two attempts while the process starts, which takes about a second. */
 const pauseMs = 100;
 
 export interface Readiness {
   readonly ready: boolean;
-  /** One line for whoever reads the container's health. */
+  /** One line, for the log of the container's health check. */
   readonly message: string;
 }
 
@@ -19,7 +19,7 @@ export interface HealthAddress {
   readonly healthcheckPort: number;
 }
 
-/** Asks until it is ready, for `waitMs` at most; what was answered last when it is not. Never rejects. */
+/** Asks until the process is ready, for at most `waitMs`. Returns the last answer. Never rejects. */
 export async function waitForReadiness(settings: HealthAddress, waitMs: number): Promise<Readiness> {
   const deadline = performance.now() + waitMs;
   for (;;) {
@@ -60,7 +60,7 @@ export function askReadiness(settings: HealthAddress, limitMs: number = timeoutM
   });
 }
 
-/** Where a listener on `host` is asked from the same machine. */
+/** The URL at which a listener on `host` can be reached from the same machine. */
 export function readinessUrl(settings: HealthAddress): string {
   const host = reachableHost(settings);
   return `http://${host.includes(':') ? `[${host}]` : host}:${settings.healthcheckPort}/ready`;

@@ -144,7 +144,7 @@ export const addressList: Parser<readonly string[]> = {
   },
 };
 
-/** Permissions as chmod reads them: of a file that nobody executes. */
+/** Octal permissions as in chmod. */
 export const fileMode: Parser<number> = {
   allowed: "three octal digits, for example '660'",
   parse: (value) => (/^0?[0-7]{3}$/.test(value) ? Number.parseInt(value, 8) : undefined),

@@ -35,7 +35,7 @@ export function loadWaf(config: Config): LoadedWaf {
   return createWaf(config, { rulesSource: path, ruleset: readRuleset(path) });
 }
 
-/** @throws RulesetError when libddwaf takes none of it. */
+/** @throws RulesetError if libddwaf accepts none of it. */
 export function createWaf(config: Config, files: Pick<EngineFiles, 'rulesSource' | 'ruleset'>): LoadedWaf {
   const defaults = obfuscationDefaults();
   const ruleset = protectRuleset(files.ruleset, config.protect);

@@ -37,7 +37,7 @@ export interface EngineHostOptions {
 export interface EngineHost {
   readonly engine: Engine;
   readonly handlers: Handlers;
-  /** Ends what is under way and sends the last spans. */
+  /** Ends all transactions and sends the last spans. */
   drain(): Promise<void>;
 }
 

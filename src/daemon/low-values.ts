@@ -1,7 +1,7 @@
 import type { Config, SettingName } from './settings.ts';
 import { settings } from './settings.ts';
 
-/** Below `lowest`, a setting works against its purpose; most likely its unit was taken for another. */
+/** Below `lowest`, a setting defeats its purpose; its unit is probably wrong. */
 interface Floor {
   readonly lowest: number;
   readonly unit: 'µs' | 'ms' | 'bytes';
@@ -50,7 +50,7 @@ const floors = {
 
 type FlooredName = keyof typeof floors;
 
-/** A value that is allowed and of no use. */
+/** A value that is allowed but useless. */
 export interface LowValue {
   readonly what: string;
   readonly consequence: string;

@@ -20,7 +20,7 @@ export interface FolderFailure extends FailureDetails {
 export interface AppliedFolder {
   /** For people: each file that is not, or not wholly, in effect, and what does nothing in the others. */
   readonly notes: readonly string[];
-  /** What is the matter with files that are in effect. */
+  /** Findings about files in effect. */
   readonly findings: readonly FileFinding[];
   /** Files that are not, or not wholly, in effect. */
   readonly failures: readonly FolderFailure[];

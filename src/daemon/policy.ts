@@ -41,7 +41,7 @@ export function startPolicy(
   logger: Logger,
 ): Policy {
   const activation = new Activation(config, engines, logger);
-  // What one source changes can free an id for the other, or take it: each is told of its own paths.
+  // A change by one source can free an id for the other, or take it, so each follows the outcomes of its own paths.
   let remote: RemoteSource | undefined;
   const findings = new RemoteFindings(logger, () => engines.inEffect);
   const folder = startFolder(
@@ -183,7 +183,7 @@ function startRemoteConfig(
       return outcomes;
     },
     observer: {
-      // Whether the Agent itself can be reached is said elsewhere, once.
+      // agent-watch.ts already logs whether the Datadog Agent is reachable.
       polled: (problem) =>
         problem === undefined
           ? logger.info('Remote Config available')

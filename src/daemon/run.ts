@@ -154,7 +154,7 @@ class Daemon {
       });
   }
 
-  /** Doors side by side, each by its own rules; then what they left to the engines. */
+  /** Drains all doors concurrently, each by its own rules, then the engines. */
   async #drain(graceMs: number, deadlineMs: number): Promise<void> {
     const left = await Promise.allSettled(this.#doors.map(({ door }) => door.drain(graceMs, deadlineMs)));
     for (const result of left) {
@@ -163,7 +163,7 @@ class Daemon {
     await this.#engines.drain();
   }
 
-  /** Reads again what can change while the process runs. What is wrong with it is logged; the last good stays. */
+  /** Reloads what can change at run time. Errors are logged; the last good state stays in effect. */
   #reload(): void {
     try {
       this.#engines.replacePages(readPages(this.#config));

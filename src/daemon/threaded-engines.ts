@@ -22,7 +22,7 @@ export async function startThreads(options: EnginesOptions, count: number): Prom
   return engines;
 }
 
-/** An engine in each thread. What they are told is kept, for threads that replace others. */
+/** An engine in each thread. Their current state is kept, for threads that replace others. */
 class ThreadedEngines implements Engines {
   readonly threads: number;
   readonly jobs: EngineThreads;
@@ -154,7 +154,7 @@ function entryFile(): URL {
   return new URL(`./engine-thread-main.${extension}`, import.meta.url);
 }
 
-/** What dd-trace tells Datadog about the process as a whole needs to be told by one thread only. */
+/** dd-trace's telemetry about the process only needs to be sent by one thread. */
 function environmentOf(index: number): NodeJS.ProcessEnv {
   return index === 0 ? { ...process.env } : { ...process.env, DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false' };
 }

@@ -25,7 +25,7 @@ export interface SpanSettings extends HttpTagSettings {
   remoteConfigClientId(): string | undefined;
   /** For the sign of life; absent: one of its own. Threads share one. */
   readonly heartbeat?: Limiter;
-  /** One word that holds the newest generation that a span has told of, plus one; absent: one of its own. */
+  /** One word with the newest generation that a span has announced, plus one; absent: one of its own. */
   readonly announced?: Int32Array<ArrayBufferLike>;
 }
 
@@ -68,7 +68,7 @@ export class SpanTracer implements Tracer {
 
 /**
  * One span. It is started with the transaction, for its identity; its tags are written at the end, and only when it is
- * going to be sent: with APM off most are not, and a span that nobody finishes costs nothing more.
+ * going to be sent: with APM off most are not, and an unfinished span costs nothing more.
  */
 class SpanTrace implements TransactionTrace {
   readonly spanId: string;

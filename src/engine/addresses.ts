@@ -107,7 +107,7 @@ const listAddresses: ReadonlySet<string> = new Set([
 
 /**
  * The same events, as they are when every name has an array of values: a match in the only value of a name lies at its
- * index 0. A match in the name itself (its text is the value that was looked at) has no index.
+ * index 0. A match in the name itself (its text is the inspected value) has no index.
  */
 export function withListIndices(events: readonly WafEvent[]): readonly WafEvent[] {
   return events.map((event) => ({

@@ -34,7 +34,7 @@ export class TransactionWaf {
     return this.#summed(this.#open().run(input));
   }
 
-  /** As `run`, with the last values of the transaction: libddwaf can now be asked for the schema of all of them. */
+  /** As `run`, for the last values of the transaction: requests the schema of all of them, if it is wanted. */
   runLast(input: WafInput): WafResult | undefined {
     return this.run(this.wantsSchema ? { ...input, ...schemaRequest } : input);
   }

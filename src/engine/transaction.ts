@@ -93,7 +93,7 @@ export class Transaction implements TransactionView {
     return this.coverage !== 'whole';
   }
 
-  /** Part of the transaction was not inspected. The worst coverage stands. */
+  /** Part of the transaction was not inspected. The worst coverage counts. */
   miss(coverage: Coverage): void {
     this.coverage = worseCoverage(this.coverage, coverage);
   }
@@ -156,7 +156,7 @@ export class Transaction implements TransactionView {
     return analysis;
   }
 
-  /** It was asked for, there is one, and it never came. */
+  /** The request body was requested and declared, but never arrived. */
   get #lacksRequestBody(): boolean {
     if (this.#requestBodyWanted !== true || this.#requestBodySeen || this.request === undefined) return false;
     return declaresBody(this.request.headers, this.request.declaredBodySize);
@@ -168,7 +168,7 @@ export class Transaction implements TransactionView {
     return this.#completeAfter(this.#analyseBody('response-body', chunk, this.response?.headers ?? []));
   }
 
-  /** Idempotent: the first reason stands. */
+  /** Idempotent: the first reason counts. */
   end(reason: EndReason): void {
     if (this.endReason !== undefined || this.#ending) return;
     this.#ending = true;

@@ -7,7 +7,7 @@ export interface TlsIdentity {
   /** Our certificate first, then those between it and its CA. */
   readonly certificate: string;
   readonly key: string;
-  /** Of HAProxy and of other agents. Undefined: nobody is asked for a certificate. */
+  /** The CA of HAProxy and of peers. Undefined: clients need no certificate. */
   readonly ca: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export function expiryOf({ certificate }: TlsIdentity): Date | undefined {
   return own === undefined ? undefined : new Date(own.validTo);
 }
 
-/** At least one. OpenSSL passes over what it cannot read, and with it over the CA that an operator meant. */
+/** At least one. OpenSSL silently ignores what it cannot read, which could be the operator's CA. */
 function certificatesOf(part: 'certificate' | 'ca', pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new TlsIdentityError(part, 'contains no PEM certificate');

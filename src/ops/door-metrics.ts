@@ -22,7 +22,7 @@ export class DoorMetrics {
     this.#metrics.connectionsRefused.inc({ door: this.#door, reason });
   }
 
-  /** Names come from the peer: unknown ones share one label, so that nobody can fill the memory with them. */
+  /** Names come from the client: unknown ones share one label, so that they cannot fill the memory. */
   message(name: string): void {
     const message = this.#knownMessages.has(name) ? name : 'unknown';
     this.#metrics.messages.inc({ door: this.#door, message });

@@ -143,7 +143,7 @@ export class Metrics {
   }
 }
 
-/** As HAProxy's log has it: nothing found is a pass only where everything was looked at. */
+/** As in HAProxy's log: without a finding, it is only a pass if everything was inspected. */
 function verdictLabel({ verdict, coverage }: TransactionView): string {
   return verdict.kind === 'pass' && coverage !== 'whole' ? coverage : verdict.kind;
 }

@@ -68,7 +68,7 @@ describeOneHaproxy('SIGHUP under load', (binary) => {
         await expect.poll(blocked).toBe('{"page":"new"}');
         rmSync(page);
         agent.signal('SIGHUP');
-        await agent.log.waitFor(/cannot be read: .*the block pages stay as they were/);
+        await agent.log.waitFor(/cannot be read: .*the current block pages stay in use/);
         await load.seen(100);
         expect(await blocked()).toBe('{"page":"new"}');
       },

@@ -156,7 +156,7 @@ export const orderRules: readonly Rule[] = [
           const waitMs = waitTimeMs(rule);
           if (waitMs === undefined) continue;
           const side = rule.direction === 'request' ? 'client' : 'server';
-          // The client's time-out stands in the frontends, the server's in the backends.
+          // The client's time-out is in the frontends, the server's in the backends.
           const limit = [section, ...frontendsOf(section, setup.configuration)]
             .map((one) => effectiveLine(one, 'timeout', side)?.words[2])
             .find((text) => text !== undefined);
@@ -215,7 +215,7 @@ function waitTimeMs(rule: HttpRule): number | undefined {
   return parseHaproxyTime(argument(rule.line, 'time'));
 }
 
-/** By itself, or because each frontend before it does. */
+/** Either itself, or because all of its frontends do. */
 function buffersRequests({ configuration }: Setup, section: Section): boolean {
   const buffers = (one: Section): boolean =>
     effectiveLine(one, 'option', 'http-buffer-request') !== undefined;

@@ -49,7 +49,7 @@ function lineThatSets(setup: Setup, name: string): Pick<Line, 'file' | 'number'>
   return line ?? { file: setup.sources[0]?.path ?? '', number: 1 };
 }
 
-/** Where the files speak of the agent, for what is about the agent itself. */
+/** The line to report for problems of the agent itself. */
 function agentLine(setup: Setup): Pick<Line, 'file' | 'number'> {
   const filter = setup.frontends.find((frontend) => frontend.filter !== undefined)?.filter;
   return setup.spoe?.agent?.at ?? filter ?? { file: setup.sources[0]?.path ?? '', number: 1 };

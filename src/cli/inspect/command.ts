@@ -18,7 +18,7 @@ export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redi
 /** Where a person looks at one request, bodies count and the answer must not depend on a cold start. */
 const inspectDefaults: SettingTexts = { bodyLimitBytes: '10000000', wafTimeoutUs: '2s' };
 
-/** What HAProxy hands over at most, unless tune.bufsize is raised. */
+/** The most that HAProxy sends by default. */
 const haproxyBufferBytes = 16_384;
 
 const settingsOfInspect: readonly SettingName[] = [

@@ -25,7 +25,7 @@ export interface Match {
   readonly highlight: readonly string[];
 }
 
-/** What was looked at in one phase. */
+/** What was inspected in one phase. */
 export interface Inspected {
   readonly phase: Phase;
   /** Of a body: how it was read. */
@@ -38,7 +38,7 @@ export interface Inspected {
 }
 
 export interface InspectReport {
-  /** As the daemon tells HAProxy: `partial` when nothing was found, and not everything was looked at. */
+  /** As the daemon reports to HAProxy: `partial` if nothing was found but not everything was inspected. */
   readonly verdict: Verdict['kind'] | 'partial';
   /** What the client would get instead of the page. */
   readonly answer?: {
@@ -51,11 +51,11 @@ export interface InspectReport {
   readonly rule_ids: readonly string[];
   readonly matches: readonly Match[];
   readonly inspected: readonly Inspected[];
-  /** For people: what was not looked at, and what the daemon would do differently. */
+  /** For people: what was not inspected, and what the daemon would do differently. */
   readonly notes: readonly string[];
 }
 
-/** Collects what the engine says about the one transaction it is asked about. */
+/** Collects what the engine reports about its one transaction. */
 export class InspectObserver implements TransactionObserver {
   readonly matches: Match[] = [];
   readonly inspected: Inspected[] = [];
@@ -109,7 +109,7 @@ const inspectedAsIfByHaproxy: DoorTraits = {
   seesResponses: true,
 };
 
-/** Long enough for one transaction that nobody waits for. */
+/** Long enough for one transaction. */
 const timeToLiveMs = 60_000;
 
 /**

@@ -40,7 +40,7 @@ export interface RemoteConfigOptions {
    * changed. Must not throw.
    */
   apply(update: RemoteConfigUpdate): ReadonlyMap<string, ApplyOutcome>;
-  /** Told when polls begin to fail or to succeed, and what was wrong with an answer. */
+  /** Notified when polls start to fail or succeed, and of errors in an answer. */
   readonly observer: RemoteConfigObserver;
 }
 
@@ -58,7 +58,7 @@ interface AppliedFile {
 
 const path = '/v0.7/config';
 const defaultTimeoutMs = 10_000;
-/** Even with an interval of 0, a failing Agent is not asked in a busy loop. */
+/** Even with an interval of 0, a failing Datadog Agent is not polled in a busy loop. */
 const retryMs = 100;
 const clientIdCharacters = 21;
 
@@ -138,7 +138,7 @@ export class RemoteConfigClient {
     try {
       this.#take(response.body);
     } catch (cause) {
-      // A mistake of ours is told like one of the answer: it must end neither the process nor the polls.
+      // Internal errors are reported like errors in the answer: they must end neither the process nor the polls.
       const error = cause instanceof RepositoryError ? cause : new RepositoryError(String(cause), { cause });
       this.#repositoryError = error.message;
       this.#options.observer.refused?.(error);

@@ -1,22 +1,22 @@
 import { isList, type WafValue } from './waf-value.ts';
 
 /*
- * libddwaf's binding looks at a part of what it is given and says nothing about the rest (measured on
+ * libddwaf's binding only inspects part of a value and silently ignores the rest (measured on
  * @datadog/native-appsec 11.0.3, and held by test/engine/waf/reshape-for-waf.test.ts):
  *
  *   strings and keys    the first 4,096 bytes of UTF-8
  *   objects and arrays  the first 256 entries
  *   depth               18 containers inside each other, below the address
  *
- * An attacker needs only to write past these marks. So values that reach beyond them are reshaped, without losing
- * anything: long strings become lists of overlapping pieces, wide containers become groups, deep subtrees and long
- * keys move up into a list beside the rest. Whatever fits is returned as it is.
+ * An attacker only has to exceed these limits. Larger values are therefore reshaped, without losing anything: long strings
+ * become lists of overlapping pieces, wide containers become groups, deep subtrees and long keys move up into a list beside
+ * the rest. Values within the limits are returned unchanged.
  *
  * No walk here recurses further than the 18 levels.
  */
 
 export interface Reshaped {
-  /** The same reference that was given when nothing had to change. */
+  /** The value that was passed in, if nothing had to change. */
   readonly value: WafValue;
   /** How many values it holds, containers included. */
   readonly values: number;
@@ -24,12 +24,12 @@ export interface Reshaped {
   readonly truncated: boolean;
 }
 
-/** What the binding looks at. */
+/** What the binding inspects. */
 export const wafLimits = { stringBytes: 4096, containerEntries: 256, containerDepth: 18 } as const;
 
 /**
- * Bounds on one value. libddwaf spends about 0.5 µs per value and its time budget is 10 ms, so these lie far beyond
- * what it would ever get to see; they only keep the conversion from holding the thread.
+ * Bounds on one value. libddwaf spends about 0.5 µs per value and its time budget is 10 ms, so it would never
+ * reach these bounds; they only keep the conversion from blocking the thread.
  */
 export const reshapeBounds = { nodes: 200_000, stringUnits: 64 * 1024 * 1024 } as const;
 
@@ -51,7 +51,7 @@ export function reshapeForWaf(value: WafValue): Reshaped {
 
 /** One walk that allocates nothing per value. */
 class Inspection {
-  /** Looked at so far. */
+  /** Visited so far. */
   values = 0;
   #units = 0;
 
@@ -91,7 +91,7 @@ class Reshaping {
   readonly #movedUp: WafValue[] = [];
 
   run(value: WafValue): Reshaped {
-    // What is no object has to move down beside whatever moves up.
+    // A root that is not an object has to move down beside the values that move up.
     const root = this.#build(value, isList(value) ? 1 : 0);
     const rest: WafValue[] = [];
     // Building a value that moved up may move up further ones.

@@ -1,6 +1,6 @@
 import { isJsonObject } from '../json.ts';
 
-/** libddwaf's processors that describe the shape of values (API Security), and do so only when they are asked to. */
+/** libddwaf's processors that extract the schema of values (API Security), which they only do on request. */
 const schemaGenerator = 'extract_schema';
 
 /**

@@ -1,13 +1,13 @@
 import { isList, type WafValue } from './waf-value.ts';
 
 /*
- * libddwaf spends about 3 µs on a text, however short, and stops when its time is up: whoever sends thousands of texts
- * hides an attack behind them. But an attack is neither very short nor one plain word. So of very many values, those
- * that may be one are looked at by themselves, before all of them are. Each takes the sender at least eight bytes:
- * what fits into a proxy's usual buffer of 16 KB is done in half of the default time.
+ * libddwaf spends about 3 µs on a string, however short, and stops when its time is up, so an attack could hide behind
+ * thousands of strings. But an attack is neither very short nor a single plain word. If there are very many values, those
+ * that may be attacks are therefore inspected on their own first. Each of these costs the sender at least eight bytes:
+ * what fits into a proxy's usual buffer of 16 KB takes half of the default time.
  */
 
-/** Below this, all of them are done in a third of the default time. */
+/** Up to this number, all values take at most a third of the default time. */
 export const suspiciousFirstAbove = 1000;
 
 const shortestAttackUnits = 8;
@@ -33,7 +33,7 @@ export function suspiciousPart(values: Readonly<Record<string, WafValue>>): Reco
   return suspicious;
 }
 
-/** Undefined: nothing in it. */
+/** Undefined: nothing in it is suspicious. */
 function partOf(value: WafValue): WafValue | undefined {
   if (typeof value === 'string') return mayBeAttack(value) ? value : undefined;
   if (typeof value !== 'object' || value === null) return undefined;

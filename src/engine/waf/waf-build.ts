@@ -4,8 +4,9 @@ import { createLibddwaf, type Diagnostics, type Libddwaf } from './libddwaf.ts';
 import { addressesReadByRules } from './rule-addresses.ts';
 
 /*
- * Rules in the making: a libddwaf instance that nobody asks yet. Every change of the rules makes a new one, for
- * libddwaf keeps a history (sizes and orders of its tables, types of lists long gone) in an instance that is changed.
+ * A libddwaf instance under construction, which is not used yet. Every change of the rules builds a new one, because
+ * libddwaf keeps traces of earlier rules (sizes and orders of its tables, types of removed lists) in an instance that is
+ * changed.
  */
 
 /** A ruleset or another configuration as JSON: libddwaf decides what in it is valid. */
@@ -39,15 +40,16 @@ export interface WafOptions {
 /** What Datadog's own libraries say of a ruleset with nothing in it. */
 export const noValidRules = 'no valid rules or processors';
 
-/** Rules that are ready to be asked. */
+/** Rules that are ready for use. */
 export interface BuiltWaf {
   readonly ddwaf: Libddwaf;
-  /** Addresses that any part of the configurations reads; anything else would be carried over for nothing. */
+  /** Addresses that any part of the configurations reads; other values would be converted for nothing. */
   readonly addresses: ReadonlySet<string>;
-  /** Those among them that are read although no schema is asked for. */
+  /** Those among them that are read even if no schema is requested. */
   readonly addressesWithoutSchemas: ReadonlySet<string>;
 }
 
+/** Builds an instance, configuration by configuration. Ends with `finish` or `discard`. */
 export class WafBuild {
   readonly #ddwaf: Libddwaf;
   /** What was taken, by path. */
@@ -106,8 +108,8 @@ export function describeIssue({ part, reason, ids }: RulesetIssue): string {
 }
 
 /**
- * A rule that never matches. An instance can only begin with a valid rule, and libddwaf refuses to build one in which
- * overrides turn all rules off: it would go on with what it had.
+ * A rule that never matches. An instance needs a valid rule from the start, and libddwaf refuses to build one in which
+ * overrides switch all rules off: it would keep the rules it had.
  */
 const groundRuleset = {
   version: '2.2',
@@ -122,7 +124,7 @@ const groundRuleset = {
 };
 const groundPath = 'appsec-edge/ground';
 
-/** libddwaf reads behind the end of a list without entries, which ends the process; one that is absent matches nothing. */
+/** libddwaf reads past the end of an empty list and crashes the process; a list that is absent matches nothing. */
 function withoutEmptyLists(content: Ruleset): Ruleset {
   const loose: JsonObject = { ...content };
   const changed: Record<string, unknown> = {};

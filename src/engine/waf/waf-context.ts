@@ -35,7 +35,7 @@ export class WafContext {
     this.#reserveUs = Math.ceil(budgetUs / 5);
   }
 
-  /** Whether a value of this address would be looked at. */
+  /** Whether any rule reads this address. */
   reads(address: string): boolean {
     return this.#addresses.has(address);
   }

@@ -8,7 +8,7 @@ export interface WafResult {
   readonly actions: WafActions;
   /** Fingerprints, schemas and other values for the span. */
   readonly attributes: Readonly<Record<string, unknown>>;
-  /** The run ended before every rule was looked at. */
+  /** The run ended before all rules were evaluated. */
   readonly timeout: boolean;
   /** The WAF asks that the trace be kept. */
   readonly keep: boolean;
@@ -57,7 +57,7 @@ export function failedResult(cause: unknown, truncated: boolean, durationExtUs: 
   };
 }
 
-/** There was no time left to look at anything. */
+/** There was no time left to inspect anything. */
 export function exhaustedResult(truncated: boolean): WafResult {
   return {
     events: [],
@@ -74,7 +74,7 @@ export function exhaustedResult(truncated: boolean): WafResult {
   };
 }
 
-/** Of two runs over the same message; the second one looked at more. */
+/** Of two runs over the same message; the second one inspected more. */
 export function joinedResult(first: WafResult, second: WafResult): WafResult {
   return {
     events: [...first.events, ...second.events],
