@@ -65,7 +65,7 @@ describe('appsec-edge', () => {
     ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
-    [['inspect', 'http://x/', '--raw'], 'takes no URL, -X, -H or -d beside it'],
+    [['inspect', 'http://x/', '--raw'], 'cannot be combined with a URL, -X, -H or -d'],
     [
       ['inspect', '-', '--client-ip', 'me'],
       "--client-ip: 'me' is not allowed; it must be an IPv4 or IPv6 address",
@@ -253,7 +253,7 @@ describe('appsec-edge inspect with a policy', () => {
     expect(verdict).toBe('report');
     expect(notes).toEqual([
       expect.stringMatching(/^policy .*bad\.json: .*JSON/),
-      'appsec-edge would not inspect this request: inspection is switched off.',
+      'A running appsec-edge would not inspect this request: inspection is switched off.',
     ]);
     const on = await verdictOf(['--policy-folder', policy], { DD_APPSEC_ENABLED: 'true' });
     expect(on.notes).toHaveLength(1);

@@ -104,7 +104,7 @@ describeOneHaproxy('TLS of the agent', (binary) => {
     folder.file('renewed.both', 'nothing');
     proxy.daemon.signal('SIGHUP');
     await proxy.daemon.log.waitFor(
-      /TLS files not reloaded the certificate and CA it had: DD_HAPROXY_SPOA_TLS_CERT: /,
+      /TLS files not reloaded, the current ones stay in use: DD_HAPROXY_SPOA_TLS_CERT: /,
     );
 
     copyFileSync(folder.issue(ca, 'second').both, own);
