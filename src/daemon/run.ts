@@ -15,7 +15,7 @@ import { metricsOf } from './engine-instance.ts';
 import type { Engines } from './engines.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
-import { drawRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
+import { generateRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
 import { logRulesetFindings } from './policy-log.ts';
 import { type AnyDoor, type Config, doorsOf, healthHost, settings } from './settings.ts';
 import { handleSignals } from './signals.ts';
@@ -41,7 +41,7 @@ export async function run(config: Config): Promise<void> {
     () => destination.lost,
   );
   const instance = randomBytes(8).toString('hex');
-  const remoteConfigClientId = drawRemoteConfigClientId(config);
+  const remoteConfigClientId = generateRemoteConfigClientId(config);
 
   const open = doorsOf(config.doors);
   const modules = await Promise.all(open.map((door) => door.load()));
