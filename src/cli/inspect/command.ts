@@ -13,7 +13,7 @@ import { forTerminal, printReport } from './print.ts';
 import type { InspectReport } from './run.ts';
 
 /** With `--exit-code`: what scripts and CI jobs can branch on. */
-export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
+const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
 
 /** For a single request, bodies are inspected, and the result must not depend on a cold start. */
 const inspectDefaults: SettingTexts = { bodyLimitBytes: '10000000', wafTimeoutUs: '2s' };

@@ -5,7 +5,7 @@ type Style = Parameters<typeof styleText>[0];
 /** Colours a text, or does not. */
 export type Paint = (style: Style, text: string) => string;
 
-export const plain: Paint = (_style, text) => text;
+const plain: Paint = (_style, text) => text;
 /** Follows the terminal, NO_COLOR and FORCE_COLOR. */
 export const forTerminal: Paint = (style, text) => styleText(style, text, { stream: process.stdout });
 
