@@ -3,26 +3,14 @@
  * where it was read, an answer leaves with the others of the same turn of the event loop.
  */
 import type { GrpcStatus } from './status.ts';
-
-/**
- * Why a call ended that neither its method nor its client wanted to end.
- *
- * - `busy`: not opened. Its session, or the server, has as many calls as it may have.
- * - `too-large`: a message announced more bytes than the server takes. Its bytes were not kept.
- * - `memory`: messages that came in part took more memory than all calls together may; this one was begun longest ago.
- * - `compressed`: a message is marked as compressed, and no compression was agreed on.
- * - `malformed`: the flag of a message is neither 0 nor 1, or the client ended the stream within a message.
- * - `silent`: no complete message came in time.
- * - `failed`: the method threw.
- */
-export type CallTrouble = 'busy' | 'too-large' | 'memory' | 'compressed' | 'malformed' | 'silent' | 'failed';
+import type { CallTrouble } from './trouble.ts';
 
 /**
  * How a call ended, for counters: each of them is normal.
  *
- * - `ended`: by `end`, and the client has its status.
- * - `reset`: the client reset the stream, before or after `end`. Envoy ends every stream so.
- * - `lost`: the session went, and all of its streams with it.
+ * - `ended`: by `end`, whatever the client did then.
+ * - `reset`: the client reset the stream before. Envoy ends streams so.
+ * - `lost`: the connection went before, and all of its streams with it.
  */
 export type CallEnd = 'ended' | 'reset' | 'lost' | CallTrouble;
 
@@ -35,7 +23,7 @@ export interface GrpcCall {
   readonly metadata: readonly string[];
   /** The address of the other side; undefined on a unix socket, and when it had gone already. */
   readonly peerAddress: string | undefined;
-  /** `closed` was called. */
+  /** `closed` was called, or is called at this moment. */
   readonly isClosed: boolean;
   /**
    * Sends a message. Nothing happens once the call was ended or is closed, so that an answer that comes too late needs no
@@ -55,27 +43,31 @@ export interface GrpcCall {
    * The end of the call is told nevertheless.
    */
   pause(): void;
-  /** Undoes `pause`. What has been read meanwhile is handed over within the call of this. */
+  /** Undoes `pause`. What has been read meanwhile is handed over within this. */
   resume(): void;
 }
 
 /** What a method does with one call. Called one at a time, in order: messages, `halfClosed`, `closed`. */
 export interface GrpcCallHandler {
   /**
-   * @param message without prefix. It may be a view of a read buffer of up to 64 KiB that is not used again: keep it
-   * without a copy if it is soon let go of.
+   * @param message without prefix. It may be a view of a read buffer of up to 64 KiB that is not used again: it can be
+   * kept without a copy by who lets go of it soon.
    */
   message(message: Buffer): void;
   /** The client will send no further message. It waits for the end of the call, which is the method's to say. */
   halfClosed?(): void;
+  /**
+   * The connection was said goodbye to, and ends with its last call. A call that would otherwise last for ever is to end
+   * now; all others have time.
+   */
+  leaving?(): void;
   /** Exactly once, whatever the way. Nothing is called afterwards, and what is done to the call has no effect. */
   closed(how: CallEnd): void;
 }
 
 export interface GrpcMethod {
   /**
-   * A client opened a stream. Nothing of `call` may be used before this returns but `metadata` and `peerAddress`, and
-   * `end`, which refuses it.
+   * A client opened a stream. `call.end` in here refuses it; what is returned is told of the end all the same.
    */
   open(call: GrpcCall): GrpcCallHandler;
   /**
@@ -83,6 +75,8 @@ export interface GrpcMethod {
    * any other status than OK for a failure of theirs.
    */
   statusOf?(trouble: CallTrouble): GrpcStatus | undefined;
+  /** Calls are opened however busy the server is. For those that ask whether it lives. */
+  readonly isNeverBusy?: boolean;
 }
 
 /** The first value of a field, by its name in lower case. */

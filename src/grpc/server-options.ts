@@ -1,8 +1,12 @@
 import type { ListenerOptions, RefusalReason } from '../net/listener.ts';
-import type { CallEnd, CallTrouble, GrpcMethod } from './method.ts';
+import type { CallEnd, GrpcMethod } from './method.ts';
+import type { CallTrouble } from './trouble.ts';
 
-/** `maxConnections`, `allowed`, `tls`; `helloTimeoutMs` is for the TLS handshake, and once more for the HTTP/2 preface. */
-export interface GrpcServerOptions extends ListenerOptions {
+/**
+ * `maxConnections`, `allowed`, `tls`; `helloTimeoutMs` is for the TLS handshake, once more for the HTTP/2 preface, and for
+ * the first message of each call.
+ */
+export interface GrpcServerOptions extends Omit<ListenerOptions, 'alpnProtocols'> {
   /** By path, for instance `/envoy.service.ext_proc.v3.ExternalProcessor/Process`. `grpc.health.v1` comes by itself. */
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   /** Names that can be asked for in health checks; besides "", which is the whole server. */
