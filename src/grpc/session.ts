@@ -50,8 +50,8 @@ const maxSessionMegabytes = 64;
 
 /** A client that was given its status has so long to close its side of the stream. */
 const streamLingerMs = 30_000;
-/** Likewise of the socket. */
-const socketLingerMs = 2_000;
+/** Likewise while its connection leaves, which waits for it, and of a connection without streams. */
+const leavingLingerMs = 2_000;
 
 /** GOAWAY with the highest stream-id: "graceful shutdown" of RFC 9113, 6.8. */
 const shutdownNotice = Buffer.from('000008' + '07' + '00' + '00000000' + '7fffffff' + '00000000', 'hex');
@@ -152,13 +152,14 @@ export class GrpcSession implements CallHost {
   sweep(nowMs: number): void {
     if (this.isLost) {
       this.#lostAtMs ??= nowMs;
-      if (nowMs - this.#lostAtMs > socketLingerMs) this.#socket.destroy();
+      if (nowMs - this.#lostAtMs > leavingLingerMs) this.#socket.destroy();
       return;
     }
     const { helloTimeoutMs } = this.#host.options;
     if (!this.#isGreeted && nowMs - this.#openedAtMs > helloTimeoutMs) this.#timedOut('hello');
     else {
-      for (const call of this.#calls) sweepCall(call, nowMs, helloTimeoutMs);
+      const lingerMs = this.#leftAtMs === undefined ? streamLingerMs : leavingLingerMs;
+      for (const call of this.#calls) sweepCall(call, nowMs, helloTimeoutMs, lingerMs);
       this.#sweepQuiet(nowMs);
       if (nowMs >= this.#leaveAtMs) this.leave();
     }
@@ -269,10 +270,10 @@ export class GrpcSession implements CallHost {
   }
 }
 
-function sweepCall(call: Call, nowMs: number, firstMessageMs: number): void {
+function sweepCall(call: Call, nowMs: number, firstMessageMs: number, lingerMs: number): void {
   const { endedAtMs } = call;
   if (endedAtMs !== undefined) {
-    if (nowMs - endedAtMs > streamLingerMs) call.abandonStream();
+    if (nowMs - endedAtMs > lingerMs) call.abandonStream();
   } else if (!call.hasSpoken && nowMs - call.openedAtMs > firstMessageMs) {
     call.trouble('silent', `no complete message within ${firstMessageMs} ms`);
   }

@@ -35,6 +35,8 @@ export class ClientCall {
     stream.on('response', (headers) => {
       this.#headers = headers;
     });
+    // As gRPC clients do: once there is a status, nothing more is sent.
+    stream.on('end', () => stream.end());
     stream.on('trailers', (trailers) => {
       this.#trailers = trailers;
     });
@@ -109,7 +111,12 @@ export class GrpcClient {
         ? connect(`${tls === true ? 'https' : 'http'}://127.0.0.1:${target.port}`, rest)
         : connect('http://localhost', { ...rest, createConnection: () => connectSocket(target.path) });
     const client = new GrpcClient(session);
-    await once(session, 'remoteSettings');
+    const refused = client.closed.then(() => {
+      throw new Error('closed before its SETTINGS came');
+    });
+    // Whoever is connected is closed one day, too.
+    refused.catch(() => undefined);
+    await Promise.race([once(session, 'remoteSettings'), refused]);
     return client;
   }
 
