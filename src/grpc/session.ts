@@ -33,7 +33,7 @@ export interface SessionHost {
  */
 const emptyResets = { burst: 1_000, perSecond: 33 } as const;
 
-/** As good as none: nghttp2 must not end sessions for what Envoy does with every stream. */
+/** As good as none: sessions must not end for what an Envoy does with every stream, or when it has very many. */
 const noLimit = 1e9;
 
 /** May arrive of a stream before it is read; what arrives is read at once unless its call waits. */
@@ -102,6 +102,8 @@ export class GrpcSession implements CallHost {
       },
       maxHeaderListPairs: maxHeaderFields,
       maxSessionMemory: maxSessionMegabytes,
+      // A connection may last for months, and Node counts from its beginning.
+      maxSessionRejectedStreams: noLimit,
       streamResetBurst: noLimit,
       streamResetRate: noLimit,
     });

@@ -110,7 +110,7 @@ describe('a drain', () => {
     const call = client.call(echoPath).send('one');
     await call.received(1);
     const drained = server.drain(0, 60_000);
-    await expect.poll(() => client.goaways.length).toBeGreaterThan(0);
+    await expect.poll(() => client.goaways.length, { timeout: 15_000 }).toBeGreaterThan(0);
     expect(await call.send('two').end().done).toMatchObject({ status: 0, messages: [{}, {}] });
     await drained;
     expect(server.connections).toBe(0);
@@ -148,7 +148,7 @@ describe('a drain', () => {
     const call = client.call(echoPath).send('one');
     await call.received(1);
     const drained = server.drain(0, 60_000);
-    await expect.poll(() => client.goaways.length).toBeGreaterThan(0);
+    await expect.poll(() => client.goaways.length, { timeout: 15_000 }).toBeGreaterThan(0);
     await expect(RawHttp2Client.connect({ port, host: '127.0.0.1' })).rejects.toThrow('ECONNREFUSED');
     call.end();
     await drained;
@@ -160,7 +160,7 @@ describe('a connection', () => {
     const { port } = await start({ maxConnectionAgeMs: 100 });
     const client = await connect(port);
     const call = client.call(echoPath).send('one');
-    await expect.poll(() => client.goaways.length).toBeGreaterThan(0);
+    await expect.poll(() => client.goaways.length, { timeout: 15_000 }).toBeGreaterThan(0);
     expect(await call.send('two').end().done).toMatchObject({ status: 0, messages: [{}, {}] });
     await client.closed;
     expect(await (await connect(port)).unary(echoPath, 'x')).toMatchObject({ status: 0 });
@@ -180,7 +180,9 @@ describe('a connection', () => {
     client.send(headers(1, grpcRequest(echoPath)), data(1, grpcMessage('x')));
     await client.until(isAnswer(1));
     await expect
-      .poll(() => client.count(({ type, flags }) => type === FrameType.PING && flags === 0))
+      .poll(() => client.count(({ type, flags }) => type === FrameType.PING && flags === 0), {
+        timeout: 15_000,
+      })
       .toBeGreaterThan(3);
     client.send(data(1, grpcMessage('y'), true));
     await client.until(({ type, flags }) => type === FrameType.HEADERS && (flags & 1) === 1);

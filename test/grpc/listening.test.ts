@@ -61,7 +61,7 @@ describe('TLS', () => {
     const socket = connectTls({ port, host: '127.0.0.1', ca: tls.certificate, ALPNProtocols: ['http/1.1'] });
     socket.on('error', () => undefined);
     await new Promise((resolve) => socket.once('close', resolve));
-    await expect.poll(() => seen).toEqual([expect.stringMatching(/^handshake failed/)]);
+    await expect.poll(() => seen, { timeout: 15_000 }).toEqual([expect.stringMatching(/^handshake failed/)]);
   });
 
   it('uses a new certificate for connections from then on, and leaves those that are open', async () => {
@@ -92,7 +92,9 @@ describe('TLS', () => {
     stranger.on('error', () => undefined).resume();
     await new Promise((resolve) => stranger.once('close', resolve));
     expect(stranger.bytesRead).toBe(0);
-    await expect.poll(() => seen.filter((line) => line.startsWith('handshake failed'))).toHaveLength(1);
+    await expect
+      .poll(() => seen.filter((line) => line.startsWith('handshake failed')), { timeout: 15_000 })
+      .toHaveLength(1);
   });
 
   it('is not waited for longer than a handshake may take', async () => {
