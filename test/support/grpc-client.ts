@@ -47,7 +47,12 @@ export class ClientCall {
       }
       this.#wake();
     });
-    this.done = new Promise((resolve) => stream.once('close', () => resolve(this.#result())));
+    this.done = new Promise((resolve) => {
+      stream.once('close', () => {
+        this.#wake();
+        resolve(this.#result());
+      });
+    });
   }
 
   send(...messages: readonly (Uint8Array | string)[]): this {
@@ -66,7 +71,6 @@ export class ClientCall {
       if (this.stream.closed) throw new Error(`closed after ${this.messages.length} messages of ${count}`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        this.stream.once('close', resolve);
       });
     }
     return this.messages;
