@@ -27,11 +27,12 @@ export interface SessionHost {
 }
 
 /**
- * Resets of streams on which no complete message had come: so many at once, so many a second. nghttp2 has the same bound
- * for resets of any kind, and it cannot be kept: Envoy ends every stream with a reset. It opens none, though, before it
- * has a message, so that these are rare.
+ * What no gRPC client does often: resets of streams on which no complete message had come, prefixes that are none, requests
+ * that are no call of ours. So many at once, so many a second; then the connection is ended. nghttp2 has the same bound for
+ * resets of any kind, and it cannot be kept: Envoy ends every stream with a reset. It opens none, though, before it has a
+ * message.
  */
-const emptyResets = { burst: 1_000, perSecond: 33 } as const;
+const offences = { burst: 1_000, perSecond: 33 } as const;
 
 /** As good as none: sessions must not end for what an Envoy does with every stream, or when it has very many. */
 const noLimit = 1e9;
@@ -69,7 +70,7 @@ export class GrpcSession implements CallHost {
   readonly #host: SessionHost;
   readonly #session: ServerHttp2Session;
   readonly #calls = new Set<Call>();
-  readonly #resets = new TokenBucket(emptyResets.burst, emptyResets.perSecond);
+  readonly #offences = new TokenBucket(offences.burst, offences.perSecond);
   /** Calls that were reset while an answer to them was due: the work goes on though their streams are gone. */
   readonly #abandoned: TokenBucket;
   readonly #openedAtMs = performance.now();
@@ -177,8 +178,9 @@ export class GrpcSession implements CallHost {
 
   callClosed(call: Call, how: CallEnd): void {
     this.#host.observer.callEnded?.(call.path, how);
-    if (how !== 'reset') return;
-    if (!call.hasSpoken) this.#resetBeforeMessage();
+    if (how === 'malformed' || how === 'compressed') this.#offend('prefixes of messages are none');
+    else if (how !== 'reset') return;
+    else if (!call.hasSpoken) this.#offend('streams are reset before a message of them has come');
     else if (call.isOwed) this.#abandoned.take(performance.now());
   }
 
@@ -208,17 +210,16 @@ export class GrpcSession implements CallHost {
     stream.on('error', () => undefined);
     if (stream.closed) {
       // It was opened and reset in one read. Bytes of it say that a message may have come.
-      if (stream.readableLength === 0) this.#resetBeforeMessage();
+      if (stream.readableLength === 0) this.#offend('streams are reset before a message of them has come');
       return;
     }
     const request = readRequest(list);
-    if ('refusal' in request) {
-      refuse(stream, request.refusal, streamLingerMs);
-      return;
+    const method = 'path' in request ? this.#host.method(request.path) : undefined;
+    if ('path' in request && method !== undefined) this.#open(stream, request.path, list, method);
+    else {
+      refuse(stream, 'path' in request ? unimplemented(request.path) : request.refusal, streamLingerMs);
+      this.#offend('requests are for no method that there is');
     }
-    const method = this.#host.method(request.path);
-    if (method === undefined) refuse(stream, unimplemented(request.path), streamLingerMs);
-    else this.#open(stream, request.path, list, method);
   }
 
   #open(stream: ServerHttp2Stream, path: string, list: readonly string[], method: GrpcMethod): void {
@@ -236,10 +237,9 @@ export class GrpcSession implements CallHost {
     return this.#calls.size + this.#abandoned.used(nowMs) < maxConcurrentStreams && this.#host.mayOpen(this);
   }
 
-  #resetBeforeMessage(): void {
-    if (this.isLost || this.#resets.take(performance.now())) return;
-    const flood = new FloodError('streams are reset before a message of them has come');
-    this.#session.destroy(flood, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  #offend(what: string): void {
+    if (this.isLost || this.#offences.take(performance.now())) return;
+    this.#session.destroy(new FloodError(`too often, ${what}`), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   #sweepQuiet(nowMs: number): void {

@@ -125,6 +125,27 @@ describe('a flood of resets', () => {
   });
 });
 
+describe('a flood of calls that are none', () => {
+  it.each([
+    ['to a path that there is not', (id: number) => [headers(id, grpcRequest('/no.Such/Method'), true)]],
+    ['by GET', (id: number) => [headers(id, [[':method', 'GET'], ...request.slice(1)], true)]],
+    [
+      'with a flag that there is not',
+      (id: number) => [headers(id, request), data(id, grpcMessage('x', 9), true)],
+    ],
+    ['that are compressed', (id: number) => [headers(id, request), data(id, grpcMessage('x', 1), true)]],
+  ])('%s ends the connection', async (_, of) => {
+    const scene = await begin();
+    scene.hostile.send(...oddIds(900).flatMap(of), ping());
+    const pings = (): number => scene.hostile.count(({ type }) => type === FrameType.PING);
+    await expect.poll(pings, { timeout: 15_000 }).toBe(1);
+    for (const id of oddIds(600, 900)) scene.hostile.send(...of(id));
+    expect(await scene.hostile.goaway()).toBe(enhanceYourCalm);
+    expect(scene.seen).toContainEqual(expect.stringContaining('protocol error: too often, '));
+    await expectUnharmed(scene);
+  });
+});
+
 describe('a message that never ends', () => {
   it('is given up for others when all together hold too much', async () => {
     const scene = await begin({ maxHeldBytes: 3_000_000, maxConcurrentStreams: 100 });
