@@ -2,7 +2,8 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'nod
 import type { HeldMemory, Holder } from './held-memory.ts';
 import { MessageError, MessageSplitter, withPrefix } from './message-splitter.ts';
 import type { CallEnd, GrpcCall, GrpcCallHandler, GrpcMethod } from './method.ts';
-import { GrpcStatus } from './status.ts';
+import type { GrpcStatus } from './status.ts';
+import { trailersOf } from './trailers.ts';
 import { type CallTrouble, defaultStatusOf } from './trouble.ts';
 
 /** The connection of a call, as the call sees it. */
@@ -26,9 +27,6 @@ const headers: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'applicat
 const beforeTrailers = { waitForTrailers: true, sendDate: false };
 const instead = { endStream: true, sendDate: false };
 
-/** The longest message beside a status, in bytes on the wire; others may have read no more of a header list. */
-const longestStatusMessage = 1_024;
-
 const nobody: GrpcCallHandler = { message: () => undefined, closed: () => undefined };
 
 /**
@@ -44,9 +42,7 @@ export class Call implements GrpcCall, Holder {
   readonly #host: CallHost;
   readonly #splitter: MessageSplitter;
   #handler: GrpcCallHandler = nobody;
-  #isOpened = false;
   #endedAtMs: number | undefined;
-  #trailers: OutgoingHttpHeaders | undefined;
   #isClosed = false;
   #isPaused = false;
   #isBlocked = false;
@@ -103,13 +99,14 @@ export class Call implements GrpcCall, Holder {
     const stream = this.#stream;
     stream.on('aborted', () => this.#close(this.#host.isLost ? 'lost' : 'reset'));
     stream.on('close', () => this.#streamClosed());
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers ?? {}));
     this.#contained(() => {
       this.#handler = this.#method.open(this);
     });
-    this.#isOpened = true;
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('end', () => this.#halfClosed());
+    stream.on('end', () => {
+      this.#isHalfClosed = true;
+      this.#tellHalfClosed();
+    });
   }
 
   /** Ends a call that no handler is asked for. */
@@ -135,7 +132,7 @@ export class Call implements GrpcCall, Holder {
     if (stream.closed) return;
     const trailers = trailersOf(status, message);
     if (stream.headersSent) {
-      this.#trailers = trailers;
+      stream.on('wantTrailers', () => stream.sendTrailers(trailers));
       stream.end();
     } else stream.respond({ ...headers, ...trailers }, instead);
   }
@@ -203,9 +200,7 @@ export class Call implements GrpcCall, Holder {
   }
 
   get #mustWait(): boolean {
-    return (
-      this.#isPaused || this.#isBlocked || this.#endedAtMs !== undefined || this.#isClosed || !this.#isOpened
-    );
+    return this.#isPaused || this.#isBlocked || this.#endedAtMs !== undefined || this.#isClosed;
   }
 
   /** A call that is not read from may yet receive a whole window: that counts as held. */
@@ -249,11 +244,6 @@ export class Call implements GrpcCall, Holder {
     if (!this.#mustWait) this.#stream.resume();
   }
 
-  #halfClosed(): void {
-    this.#isHalfClosed = true;
-    this.#tellHalfClosed();
-  }
-
   #tellHalfClosed(): void {
     if (this.#mustWait) return;
     this.#isHalfClosed = false;
@@ -265,7 +255,7 @@ export class Call implements GrpcCall, Holder {
   #discard(): void {
     this.#splitter.clear();
     this.#release();
-    this.#stream.resume();
+    if (this.#stream.readableFlowing !== true) this.#stream.resume();
   }
 
   #streamClosed(): void {
@@ -304,27 +294,4 @@ export class Call implements GrpcCall, Holder {
 
 function isTrouble(how: CallEnd): how is CallTrouble {
   return how !== 'ended' && how !== 'reset' && how !== 'lost';
-}
-
-const okTrailers: OutgoingHttpHeaders = { 'grpc-status': String(GrpcStatus.OK) };
-
-function trailersOf(status: GrpcStatus, message: string | undefined): OutgoingHttpHeaders {
-  if (message === undefined || message === '') {
-    return status === GrpcStatus.OK ? okTrailers : { 'grpc-status': String(status) };
-  }
-  return { 'grpc-status': String(status), 'grpc-message': percentEncoded(message) };
-}
-
-/** "Status-Message" of gRPC over HTTP2: UTF-8, all but printable ASCII and the percent sign itself. */
-function percentEncoded(message: string): string {
-  let encoded = '';
-  for (const byte of Buffer.from(message)) {
-    const printable = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
-    const next = printable
-      ? String.fromCharCode(byte)
-      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-    if (encoded.length + next.length > longestStatusMessage) break;
-    encoded += next;
-  }
-  return encoded;
 }

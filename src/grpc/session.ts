@@ -9,6 +9,7 @@ import { Call, type CallHost } from './call.ts';
 import type { HeldMemory } from './held-memory.ts';
 import type { CallEnd, GrpcMethod } from './method.ts';
 import { readRequest, refuse, unimplemented } from './request-check.ts';
+import { expectResets } from './resets.ts';
 import type { GrpcServerObserver, GrpcServerOptions } from './server-options.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { CallTrouble } from './trouble.ts';
@@ -206,8 +207,7 @@ export class GrpcSession implements CallHost {
   }
 
   #accept(stream: ServerHttp2Stream, list: readonly string[]): void {
-    // A reset is an error of the stream; without a listener it would end the process.
-    stream.on('error', () => undefined);
+    expectResets(stream);
     if (stream.closed) {
       // It was opened and reset in one read. Bytes of it say that a message may have come.
       if (stream.readableLength === 0) this.#offend('streams are reset before a message of them has come');
@@ -230,6 +230,7 @@ export class GrpcSession implements CallHost {
     this.#host.callOpened();
     if (isBusy) call.refuse('busy', 'as many calls are under way as there may be');
     else call.open();
+    if (this.#leftAtMs !== undefined) call.leave();
   }
 
   #mayOpen(nowMs: number): boolean {

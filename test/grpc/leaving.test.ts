@@ -71,6 +71,19 @@ describe('a goodbye', () => {
     ]);
   });
 
+  it('ends a watch that crosses it, too', async () => {
+    const { port, server } = await start();
+    const client = await greet(port);
+    client.isPolite = false;
+    const drained = server.drain(0, 60_000);
+    const asked = await client.until(({ type, flags }) => type === FrameType.PING && flags === 0);
+    client.send(headers(1, grpcRequest(healthWatchPath)), data(1, grpcMessage(''), true));
+    await client.until(({ type, flags }) => type === FrameType.HEADERS && (flags & 1) === 1);
+    client.send(ping(asked.payload.toString('latin1'), true));
+    await drained;
+    expect(lastStreams(client).at(-1)).toBe(1);
+  });
+
   it('is not waited for from a client that answers no PING but goes on', async () => {
     const { port, server } = await start({ helloTimeoutMs: 100 });
     const client = await greet(port);
