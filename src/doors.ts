@@ -1,4 +1,5 @@
 import { messageNames } from './adapters/haproxy/contract.ts';
+import { checkBlockPages } from './adapters/haproxy/rewriting-room.ts';
 import { type HaproxyConfig, haproxySettings } from './adapters/haproxy/settings.ts';
 import type { DoorDefinition } from './daemon/door.ts';
 
@@ -11,6 +12,8 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   command: 'spoa',
   summary: 'Answer HAProxy as an SPOE agent (SPOA).',
   settings: haproxySettings,
+  healthHost: ({ host }) => ({ host, variable: haproxySettings.host.env }),
+  checkBlockPages: ({ maxFrameSizeBytes }, bytes) => checkBlockPages(maxFrameSizeBytes, bytes),
   traits: ({ observabilityMode }) => ({
     name: 'haproxy',
     component: 'haproxy-spoa',
@@ -25,13 +28,8 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
 
 export const doors = { haproxy } as const;
 
-export type DoorName = keyof typeof doors;
-export const doorNames = Object.keys(doors) as DoorName[];
-
 /** Settings of all doors. */
 export const doorSettings = { ...doors.haproxy.settings };
 
-/** Names of the messages of these doors. */
-export function messagesOf(names: readonly DoorName[]): string[] {
-  return names.flatMap((name) => doors[name].messages);
-}
+export type DoorName = keyof typeof doors;
+export const doorNames = Object.keys(doors) as DoorName[];
