@@ -13,7 +13,7 @@ it('any bytes and any conduct on a gRPC socket harm neither the server nor other
   console.log(`fuzz: APPSEC_EDGE_FUZZ_SEED=${seed}`);
   const target = await startBareTarget();
   try {
-    const report = await fuzzGrpc(target, { seed, seconds: 30, say: (line) => console.log(`fuzz: ${line}`) });
+    const report = await fuzzGrpc(target, { seed, seconds: 30, say: () => undefined });
     console.log(`${JSON.stringify(report.played)}\n${report.notes.join('\n')}`);
 
     expect(report.findings).toEqual([]);
