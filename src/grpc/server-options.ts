@@ -15,7 +15,7 @@ export interface GrpcServerOptions extends Omit<ListenerOptions, 'alpnProtocols'
   readonly socketMode?: number | undefined;
   /** The largest message taken, without its prefix. */
   readonly maxMessageBytes: number;
-  /** For messages that came in part, and for what paused calls may have read, of all calls together. */
+  /** For messages that came in part, what paused calls may receive, and answers that wait to be read, of all calls together. */
   readonly maxHeldBytes: number;
   /** Open at a time on one connection. */
   readonly maxConcurrentStreams: number;

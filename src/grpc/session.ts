@@ -47,8 +47,8 @@ const sessionWindowBytes = 16 * 1024 * 1024;
 const maxHeaderListBytes = 16 * 1024;
 const maxHeaderFields = 128;
 
-/** Of nghttp2's and Node's own structures, and answers that wait: 4,096 streams with their header lists take about 20. */
-const maxSessionMegabytes = 64;
+/** Node refuses streams beyond it. What is held of streams is bounded by `maxHeldBytes`, and their number by SETTINGS. */
+const maxSessionMegabytes = 1_024;
 
 /** A client that was given its status has so long to close its side of the stream. */
 const streamLingerMs = 30_000;
