@@ -23,7 +23,10 @@ export interface GrpcServerOptions extends Omit<ListenerOptions, 'alpnProtocols'
   readonly maxCalls: number;
   /** A connection without a stream is said goodbye to after so long; one with streams has to answer a PING then. */
   readonly idleTimeoutMs: number;
-  /** A connection is said goodbye to after so long, give or take a tenth, so that load spreads. Undefined: never. */
+  /**
+   * A connection is said goodbye to after so long, or up to a tenth more or less, so that load spreads. Undefined: never.
+   * What a client sends before it has read the goodbye is refused: it has to ask again.
+   */
   readonly maxConnectionAgeMs?: number | undefined;
 }
 
