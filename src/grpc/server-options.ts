@@ -25,7 +25,8 @@ export interface GrpcServerOptions extends Omit<ListenerOptions, 'alpnProtocols'
   readonly idleTimeoutMs: number;
   /**
    * A connection is said goodbye to after so long, or up to a tenth more or less, so that load spreads. Undefined: never.
-   * What a client sends before it has read the goodbye is refused: it has to ask again.
+   * What a client sends before it has read the goodbye is refused. A client that can be told to end its connections itself
+   * loses nothing: Envoy by `max_connection_duration` of the cluster.
    */
   readonly maxConnectionAgeMs?: number | undefined;
 }
