@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 /**
  * Makes resets of `stream` what they are: an end like any other. To node:http2 they are errors: one that nobody listens for
  * ends the process, and each is an object of its own with a stack trace, which is more than half of what a stream of two
- * messages costs (docs/performance.md). A stream that is destroyed with an error makes none: it is destroyed with this one.
+ * messages costs (docs/experiments.md). A stream that is destroyed with an error makes none: it is destroyed with this one.
  */
 export function expectResets(stream: ServerHttp2Stream): void {
   stream.on('error', ignore);
