@@ -12,8 +12,19 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 const doorFolders = readdirSync(join(source, 'adapters')).map((name) => `adapters/${name}`);
 
 /** What a door may import besides itself; never another door. */
-const ofDoors = ['spop', 'net', 'engine', 'workers', 'ops', 'config', 'daemon/door.ts'];
-const ofDaemon = [...doorFolders, 'datadog', 'policy', 'ops', 'engine', 'workers', 'net', 'spop', 'config'];
+const ofDoors = ['spop', 'grpc', 'net', 'engine', 'workers', 'ops', 'config', 'daemon/door.ts'];
+const ofDaemon = [
+  ...doorFolders,
+  'datadog',
+  'policy',
+  'ops',
+  'engine',
+  'workers',
+  'net',
+  'spop',
+  'grpc',
+  'config',
+];
 
 /** What every folder may import. */
 const ofAll = ['message-of.ts'];
@@ -22,6 +33,7 @@ const ofAll = ['message-of.ts'];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   net: [],
   spop: [],
+  grpc: ['net', 'config'],
   engine: [],
   workers: [],
   config: ['net'],
