@@ -58,6 +58,8 @@ export const AnswerTag = {
   done: 0,
   /** The payload was no payload: the bytes are a code and a sentence, separated by a line feed. */
   refused: 1,
+  /** A mistake of ours; no bytes. */
+  failed: 2,
 } as const;
 
 /** The value of an answer is the microseconds that its job took, or this. */

@@ -233,6 +233,7 @@ export class EngineThread {
 
 function resultOf(tag: number, bytes: Buffer): JobResult {
   if (tag === AnswerTag.done) return { kind: 'done', bytes };
+  if (tag === AnswerTag.failed) return { kind: 'lost' };
   const [code = '', ...message] = bytes.toString().split('\n');
   return { kind: 'refused', error: new RefusedJob(code, message.join('\n')) };
 }

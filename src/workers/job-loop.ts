@@ -11,7 +11,7 @@ import {
   stateWords,
 } from './channel.ts';
 import type { Handlers } from './handlers.ts';
-import { type JobHandler, RefusedJob } from './jobs.ts';
+import type { HandedJob, JobResult } from './jobs.ts';
 import { LaneReader, LaneWriter, largestInRing } from './lane.ts';
 
 /** After so long the event loop has its turn: timers, the port, the tracer's sockets. */
@@ -32,6 +32,8 @@ const largeAnswersBytes = 32 * 1024 * 1024;
 
 /** An answer that finds the ring full waits in the thread; the I/O thread is bound to come by. */
 const retryMs = 1;
+
+const noBytes = Buffer.alloc(0);
 
 /** Transactions also end by themselves. */
 const countMs = 1000;
@@ -88,7 +90,7 @@ export class JobLoop {
   #countLive(): void {
     Atomics.store(this.#state, stateWords.live, this.#liveTransactions());
     for (let door = 0; door < this.#handlers.count; door += 1)
-      Atomics.store(this.#state, stateWords.liveOfDoor + door, this.#handlers.of(door).liveTransactions);
+      Atomics.store(this.#state, stateWords.liveOfDoor + door, this.#handlers.liveTransactionsOf(door));
   }
 
   #step(): boolean {
@@ -111,30 +113,27 @@ export class JobLoop {
     Atomics.add(this.#state, stateWords.progress, 1);
     // What is ready must not wait for a body.
     if (payload.length > longJobBytes) this.#announce();
-    const handler = this.#handlers.of(doorOfTag(tag));
-    if (kindOfTag(tag) === JobTag.skipped) handler.skipped(payload);
-    else this.#analyse(handler, ticket, value, timeMs, payload);
+    const door = doorOfTag(tag);
+    if (kindOfTag(tag) === JobTag.skipped) this.#handlers.skipped(door, payload);
+    else this.#analyse(door, ticket, { payload, maxAnswerBytes: value, deadlineMs: timeMs });
     Atomics.store(this.#state, stateWords.current, 0);
   }
 
-  #analyse(
-    handler: JobHandler,
-    ticket: number,
-    maxAnswerBytes: number,
-    deadlineMs: number,
-    payload: Buffer,
-  ): void {
+  #analyse(door: number, ticket: number, job: HandedJob): void {
     const startedAtMs = performance.now();
     // A job that came too late costs nothing, and one that waits for something costs less than its time.
-    let measured = sharedNowMs() <= deadlineMs;
-    try {
-      handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
-        this.#answer(ticket, AnswerTag.done, measured ? startedAtMs : undefined, bytes),
-      );
-      measured = false;
-    } catch (cause) {
-      if (!(cause instanceof RefusedJob)) throw cause;
-      const said = Buffer.from(`${cause.code}\n${cause.message}`);
+    let measured = sharedNowMs() <= job.deadlineMs;
+    this.#handlers.handle(door, job, (result) =>
+      this.#settle(ticket, result, measured ? startedAtMs : undefined),
+    );
+    measured = false;
+  }
+
+  #settle(ticket: number, result: JobResult, startedAtMs: number | undefined): void {
+    if (result.kind === 'done') this.#answer(ticket, AnswerTag.done, startedAtMs, result.bytes);
+    else if (result.kind === 'lost') this.#answer(ticket, AnswerTag.failed, undefined, noBytes);
+    else {
+      const said = Buffer.from(`${result.error.code}\n${result.error.message}`);
       this.#answer(ticket, AnswerTag.refused, undefined, said);
     }
   }

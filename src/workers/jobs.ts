@@ -19,7 +19,7 @@ export type JobResult =
   | { readonly kind: 'done'; readonly bytes: Uint8Array }
   /** The payload breaks the door's protocol. */
   | { readonly kind: 'refused'; readonly error: RefusedJob }
-  /** The engine died with the job. */
+  /** The engine ended with the job, or made a mistake over it. */
   | { readonly kind: 'lost' };
 
 /** What gives jobs to engines: see EngineThreads and InlineEngine. Doors ask by a Dispatcher of their own. */
@@ -42,9 +42,10 @@ export interface JobHandler {
   /**
    * @param job its payload may change once `handle` has returned.
    * @param answer to be called exactly once, now or later.
-   * @throws RefusedJob when the payload is none.
+   * @returns nothing, or a promise where it takes time. Either throws RefusedJob when the payload is none; any other
+   * error is a mistake of ours: it is counted, and the job is answered as `lost`.
    */
-  handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void;
+  handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void | Promise<void>;
   skipped(payload: Buffer): void;
   /** Transactions of the door that wait for a message in this engine. */
   readonly liveTransactions: number;

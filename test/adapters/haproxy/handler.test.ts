@@ -128,7 +128,7 @@ describe('the engine in the I/O thread', () => {
   function inline() {
     const { jobs, handler, recorder } = setUp();
     const results: JobResult['kind'][] = [];
-    const engine = new InlineEngine(new Handlers([jobs]));
+    const engine = new InlineEngine(new Handlers([jobs], () => undefined));
     const submit = (payload: Buffer) => engine.submit(0, inTime(payload), ({ kind }) => results.push(kind));
     return { engine, handler, recorder, results, submit };
   }
