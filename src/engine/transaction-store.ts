@@ -1,4 +1,5 @@
 import type { Transaction } from './transaction.ts';
+import type { TransactionView } from './transaction-view.ts';
 
 interface Entry {
   readonly transaction: Transaction;
@@ -72,8 +73,8 @@ export class TransactionStore {
     }
   }
 
-  /** Called by the transaction's own ending. */
-  remove(transaction: Transaction): void {
+  /** Called when the transaction ends. */
+  remove(transaction: TransactionView): void {
     const entry = this.#entryOf(transaction);
     if (entry?.transaction !== transaction) return;
     clearTimeout(entry.timer);
@@ -86,15 +87,15 @@ export class TransactionStore {
     return [...this.#entries.values()].map((entry) => entry.transaction);
   }
 
-  #entryOf({ door, id }: Transaction): Entry | undefined {
+  #entryOf({ door, id }: TransactionView): Entry | undefined {
     return this.#entries.get(keyOf(door.name, id));
   }
 
-  #set({ door, id }: Transaction, entry: Entry): void {
+  #set({ door, id }: TransactionView, entry: Entry): void {
     this.#entries.set(keyOf(door.name, id), entry);
   }
 
-  #count({ door }: Transaction, step: 1 | -1): void {
+  #count({ door }: TransactionView, step: 1 | -1): void {
     this.#countByDoor.set(door.name, this.countOf(door.name) + step);
   }
 

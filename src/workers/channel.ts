@@ -56,10 +56,8 @@ export function doorOfTag(tag: number): number {
 export const AnswerTag = {
   /** The bytes are the answer. */
   done: 0,
-  /** The payload was no payload: the bytes are a code and a sentence, separated by a line feed. */
-  refused: 1,
-  /** A mistake of ours; no bytes. */
-  failed: 2,
+  /** The handler made a mistake; no bytes. */
+  failed: 1,
 } as const;
 
 /** The value of an answer is the microseconds that its job took, or this. */

@@ -10,7 +10,7 @@ import {
   sharedNowMs,
   stateWords,
 } from './channel.ts';
-import { type Job, type JobResult, RefusedJob } from './jobs.ts';
+import type { Job, JobResult } from './jobs.ts';
 import { LaneReader, LaneWriter } from './lane.ts';
 import type { Work, WorkEstimates } from './work-estimates.ts';
 
@@ -189,7 +189,7 @@ export class EngineThread {
   #takeAnswers(): void {
     while (this.#answers.next()) {
       const { ticket, tag, value, bytes } = this.#answers.record;
-      this.#settle(ticket, value, resultOf(tag, bytes));
+      this.#settle(ticket, value, tag === AnswerTag.done ? { kind: 'done', bytes } : { kind: 'lost' });
       this.#answers.release();
     }
   }
@@ -229,11 +229,4 @@ export class EngineThread {
     for (const job of jobs) job.answered({ kind: 'lost' });
     this.#events.gone({ jobs: jobs.length, transactions, cause });
   }
-}
-
-function resultOf(tag: number, bytes: Buffer): JobResult {
-  if (tag === AnswerTag.done) return { kind: 'done', bytes };
-  if (tag === AnswerTag.failed) return { kind: 'lost' };
-  const [code = '', ...message] = bytes.toString().split('\n');
-  return { kind: 'refused', error: new RefusedJob(code, message.join('\n')) };
 }

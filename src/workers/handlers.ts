@@ -1,4 +1,4 @@
-import { type HandedJob, type JobHandler, type JobResult, RefusedJob } from './jobs.ts';
+import type { HandedJob, JobHandler, JobResult } from './jobs.ts';
 
 /** Told of a mistake in a door's handler, which is contained. Must not throw. */
 export type HandlerFailed = (door: number, cause: unknown) => void;
@@ -32,11 +32,8 @@ export class Handlers {
       done(result);
     };
     const fail = (cause: unknown): void => {
-      if (cause instanceof RefusedJob && !settled) settle({ kind: 'refused', error: cause });
-      else {
-        this.#failed(door, cause);
-        settle(lost);
-      }
+      this.#failed(door, cause);
+      settle(lost);
     };
     try {
       const handled = this.#of(door).handle(job, (bytes) => settle({ kind: 'done', bytes }));

@@ -131,11 +131,7 @@ export class JobLoop {
 
   #settle(ticket: number, result: JobResult, startedAtMs: number | undefined): void {
     if (result.kind === 'done') this.#answer(ticket, AnswerTag.done, startedAtMs, result.bytes);
-    else if (result.kind === 'lost') this.#answer(ticket, AnswerTag.failed, undefined, noBytes);
-    else {
-      const said = Buffer.from(`${result.error.code}\n${result.error.message}`);
-      this.#answer(ticket, AnswerTag.refused, undefined, said);
-    }
+    else this.#answer(ticket, AnswerTag.failed, undefined, noBytes);
   }
 
   /** @param startedAtMs undefined: says nothing about the time that jobs take. */

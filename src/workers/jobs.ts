@@ -17,9 +17,7 @@ export type HandedJob = Pick<Job, 'payload' | 'maxAnswerBytes' | 'deadlineMs'>;
 export type JobResult =
   /** `bytes` are valid during the call only. */
   | { readonly kind: 'done'; readonly bytes: Uint8Array }
-  /** The payload breaks the door's protocol. */
-  | { readonly kind: 'refused'; readonly error: RefusedJob }
-  /** The engine ended with the job, or made a mistake over it. */
+  /** The engine ended with the job, or its handler failed on it. */
   | { readonly kind: 'lost' };
 
 /** What gives jobs to engines: see EngineThreads and InlineEngine. Doors ask by a Dispatcher of their own. */
@@ -41,9 +39,9 @@ export interface JobTaker {
 export interface JobHandler {
   /**
    * @param job its payload may change once `handle` has returned.
-   * @param answer to be called exactly once, now or later.
-   * @returns nothing, or a promise where it takes time. Either throws RefusedJob when the payload is none; any other
-   * error is a mistake of ours: it is counted, and the job is answered as `lost`.
+   * @param answer to be called exactly once, now or later. What is no payload of the door never becomes a job.
+   * @returns nothing, or a promise if it takes time. An error, thrown or from the promise, is a bug: it is logged and
+   *   counted, and the job ends as `lost`.
    */
   handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void | Promise<void>;
   skipped(payload: Buffer): void;
@@ -51,15 +49,4 @@ export interface JobHandler {
   readonly liveTransactions: number;
   /** Work that was put off until its answer had left, done while nothing else waits. False: there is none. */
   workOnBacklog(): boolean;
-}
-
-/** The payload breaks the door's protocol; `code` is the door's. */
-export class RefusedJob extends Error {
-  override readonly name = 'RefusedJob';
-  readonly code: string;
-
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

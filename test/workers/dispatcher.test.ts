@@ -3,13 +3,7 @@ import { sharedNowMs } from '../../src/workers/channel.ts';
 import { type Dispatched, Dispatcher } from '../../src/workers/dispatcher.ts';
 import { Handlers } from '../../src/workers/handlers.ts';
 import { InlineEngine } from '../../src/workers/inline-engine.ts';
-import {
-  type Job,
-  type JobHandler,
-  type JobResult,
-  type JobTaker,
-  RefusedJob,
-} from '../../src/workers/jobs.ts';
+import type { Job, JobHandler, JobResult, JobTaker } from '../../src/workers/jobs.ts';
 
 const job = (deadlineMs = sharedNowMs() + 60_000): Omit<Job, 'door'> => ({
   payload: Buffer.from('payload'),
@@ -162,11 +156,11 @@ describe('several doors in one engine', () => {
       },
     ],
     [
-      'answers twice, and refuses after that',
+      'answers twice and throws',
       (_job, answer) => {
         answer(Buffer.from('first'));
         answer(Buffer.from('second'));
-        throw new RefusedJob('CODE', 'too late');
+        throw new Error('ours');
       },
     ],
   ])('contain a handler that %s: one result, and the mistake is told with its door', async (what, handle) => {

@@ -17,16 +17,17 @@ export function createDoor({ memoryTimeoutMs }: MemoryConfig, services: DoorServ
     observer.connected();
     open += 1;
     return (message) => {
-      const isEnd = message.toString('latin1', 0, 4) === 'end ';
+      const [name] =
+        /^((request|response)(-body)?|end)(?=[ \n])/.exec(message.toString('latin1', 0, 16)) ?? [];
+      if (name === undefined) return Promise.resolve(Buffer.from('refused')).finally(observer.refused);
       // Told however late: what is not ended takes memory until it expires.
-      const deadlineMs = isEnd ? Number.POSITIVE_INFINITY : sharedNowMs() + memoryTimeoutMs / 2;
+      const deadlineMs = name === 'end' ? Number.POSITIVE_INFINITY : sharedNowMs() + memoryTimeoutMs / 2;
       const ask = (resolve: (answer: Buffer) => void): void => {
         const payload = Buffer.concat([Buffer.from(`${id}\n`), message]);
         const work = { kind: 0, size: payload.length, guessUs: 100 };
         // Where the transaction lives, as long as that engine does.
         engine = engines.engineFor(engine);
         engines.dispatch(engine, { payload, maxAnswerBytes: 65_536, deadlineMs, work }, (result) => {
-          if (result.kind === 'refused') observer.refused();
           if (result.kind === 'shed') observer.skipped(result.reason);
           if (result.kind === 'shed' && engine !== undefined) engines.skipped(engine, payload);
           const answer = Buffer.from(result.kind === 'done' ? result.bytes : result.kind);
@@ -35,7 +36,7 @@ export function createDoor({ memoryTimeoutMs }: MemoryConfig, services: DoorServ
         });
       };
       last = last.then(() => setImmediate()).then(() => new Promise(ask));
-      if (isEnd) last.finally(() => (open -= 1));
+      if (name === 'end') last.finally(() => (open -= 1));
       return last;
     };
   }

@@ -1,7 +1,7 @@
 import type { HandlerServices } from '../../../src/daemon/door.ts';
 import { type Analysis, isBlocking } from '../../../src/engine/analysis.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';
-import { type JobHandler, RefusedJob } from '../../../src/workers/jobs.ts';
+import type { JobHandler } from '../../../src/workers/jobs.ts';
 import { observeMemory } from './observers.ts';
 import type { MemoryConfig } from './settings.ts';
 
@@ -38,8 +38,8 @@ export function createHandler(_config: MemoryConfig, services: HandlerServices):
     if (name === 'response-body') return inspector.responseBody(id || undefined, chunk, ttlMs);
     const response = { status: Number(first), headers };
     if (name === 'response') return inspector.responseHeaders(id || undefined, response, ttlMs);
-    if (name !== 'end') throw new RefusedJob('UNKNOWN', `no message '${name.slice(0, 20)}' is due`);
-    return void inspector.end(id, first === 'aborted' ? 'aborted' : 'no-response');
+    if (name === 'end') inspector.end(id, first === 'aborted' ? 'aborted' : 'no-response');
+    return undefined;
   }
 
   function rendered(analysis: Analysis | undefined): Buffer {

@@ -5,5 +5,5 @@ export const observeMemory = (metrics: DoorMetrics) => ({
   connected: (): void => metrics.connectionAccepted(),
   message: (name: string): void => metrics.message(name),
   skipped: (reason: string): void => metrics.skipped(reason),
-  refused: (): void => metrics.error('protocol'),
+  refused: (): void => metrics.error<'protocol'>('protocol'),
 });
