@@ -190,10 +190,7 @@ export class Transaction implements TransactionView {
     }
   }
 
-  /**
-   * Nothing more will come. A body that is still being decompressed is waited for: it is part of the transaction. Of a
-   * client that went away it is too late to block it.
-   */
+  /** Nothing more will come. Bodies still being decompressed are inspected first; if the client is gone, they only report. */
   finish(reason: EndReason): void {
     this.#endAfterBodies ??= reason;
     if (reason === 'aborted') this.#mayBlock = false;

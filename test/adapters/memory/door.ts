@@ -17,8 +17,7 @@ export function createDoor({ memoryTimeoutMs }: MemoryConfig, services: DoorServ
     observer.connected();
     open += 1;
     return (message) => {
-      const [name] =
-        /^((request|response)(-body)?|end)(?=[ \n])/.exec(message.toString('latin1', 0, 16)) ?? [];
+      const [name] = /^((request|response)(-body)?|end)(?=[ \n])/.exec(`${message.subarray(0, 16)}`) ?? [];
       if (name === undefined) return Promise.resolve(Buffer.from('refused')).finally(observer.refused);
       // Told however late: what is not ended takes memory until it expires.
       const deadlineMs = name === 'end' ? Number.POSITIVE_INFINITY : sharedNowMs() + memoryTimeoutMs / 2;
