@@ -56,6 +56,24 @@ const jsonResponse: ResponseHead = { status: 200, headers: [['content-type', 'ap
 const upload: HeaderList = [...jsonHeaders, ['content-length', '20']];
 const gzipped: HeaderList = [...upload, ['content-encoding', 'gzip']];
 
+describe('many transactions whose responses do not come', () => {
+  it('are analysed one message a turn of the event loop: what comes in meanwhile has its turn', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { observing, recorder } = setUp();
+    for (let index = 0; index < 20; index += 1) observing.requestHeaders(requestHead('/?q=harmless'), ttlMs);
+    vi.advanceTimersByTime(500);
+    vi.useRealTimers();
+    const runsByTurn: number[] = [];
+    for (let turn = 0; turn < 25; turn += 1) {
+      const before = recorder.runs.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      runsByTurn.push(recorder.runs.length - before);
+    }
+    expect(Math.max(...runsByTurn)).toBe(1);
+    expect(recorder.runs).toHaveLength(20);
+  });
+});
+
 describe('an engine that only observes', () => {
   it('answers before anything was analysed, and blocks nothing', () => {
     const { observing, recorder, workOff } = setUp();

@@ -40,8 +40,19 @@ const handler: JobHandler = {
         backlog += 1;
         answer(answered);
         break;
+      case 'mistake':
+        throw new Error('a mistake in a handler');
+      case 'late-mistake':
+        return Promise.resolve().then(() => {
+          throw new Error('a late mistake in a handler');
+        });
       case 'throw':
-        throw new Error('thrown on demand');
+        setImmediate(() => {
+          throw new Error('thrown on demand');
+        });
+        // Longer than the loop goes on without a turn: no further job is taken before that.
+        busy(20);
+        break;
       case 'exit':
         return process.exit(5);
       case 'hang':
@@ -50,6 +61,7 @@ const handler: JobHandler = {
       default:
         answer(answered);
     }
+    return undefined;
   },
   skipped(payload) {
     port.postMessage({ index, skipped: payload.toString() });
@@ -68,7 +80,12 @@ function busy(forMs: number): void {
   while (performance.now() < untilMs);
 }
 
-const loop = new JobLoop(channel, port, new Handlers([handler]), () => liveTransactions);
+const loop = new JobLoop(
+  channel,
+  port,
+  new Handlers([handler], (_door, cause) => port.postMessage({ index, failed: String(cause) })),
+  () => liveTransactions,
+);
 port.on('message', (message: unknown) => {
   if (message === 0) loop.wake();
   else port.postMessage({ index, heard: message });

@@ -215,11 +215,25 @@ describe('engine threads', () => {
   });
 });
 
+describe('a mistake in a handler', () => {
+  it.each(['mistake', 'late-mistake'])(
+    '(%s) costs its own job the analysis, and the thread goes on',
+    async (order) => {
+      const { threads, told } = await start(1);
+      const ledger = new Ledger();
+      for (const what of ['echo', 'later 5', order, 'echo']) ledger.submit(threads, 0, what);
+      expect(await ledger.all()).toEqual([['0 echo'], ['0 later 5'], ['lost'], ['0 echo']]);
+      expect(told.messages).toEqual([{ index: 0, failed: expect.stringContaining('mistake in a handler') }]);
+      expect([told.losses, threads.pendingJobs]).toEqual([[], 0]);
+    },
+  );
+});
+
 describe('a thread that ends', () => {
   const wantedLoss = { index: 0, transactions: 7 };
 
   it.each([
-    ['throws', 'throw', /thrown on demand/],
+    ['throws outside of its handlers', 'throw', /thrown on demand/],
     ['exits', 'exit', /exit code 5/],
     ['does not come back', 'hang', /took no job for 1 s/],
   ])(
@@ -264,7 +278,7 @@ describe('a thread that ends', () => {
   it('takes nothing until it is replaced, and is not chosen', async () => {
     const { threads, told } = await start(2);
     new Ledger().submit(threads, 1, 'throw');
-    await vi.waitFor(() => expect(told.losses).toHaveLength(1));
+    await vi.waitFor(() => expect(told.losses).toHaveLength(1), 10_000);
     expect(threads.isReady(1)).toBe(false);
     expect(threads.submit(1, job('echo'), () => expect.unreachable())).toBe(false);
     threads.skipped(1, 0, Buffer.from('nobody hears this'));

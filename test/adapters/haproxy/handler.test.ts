@@ -139,7 +139,7 @@ describe('the engine in the I/O thread', () => {
   function inline() {
     const { handler, recorder } = setUp();
     const results: JobResult['kind'][] = [];
-    const engine = new InlineEngine(new Handlers([handler]));
+    const engine = new InlineEngine(new Handlers([handler], () => undefined));
     const submit = (payload: Buffer) => engine.submit(0, jobOf(payload), ({ kind }) => results.push(kind));
     return { engine, handler, recorder, results, submit };
   }
