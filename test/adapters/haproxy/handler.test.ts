@@ -9,6 +9,7 @@ import { decodeActions, encodeMessages } from '../../../src/spop/index.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';
 import { InlineEngine } from '../../../src/workers/inline-engine.ts';
 import { type Job, type JobResult, RefusedJob } from '../../../src/workers/jobs.ts';
+import { patienceMs } from '../../support/patience.ts';
 import {
   requestBodyMessage,
   requestHeadersMessage,
@@ -66,7 +67,7 @@ describe('a job', () => {
     const body = requestBodyMessage(undefined, gzipSync('{"q":"attack-block"}'));
     jobs.handle(inTime(encodeMessages([requestHeadersMessage('/', headers), body])), answer);
     expect(answers).toEqual([]);
-    await vi.waitFor(() => expect(answers).toMatchObject([{ blocked: true }]));
+    await vi.waitFor(() => expect(answers).toMatchObject([{ blocked: true }]), patienceMs);
   });
 
   it('that comes too late is not begun, and its transaction knows', () => {
@@ -106,10 +107,12 @@ describe('a job', () => {
     const { jobs, handler, answer, answers, told } = setUp();
     handler.handle = handle as unknown as NotifyHandler['handle'];
     jobs.handle(inTime(encodeMessages([requestHeadersMessage('/')])), answer);
-    await vi.waitFor(() =>
-      expect(answers).toEqual([
-        { request_body: false, response_body: false, span_id: 'error', verdict: 'error' },
-      ]),
+    await vi.waitFor(
+      () =>
+        expect(answers).toEqual([
+          { request_body: false, response_body: false, span_id: 'error', verdict: 'error' },
+        ]),
+      patienceMs,
     );
     expect(told).toEqual([expect.any(Error)]);
   });
