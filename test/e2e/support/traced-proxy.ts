@@ -7,11 +7,10 @@ import { FakeAgent, type ReceivedSpan } from '../../support/fake-agent.ts';
 import { withProcessors } from '../../support/processor-rules.ts';
 import { testRules } from './daemon.ts';
 import { fetchOnce } from './http-client.ts';
+import { patienceMs } from './patience.ts';
 import { type ProtectedPlan, type ProtectedProxy, startProtectedProxy } from './protected-proxy.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
 import { browser } from './whole-span.ts';
-
-const spanTimeoutMs = 20_000;
 
 export interface TracedProxy extends ProtectedProxy {
   readonly agent: FakeAgent;
@@ -69,8 +68,8 @@ async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: s
   };
   const proxy = await startProtectedProxy(binary, { ...rest, daemon: { env } });
   const span = async (resource: string): Promise<ReceivedSpan> => {
-    const deadline = Date.now() + spanTimeoutMs;
-    while (!agent.spans.some((other) => other.resource === resource) && Date.now() < deadline) {
+    const deadline = performance.now() + patienceMs;
+    while (!agent.spans.some((other) => other.resource === resource) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     return agent.spanOf(resource);
