@@ -85,7 +85,8 @@ async function stoppedWhile(binary: FoundHaproxy, count: number, goesOn: (proxy:
   const proxy = await proxyOfThisTest(binary, {
     // One thread: all messages share few connections.
     global: '    nbthread 1\n',
-    env: { DD_SPOA_PROCESSING_TIMEOUT: '1s' },
+    // What is left of it for the responses is for a busy machine.
+    env: { DD_SPOA_PROCESSING_TIMEOUT: '3s' },
     edit: uncomment('frontend-config.cfg', 'log-format'),
   });
   await fetchOnce(proxy.httpPort, { target: '/say?mark=before' });
