@@ -9,9 +9,8 @@
 import { expect, it } from 'vitest';
 import type { Daemon } from './support/daemon.ts';
 import { fetchOnce, Http1Connection, Http2Connection, header } from './support/http-client.ts';
-import { patientDatadog } from './support/patience.ts';
+import { patientDatadogSet } from './support/patience.ts';
 import { shareProtectedProxy } from './support/protected-proxy.ts';
-import { datadogSet } from './support/shipped-config.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
 const json = { 'content-type': 'application/json' };
@@ -38,7 +37,7 @@ describeEachHaproxy("Datadog's configuration with our agent", (binary) => {
       context.skip('its backend says `mode spop`: HAProxy 3.1 and later'));
     return;
   }
-  const proxy = shareProtectedProxy(binary, { set: datadogSet, edit: patientDatadog });
+  const proxy = shareProtectedProxy(binary, { set: patientDatadogSet() });
 
   it('a clean request passes', async () => {
     expect((await fetchOnce(proxy().httpPort)).status).toBe(200);

@@ -1,8 +1,8 @@
 // Several agents behind one backend: below HAProxy 3.1 a part of the responses reaches an agent that has not seen their
 // request. None may be lost: an attack that only the response shows is reported once, with the path of its request.
 import { expect, it } from 'vitest';
-import { patientDatadog } from './patience.ts';
-import { type ConfFile, datadogSet, uncomment } from './shipped-config.ts';
+import { patientDatadogSet } from './patience.ts';
+import { type ConfFile, uncomment } from './shipped-config.ts';
 import { describeEachHaproxy } from './stubbed-proxy.ts';
 import { loggedRequests, startLeakLoad, startTwoAgents, type TwoAgents } from './two-agents.ts';
 
@@ -23,10 +23,9 @@ async function expectEveryAttackOnce(two: TwoAgents, requests: number): Promise<
   expect(await two.metric('skipped_total')).toBe(0);
 }
 
-/** What operators of HAProxy below 3.1 have to change in Datadog's files, and patience for a busy machine. */
+/** What operators of HAProxy below 3.1 have to change in Datadog's files. */
 function beforeSpopMode(name: ConfFile, text: string): string {
-  if (name === 'backend.cfg') return text.replace('    mode spop', '    mode tcp');
-  return patientDatadog(name, text);
+  return name === 'backend.cfg' ? text.replace('    mode spop', '    mode tcp') : text;
 }
 
 const timeout = 240_000;
@@ -75,7 +74,7 @@ export function twoAgentsLoseNothing(clients: number, requests: number): void {
 
     if (Number(binary.branch) < 3.1) {
       it("lose none with Datadog's configuration", { timeout }, async () => {
-        const two = await startTwoAgents(binary, { set: datadogSet, edit: beforeSpopMode });
+        const two = await startTwoAgents(binary, { set: patientDatadogSet(), edit: beforeSpopMode });
         const load = startLeakLoad(two.httpPort, clients, requests);
         await load.done;
         expect(load.failures).toEqual([]);
