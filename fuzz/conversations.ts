@@ -4,7 +4,7 @@ import { SpopClient } from '../test/support/spop-client.ts';
 import { Dialogue, phases, type Step } from './dialogue.ts';
 import { Finding } from './session.ts';
 import type { Tally } from './tally.ts';
-import type { Target } from './target.ts';
+import { helloTimeoutMs, type Target } from './target.ts';
 
 export interface Conversation {
   readonly maxFrameSize: number;
@@ -29,8 +29,15 @@ export const conversation: fc.Arbitrary<Conversation> = fc.record({
 /** @throws Finding */
 export async function converse(plan: Conversation, target: Target, tally: Tally): Promise<void> {
   const client = await SpopClient.connect({ port: target.port });
+  const connectedAtMs = performance.now();
   try {
-    await client.hello({ maxFrameSize: plan.maxFrameSize });
+    try {
+      await client.hello({ maxFrameSize: plan.maxFrameSize });
+    } catch (cause) {
+      // Of who stood still for so long between the two, the HELLO came too late.
+      if (performance.now() - connectedAtMs >= helloTimeoutMs) return;
+      throw cause;
+    }
     await new Dialogue(client, tally, plan.maxFrameSize).take(plan.steps);
     if (plan.ending === 'goodbye') {
       const { status } = await client.disconnect();

@@ -15,7 +15,7 @@ const heavyBody = JSON.stringify({
   })),
 });
 const headers = { 'content-type': 'application/json' };
-const clients = 300;
+const clients = 150;
 const rounds = 4;
 
 describeEachHaproxy('an agent with more to do than it can', (binary) => {
@@ -39,15 +39,13 @@ describeEachHaproxy('an agent with more to do than it can', (binary) => {
     return statuses;
   }
 
-  it('lets through what is too much, before HAProxy gives up, and recovers', {
-    timeout: 240_000,
-  }, async () => {
+  it('lets through what is too much, before HAProxy gives up, and recovers', async () => {
     // What a third of the clients have to do, as quick as this machine is now; the first ones only warm it up.
     await load(patient().httpPort, 20, 1);
     const startedAtMs = performance.now();
     await load(patient().httpPort, clients / 3, 1);
-    // Of the time-out, a message may wait four tenths: for the work of 120 clients.
-    const timeoutMs = Math.max(500, Math.ceil(3 * (performance.now() - startedAtMs)));
+    // Of the time-out, a message may wait four tenths: for the work of less than a third of the clients.
+    const timeoutMs = Math.max(200, Math.ceil(2 * (performance.now() - startedAtMs)));
     const proxy = await proxyOfThisTest(binary, {
       daemon: await DaemonView.of(patient().daemon),
       env: { DD_SPOA_PROCESSING_TIMEOUT: `${timeoutMs}ms` },

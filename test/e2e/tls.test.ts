@@ -111,7 +111,7 @@ describeOneHaproxy('TLS of the agent', (binary) => {
 });
 
 describeEachHaproxy('two agents with TLS', (binary) => {
-  it('relay to each other what belongs to the other', { timeout: 120_000 }, async () => {
+  it('relay to each other what belongs to the other', async () => {
     const requests = 1000;
     const two = await startTwoAgents(binary, { env, edit: withTls(haproxyFile) });
     const load = startLeakLoad(two.httpPort, 50, requests);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { dieTogether } from '../../support/child-processes.ts';
 import { freePort } from './free-port.ts';
 import { LineLog } from './line-log.ts';
-import { patienceMs } from './patience.ts';
+import { patienceMs, patientTimeouts } from './patience.ts';
 
 const repository = join(import.meta.dirname, '..', '..', '..');
 const mainFile = join(repository, 'dist', 'main.js');
@@ -164,6 +164,8 @@ export class Daemon {
       ...{ DD_APPSEC_RULES: testRules, DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000' },
       // Tests look for each event, and the machine may be busy with other things.
       ...{ DD_APPSEC_TRACE_RATE_LIMIT: '100000', DD_APPSEC_WAF_TIMEOUT: '2s' },
+      // Of HAProxies that do not say theirs.
+      DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: patientTimeouts.DD_SPOA_PROCESSING_TIMEOUT,
     };
   }
 }
