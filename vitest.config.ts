@@ -8,13 +8,17 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  */
 const maxWorkers = Math.min(availableParallelism() + 1, 8);
 
-/** Long files that would be waited for at the end, each beginning with the longest. */
+/** What would be waited for in the end if it began late: the files that take longest, the longest first. */
 const longest = [
-  'e2e/two-agents',
   'e2e/daemon-away',
   'e2e/fuzz',
-  'e2e/datadog-spans-trouble',
+  'e2e/two-agents',
+  'e2e/verdict',
+  'e2e/observability',
   'e2e/tls',
+  'e2e/engine-threads',
+  'e2e/remote-config',
+  'e2e/policy-folder',
   'e2e/package-install',
   'e2e/debian-package',
 ];
