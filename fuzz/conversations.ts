@@ -28,14 +28,14 @@ export const conversation: fc.Arbitrary<Conversation> = fc.record({
 
 /** @throws Finding */
 export async function converse(plan: Conversation, target: Target, tally: Tally): Promise<void> {
+  const begunAtMs = performance.now();
   const client = await SpopClient.connect({ port: target.port });
-  const connectedAtMs = performance.now();
   try {
     try {
       await client.hello({ maxFrameSize: plan.maxFrameSize });
     } catch (cause) {
-      // Of who stood still for so long between the two, the HELLO came too late.
-      if (performance.now() - connectedAtMs >= helloTimeoutMs) return;
+      // Of who stood still for so long on the way to it, the HELLO came too late.
+      if (performance.now() - begunAtMs >= helloTimeoutMs) return;
       throw cause;
     }
     await new Dialogue(client, tally, plan.maxFrameSize).take(plan.steps);

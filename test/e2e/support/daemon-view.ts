@@ -1,4 +1,5 @@
 // One daemon for all describes of a file that start it with the same settings: a start takes a second of CPU time.
+import { afterAll } from 'vitest';
 import { Daemon, type DaemonOptions, metricIn, startDaemon } from './daemon.ts';
 
 /** What one describe sees of a daemon that it shares: what was said and counted since it began. It cannot stop it. */
@@ -37,11 +38,17 @@ export class DaemonView extends Daemon {
   }
 }
 
-/** Something that several describes of a file use one after the other, from the first of them to the last. */
+const stops: (() => Promise<unknown>)[] = [];
+
+// This is the file's, for whoever imports this is being collected.
+afterAll(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+/** Something that several describes of a file use one after the other: from the first `get` to the end of the file. */
 export class Shared<T> {
   readonly #start: () => Promise<T>;
   readonly #stop: (thing: T) => Promise<unknown>;
-  #users = 0;
   #thing: Promise<T> | undefined;
 
   constructor(start: () => Promise<T>, stop: (thing: T) => Promise<unknown>) {
@@ -49,20 +56,15 @@ export class Shared<T> {
     this.#stop = stop;
   }
 
-  /** While the tests are collected: one more describe will `get` it and `release` it. */
-  register(): this {
-    this.#users += 1;
-    return this;
-  }
-
   get(): Promise<T> {
-    this.#thing ??= this.#start();
+    this.#thing ??= this.#begin();
     return this.#thing;
   }
 
-  async release(): Promise<void> {
-    this.#users -= 1;
-    if (this.#users === 0 && this.#thing !== undefined) await this.#stop(await this.#thing);
+  async #begin(): Promise<T> {
+    const thing = await this.#start();
+    stops.push(() => this.#stop(thing));
+    return thing;
   }
 }
 
@@ -78,5 +80,5 @@ export function sharedDaemon(options: DaemonOptions = {}): Shared<Daemon> {
       (daemon) => daemon.stop('SIGKILL'),
     );
   daemons.set(key, shared);
-  return shared.register();
+  return shared;
 }

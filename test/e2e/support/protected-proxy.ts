@@ -110,9 +110,6 @@ export function shareProtectedProxy(binary: FoundHaproxy, plan: SharedPlan = {})
   afterEach(({ task }) => {
     if (task.result?.state === 'fail') printReport(proxy);
   });
-  afterAll(async () => {
-    await proxy?.stop();
-    await daemon?.release();
-  });
+  afterAll(() => proxy?.stop());
   return shared;
 }

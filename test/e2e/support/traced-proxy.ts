@@ -41,7 +41,7 @@ function tracedDaemon(env: Record<string, string> = {}, ownDaemon = false): Shar
   const known = ownDaemon ? undefined : daemons.get(key);
   const shared = known ?? new Shared(() => startTracedDaemon(env), stopTracedDaemon);
   if (!ownDaemon) daemons.set(key, shared);
-  return shared.register();
+  return shared;
 }
 
 /**
@@ -55,10 +55,7 @@ export function shareTracedProxy(binary: FoundHaproxy, plan: TracedPlan = {}): (
   beforeAll(async () => {
     proxy = await startTracedProxy(binary, proxyPlan, await shared.get());
   });
-  afterAll(async () => {
-    await proxy?.stop();
-    await shared.release();
-  });
+  afterAll(() => proxy?.stop());
   return () => {
     if (proxy === undefined) throw new Error('asked for before the tests of this describe began');
     return proxy;
