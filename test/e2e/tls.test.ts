@@ -118,6 +118,10 @@ describeEachHaproxy('two agents with TLS', (binary) => {
     await load.done;
     expect(load.failures).toEqual([]);
     await expect.poll(() => two.metric('transactions_live')).toBe(0);
+    // What they said may still be on its way from their standard output.
+    await expect
+      .poll(() => two.events('response-headers').length, { interval: 500 })
+      .toBeGreaterThanOrEqual(requests / 2);
     const paths = two.events('response-headers').map(({ path }) => path);
     expect(paths.filter((path) => path === undefined)).toEqual([]);
     expect(new Set(paths).size).toBe(requests / 2);
