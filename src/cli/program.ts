@@ -3,6 +3,7 @@ import { ConfigError } from '../config/errors.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { settingNames, settings } from '../daemon/settings.ts';
 import { addCheckCommand } from './check/command.ts';
+import { addEnvoyconfCommand } from './envoyconf/command.ts';
 import { addHaproxyconfCommand } from './haproxyconf/command.ts';
 import { addHealthcheckCommand } from './healthcheck.ts';
 import { addInspectCommand } from './inspect/command.ts';
@@ -16,6 +17,7 @@ const examples = `Examples:
   appsec-edge --port 3000 --body-limit 10000000
   appsec-edge inspect 'http://shop.example/?q=<script>alert(1)</script>'
   appsec-edge haproxyconf /etc/haproxy/appsec-edge --server 127.0.0.1:3000
+  appsec-edge envoyconf istio-gateway ./istio --ca ca.crt
   appsec-edge check /etc/haproxy/haproxy.cfg
   appsec-edge policy check /etc/appsec-edge/policy
   appsec-edge healthcheck --healthcheck-port 3080
@@ -46,6 +48,7 @@ export function createProgram(): Command {
     });
   addInspectCommand(program);
   addHaproxyconfCommand(program);
+  addEnvoyconfCommand(program);
   addCheckCommand(program);
   addPolicyCommand(program);
   addHealthcheckCommand(program);
