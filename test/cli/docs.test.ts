@@ -28,7 +28,14 @@ describe('documentation', () => {
 
   it('has the rules of check as they are in docs/check.md', async () => {
     const path = docs('check.md');
-    await expect(withTable(path, 'rules', checkRulesMarkdown())).toMatchFileSnapshot(path);
+    const text = withTable(path, 'rules', checkRulesMarkdown('haproxy'));
+    await expect(text).toMatchFileSnapshot(path);
+  });
+
+  it('has the rules of check for Envoy as they are in docs/check.md', async () => {
+    const path = docs('check.md');
+    const text = withTable(path, 'envoy-rules', checkRulesMarkdown('envoy'));
+    await expect(text).toMatchFileSnapshot(path);
   });
 
   it('has the rules of policy check as they are in docs/policy.md', async () => {

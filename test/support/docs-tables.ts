@@ -1,3 +1,4 @@
+import { envoyRules } from '../../src/cli/check/envoy/run.ts';
 import { checkRules } from '../../src/cli/check/run.ts';
 import type { AnySetting } from '../../src/config/setting.ts';
 import { settingNames, settings } from '../../src/daemon/settings.ts';
@@ -28,9 +29,10 @@ export function settingsMarkdown(): string {
     .join('\n\n');
 }
 
-/** docs/check.md: one line a rule. */
-export function checkRulesMarkdown(): string {
-  const rows = checkRules.map((rule) => [`\`${rule.id}\``, rule.severity, rule.why, rule.remedy]);
+/** docs/check.md: one line a rule, a table for each proxy. */
+export function checkRulesMarkdown(proxy: 'haproxy' | 'envoy'): string {
+  const rules = proxy === 'haproxy' ? checkRules : envoyRules;
+  const rows = rules.map((rule) => [`\`${rule.id}\``, rule.severity, rule.why, rule.remedy]);
   return table(['rule', 'severity', 'why it matters', 'remedy'], rows);
 }
 

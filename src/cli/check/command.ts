@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError } from '../../config/errors.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
+import { kindOfFiles } from './kind.ts';
 import type { SourceFile } from './parse.ts';
 import { checkFiles, everyVersion, type Finding, printFinding } from './run.ts';
 import { parseVersion } from './version.ts';
@@ -23,10 +24,12 @@ interface VersionChoice {
 export function addCheckCommand(program: Command): void {
   const command = program
     .command('check')
-    .description("Say what is missing, misplaced or out of date in HAProxy's configuration, line by line.")
+    .description(
+      'Say what is missing, misplaced or out of date in the configuration of HAProxy or Envoy, line by line.',
+    )
     .argument(
       '<files...>',
-      'haproxy.cfg and every other file or folder that HAProxy loads (-f), in its order',
+      'haproxy.cfg and every other file or folder that HAProxy loads (-f), in its order; or YAML and JSON files of Envoy',
     )
     .option('--spoe <file>', "the SPOE file (default: the one that 'filter spoe' names)")
     .option(
@@ -38,48 +41,66 @@ export function addCheckCommand(program: Command): void {
       'after',
       `
 Exit code 0: nothing, or hints only; 1: errors or warnings; 2: the check could not run.
-Variables in the files are those of presetenv and setenv, and of the environment. docs/check.md lists the rules.
+Variables in HAProxy's files are those of presetenv and setenv, and of the environment. Of Envoy: a static configuration, a
+config_dump, an EnvoyFilter, an EnvoyExtensionPolicy. docs/check.md lists the rules.
 
 Examples:
   appsec-edge check /etc/haproxy/haproxy.cfg
   appsec-edge check /etc/haproxy/haproxy.cfg /etc/haproxy/conf.d
   appsec-edge check global-config.cfg haproxy.cfg backend.cfg --spoe spoe.cfg --haproxy-version 3.2
+  appsec-edge check /etc/envoy/envoy.yaml
 `,
     );
   withSettings(command, ['bodyLimitBytes', 'wafTimeoutUs', 'maxFrameSizeBytes']).action(
-    (paths: readonly string[], flags: CheckFlags) => {
-      const choice = chooseVersions(flags.haproxyVersion);
-      const findings = checkFiles(
-        {
-          files: paths.flatMap(filesOf).map(readGiven),
-          spoe: flags.spoe === undefined ? undefined : readGiven(flags.spoe),
-          environment: new Map(
-            Object.entries(process.env).flatMap(([name, value]) =>
-              value === undefined ? [] : [[name, value]],
-            ),
-          ),
-          settings: configFrom(flags),
-          readFile: readIfThere,
-        },
-        choice.versions,
-      );
+    async (paths: readonly string[], flags: CheckFlags) => {
+      const files = paths.flatMap(filesOf).map(readGiven);
+      const kind = kindOfFiles(files);
+      const { findings, about, json } =
+        kind === 'envoy' ? await checkEnvoy(files, flags) : checkHaproxy(files, flags);
       process.stdout.write(
-        flags.json
-          ? `${JSON.stringify({ haproxy_versions: choice.versions, findings }, undefined, 2)}\n`
-          : printed(findings, choice),
+        flags.json ? `${JSON.stringify({ ...json, findings }, undefined, 2)}\n` : printed(findings, about),
       );
       process.exitCode = findings.every(({ severity }) => severity === 'hint') ? 0 : 1;
     },
   );
 }
 
-function printed(findings: readonly Finding[], { versions, from }: VersionChoice): string {
+interface CheckResult {
+  readonly findings: readonly Finding[];
+  /** The end of the sentence that counts them. */
+  readonly about: string;
+  /** What `--json` says beside them. */
+  readonly json: object;
+}
+
+function checkHaproxy(files: readonly SourceFile[], flags: CheckFlags): CheckResult {
+  const { versions, from } = chooseVersions(flags.haproxyVersion);
+  const findings = checkFiles(
+    {
+      files,
+      spoe: flags.spoe === undefined ? undefined : readGiven(flags.spoe),
+      environment: new Map(
+        Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+      ),
+      settings: configFrom(flags),
+      readFile: readIfThere,
+    },
+    versions,
+  );
+  const about = `for HAProxy ${versions.join(', ')} (${from})`;
+  return { findings, about, json: { haproxy_versions: versions } };
+}
+
+async function checkEnvoy(files: readonly SourceFile[], flags: CheckFlags): Promise<CheckResult> {
+  // The library for YAML is loaded where it is needed.
+  const { checkEnvoyFiles } = await import('./envoy/run.ts');
+  return { findings: checkEnvoyFiles(files, configFrom(flags)), about: 'for Envoy', json: {} };
+}
+
+function printed(findings: readonly Finding[], about: string): string {
   const count = (severity: Finding['severity']): number =>
     findings.filter((finding) => finding.severity === severity).length;
-  const sums = [
-    ...[`${count('error')} errors, ${count('warning')} warnings, ${count('hint')} hints`],
-    `for HAProxy ${versions.join(', ')} (${from})`,
-  ];
+  const sums = [`${count('error')} errors, ${count('warning')} warnings, ${count('hint')} hints`, about];
   return `${[...findings.map(printFinding), sums.join(' ')].join('\n')}\n`;
 }
 
@@ -100,11 +121,15 @@ function chooseVersions(flag: string | undefined): VersionChoice {
     : { versions: [installed], from: 'haproxy -v; --haproxy-version names another' };
 }
 
-/** Of a folder what HAProxy loads from it: `*.cfg` in the order of their bytes. */
+/** Of a folder what HAProxy loads from it: `*.cfg` in the order of their bytes; where there are none, what is Envoy's. */
 function filesOf(path: string): string[] {
   if (!(statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)) return [path];
-  const names = readdirSync(path).filter((name) => name.endsWith('.cfg') && !name.startsWith('.'));
-  if (names.length === 0) throw new ConfigError(`${path} has no *.cfg file for HAProxy to load`);
+  const all = readdirSync(path).filter((name) => !name.startsWith('.'));
+  const ofHaproxy = all.filter((name) => name.endsWith('.cfg'));
+  const names = ofHaproxy.length > 0 ? ofHaproxy : all.filter((name) => /\.(ya?ml|json)$/.test(name));
+  if (names.length === 0) {
+    throw new ConfigError(`${path} has no *.cfg file for HAProxy to load, and no *.yaml or *.json of Envoy`);
+  }
   return names.sort().map((name) => join(path, name));
 }
 
