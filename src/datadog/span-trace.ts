@@ -169,7 +169,7 @@ function spanTags(transaction: TransactionView): Tags {
   const tags: Tags = {
     'span.type': 'web',
     'span.kind': 'server',
-    component: transaction.door.component,
+    component: transaction.application?.component ?? transaction.door.component,
     '_dd.measured': 1,
     '_dd.runtime_family': 'nodejs',
     ...applicationTags(transaction.application),
