@@ -1,6 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { GrpcStatus, metadataValue } from '../../src/grpc/index.ts';
 import { GrpcClient } from '../support/grpc-client.ts';
+import {
+  data,
+  FrameType,
+  grpcMessage,
+  grpcRequest,
+  headers,
+  RawHttp2Client,
+  type ReceivedFrame,
+  reset,
+} from '../support/http2-frames.ts';
 import { EchoCall, echoPath, startServer as start, type TestServer } from './support.ts';
 
 const cleanUp: (() => unknown)[] = [];
@@ -61,21 +71,28 @@ describe('a call', () => {
     });
   });
 
-  it('serves on after 10,000 resets of calls that were answered', async () => {
+  it('may be reset by its client, 10,000 times on one connection', async () => {
     const { port, seen } = await startServer();
-    const client = await connect({ port });
+    const client = await greet(port);
     for (let round = 0; round < 100; round += 1) {
-      const calls = Array.from({ length: 100 }, () => client.call(echoPath).send('x'));
-      await Promise.all(
-        calls.map(async (call) => {
-          await call.received(1);
-          call.stream.close(2);
-          await call.done;
-        }),
-      );
+      const ids = Array.from({ length: 100 }, (_, index) => 1 + 2 * (round * 100 + index));
+      client.send(...ids.flatMap((id) => [headers(id, grpcRequest(echoPath)), data(id, grpcMessage('x'))]));
+      await Promise.all(ids.map((id) => client.until(isAnswer(id))));
+      client.frames.length = 0;
+      client.send(...ids.map((id) => reset(id)));
     }
-    expect(await client.unary(echoPath, 'still there')).toMatchObject({ status: 0 });
-    expect(client.goaways).toEqual([]);
+    client.send(headers(20_001, grpcRequest(echoPath)), data(20_001, grpcMessage('still there')));
+    expect((await client.until(isAnswer(20_001))).payload.subarray(5).toString()).toBe('still there');
     expect(seen.filter((line) => line.endsWith(' reset'))).toHaveLength(10_000);
   });
 });
+
+async function greet(port: number): Promise<RawHttp2Client> {
+  const client = await RawHttp2Client.greet({ port, host: '127.0.0.1' });
+  cleanUp.push(() => client.socket.destroy());
+  return client;
+}
+
+function isAnswer(streamId: number): (frame: ReceivedFrame) => boolean {
+  return (frame) => frame.type === FrameType.DATA && frame.streamId === streamId;
+}

@@ -73,11 +73,11 @@ export async function startServer(
   address: ListenAddress = { host: '127.0.0.1', port: 0 },
 ): Promise<TestServer> {
   const [seen, calls]: [string[], EchoCall[]] = [[], []];
-  let wake: () => void = () => undefined;
+  const waiting: (() => void)[] = [];
   const open = (call: GrpcCall): GrpcCallHandler => {
     const handler = echo(call);
     calls.push(handler);
-    wake();
+    for (const resolve of waiting.splice(0)) resolve();
     return handler;
   };
   const observer: GrpcServerObserver = {
@@ -100,7 +100,7 @@ export async function startServer(
   const opened = async (count: number): Promise<void> => {
     while (calls.length < count) {
       await new Promise<void>((resolve) => {
-        wake = resolve;
+        waiting.push(resolve);
       });
     }
   };
