@@ -40,13 +40,13 @@ export function encodeResponse(message: object): Buffer {
 
 export function decodeRequest(bytes: Uint8Array): Record<string, unknown> {
   const type = typeOf('ProcessingRequest');
-  return type.toObject(type.decode(bytes), { bytes: Buffer, longs: Number, defaults: false });
+  return type.toObject(type.decode(bytes), { bytes: Buffer, enums: String, longs: Number, defaults: false });
 }
 
 /** Fields that are not set are absent; bytes are Buffers. */
 export function decodeResponse(bytes: Uint8Array): Record<string, unknown> {
   const type = typeOf('ProcessingResponse');
-  return type.toObject(type.decode(bytes), { bytes: Buffer, longs: Number, defaults: false });
+  return type.toObject(type.decode(bytes), { bytes: Buffer, enums: String, longs: Number, defaults: false });
 }
 
 /** As Envoy writes fields: bytes in `raw_value`. */

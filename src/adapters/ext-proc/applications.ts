@@ -28,8 +28,8 @@ export interface ComponentRules {
 
 export function componentOf(metadata: readonly string[], rules: ComponentRules): Component {
   if (rules.component !== 'auto') return rules.component;
-  if (rules.isUnixSocket || valueOf(metadata, streamMetadataNames.envoyIntegration) === '1') return 'envoy';
-  if (valueOf(metadata, streamMetadataNames.istioIntegration) === '1') return 'istio';
+  if (rules.isUnixSocket || textOf(metadata, streamMetadataNames.envoyIntegration) === '1') return 'envoy';
+  if (textOf(metadata, streamMetadataNames.istioIntegration) === '1') return 'istio';
   return rules.inKubernetes ? 'envoy-gateway' : 'gcp-service-extension';
 }
 
@@ -43,7 +43,7 @@ export function applicationOf(
   const names = streamMetadataNames;
   const fromContext = contextOf(context);
   const pick = (name: string, key: string): string | undefined =>
-    valueOf(metadata, name) || fromContext?.get(key) || undefined;
+    textOf(metadata, name) || fromContext?.get(key) || undefined;
   const route = serviceFromRoute ? attributes.get(attributeNames.routeName) : undefined;
   return {
     service: pick(names.service, contextKeys.service) ?? serviceOfRoute(route),
@@ -73,7 +73,7 @@ function isTrue(text: string | undefined): boolean {
   return text !== undefined && /^(?:1|t|true)$/i.test(text);
 }
 
-function valueOf(metadata: readonly string[], name: string): string | undefined {
+function textOf(metadata: readonly string[], name: string): string | undefined {
   for (let index = 0; index < metadata.length; index += 2) {
     if (metadata[index] === name) return metadata[index + 1];
   }

@@ -18,8 +18,17 @@ export const streamMetadataNames = {
   istioIntegration: 'x-datadog-istio-integration',
 } as const;
 
-/** What of the metadata of a stream goes on to the engine. */
-export const passedMetadata: readonly string[] = Object.values(streamMetadataNames);
+const passedMetadata: readonly string[] = Object.values(streamMetadataNames);
+
+/** What of the metadata of a stream goes on to the engine: name, value, name, value. */
+export function passedOf(metadata: readonly string[]): string[] {
+  const passed: string[] = [];
+  for (let index = 0; index < metadata.length; index += 2) {
+    const [name = '', value = ''] = metadata.slice(index, index + 2);
+    if (passedMetadata.includes(name)) passed.push(name, value);
+  }
+  return passed;
+}
 
 /** Namespace of Envoy's dynamic metadata: read (`metadata_context`) and written. */
 export const metadataNamespace = 'appsec_edge';

@@ -37,7 +37,10 @@ export function renderBlock(
 
 /** What a log says of a transaction that goes on. */
 export function passMetadata({ verdict, transaction }: Inspected): DynamicMetadata {
-  return dynamicMetadataOf(transaction, verdict.kind === 'pass' ? unseenOr('pass', transaction) : verdict.kind);
+  return dynamicMetadataOf(
+    transaction,
+    verdict.kind === 'pass' ? unseenOr('pass', transaction) : verdict.kind,
+  );
 }
 
 function dynamicMetadataOf(
