@@ -1,13 +1,14 @@
 /** Streams of an Envoy that does what a test says, on the door's real handler and engine, without sockets. */
 import { Buffer } from 'node:buffer';
-import { type HandlerOptions, ProcessHandler } from '../../src/adapters/ext-proc/handler.ts';
 import { HeldBytes } from '../../src/adapters/ext-proc/held-bodies.ts';
-import { type Dispatched, type Engines, ProcessStream } from '../../src/adapters/ext-proc/process-stream.ts';
+import { type HandlerOptions, ProcessHandler } from '../../src/adapters/ext-proc/process-handler.ts';
+import { type Engines, ProcessStream } from '../../src/adapters/ext-proc/process-stream.ts';
 import { BlockPages } from '../../src/engine/block-page.ts';
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { DoorTraits } from '../../src/engine/transaction-view.ts';
 import type { CallEnd, GrpcCall } from '../../src/grpc/index.ts';
 import { sharedNowMs } from '../../src/workers/channel.ts';
+import type { Dispatched } from '../../src/workers/dispatcher.ts';
 import type { JobHandler } from '../../src/workers/jobs.ts';
 import { decodeResponse, encodeRequest, headerMap } from './ext-proc-oracle.ts';
 import { testDoor, testEngine } from './test-engine.ts';
@@ -93,7 +94,8 @@ export class TestEngines implements Engines {
     else this.#held.push(run);
   }
 
-  skipped(_thread: number, payload: Buffer): void {
+  skipped(_thread: number, bytes: Uint8Array): void {
+    const payload = Buffer.from(bytes);
     this.notices.push(payload);
     this.#handler.skipped(payload);
   }

@@ -1,5 +1,5 @@
 import { explainListen } from '../../config/listen-error.ts';
-import type { Door, DoorServices } from '../../daemon/door.ts';
+import type { Door, DoorServices, Listening } from '../../daemon/door.ts';
 import { GrpcServer, GrpcStatus } from '../../grpc/index.ts';
 import type { ListenAddress } from '../../net/address.ts';
 import { parseAllowList } from '../../net/allow-list.ts';
@@ -39,11 +39,12 @@ class ExtProcDoor implements Door {
     this.#addGauges();
   }
 
-  async listen(): Promise<string> {
+  async listen(): Promise<Listening> {
     const { extProcHost: host, extProcPort: port, extProcSocketPath: socketPath } = this.#config;
     const address: ListenAddress = socketPath === undefined ? { host, port } : { socketPath };
     try {
-      return await this.#server.listen(address);
+      const listening = await this.#server.listen(address);
+      return { address: listening, tls: this.#tls.identity !== undefined };
     } catch (cause) {
       const { extProcHost, extProcPort, extProcSocketPath } = extProcSettings;
       const variables = { host: extProcHost.env, port: extProcPort.env, socket: extProcSocketPath.env };

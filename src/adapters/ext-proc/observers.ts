@@ -1,8 +1,8 @@
 import type { GrpcServerObserver } from '../../grpc/index.ts';
+import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
-import type { Metrics } from '../../ops/metrics.ts';
 import type { SkipReason } from './contract.ts';
-import type { HandlerObserver } from './handler.ts';
+import type { HandlerObserver } from './process-handler.ts';
 import type { ProcessObserver } from './process-stream.ts';
 import { extProcSettings } from './settings.ts';
 
@@ -13,7 +13,7 @@ const repeatIntervalMs = 10_000;
 const askedInVain = 3;
 
 /** Sockets and calls to metrics and log. */
-export function observeServer(logger: Logger, metrics: Metrics): GrpcServerObserver {
+export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerObserver {
   let last: object = {};
   const warning = (message: string): ((details: object) => void) => {
     const warn = throttled(repeatIntervalMs, (more) => logger.warn({ ...last, more }, message));
@@ -31,34 +31,35 @@ export function observeServer(logger: Logger, metrics: Metrics): GrpcServerObser
     `a stream was let go of unseen, see docs/errors.md (too-large: raise ${extProcMaxMessageBytes.env})`,
   );
   return {
+    connected: () => metrics.connectionAccepted(),
     refused(reason, address) {
-      metrics.errors.inc({ kind: 'refused' });
+      metrics.connectionRefused(reason);
       if (reason === 'limit') warnOfLimit({ address });
       else warnOfStranger({ address });
     },
     handshakeFailed(cause, address) {
-      metrics.errors.inc({ kind: 'tls' });
+      metrics.error('tls');
       warnOfHandshake({ address, reason: handshakeReason(cause) });
     },
     protocolError(cause, address) {
-      metrics.errors.inc({ kind: 'protocol' });
+      metrics.error('protocol');
       warnOfProtocol({ address, reason: cause.message });
     },
     socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
     timedOut: (which, address) => logger.debug({ which, address }, 'connection timed out'),
     callTroubled(_path, trouble, detail) {
-      metrics.errors.inc({ kind: `stream-${trouble}` });
+      metrics.error(`stream-${trouble}`);
       warnOfTrouble({ trouble, detail });
     },
     methodFailed(_path, cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      metrics.error('internal');
       logger.error({ err: cause }, 'a stream failed and was let go of: please report this');
     },
   };
 }
 
 /** Streams to metrics and log. */
-export function observeStreams(logger: Logger, metrics: Metrics): ProcessObserver {
+export function observeStreams(logger: Logger, metrics: DoorMetrics): ProcessObserver {
   const skipped = observeSkips(logger, metrics);
   const warnOfUnknown = throttled(repeatIntervalMs, (more) =>
     logger.warn({ more }, 'a message of Envoy carries nothing known here: its stream was ended, unseen'),
@@ -66,17 +67,17 @@ export function observeStreams(logger: Logger, metrics: Metrics): ProcessObserve
   return {
     skipped,
     unknownMessage() {
-      metrics.errors.inc({ kind: 'unknown-message' });
+      metrics.error('unknown-message');
       warnOfUnknown();
     },
     disorder(kind) {
-      metrics.errors.inc({ kind: 'out-of-order' });
+      metrics.error('out-of-order');
       logger.debug({ message: kind }, 'a message came out of order and was let through');
     },
   };
 }
 
-function observeSkips(logger: Logger, metrics: Metrics): (reason: SkipReason) => void {
+function observeSkips(logger: Logger, metrics: DoorMetrics): (reason: SkipReason) => void {
   const reasons = new Set<SkipReason>();
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
@@ -86,14 +87,14 @@ function observeSkips(logger: Logger, metrics: Metrics): (reason: SkipReason) =>
     reasons.clear();
   });
   return (reason) => {
-    metrics.skipped.inc({ reason });
+    metrics.skipped(reason);
     reasons.add(reason);
     warn();
   };
 }
 
 /** Messages to metrics and log. */
-export function observeHandler(logger: Logger, metrics: Metrics): HandlerObserver {
+export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObserver {
   const late = observeSkips(logger, metrics);
   let lastFailure: unknown;
   let lastKind = '';
@@ -109,15 +110,15 @@ export function observeHandler(logger: Logger, metrics: Metrics): HandlerObserve
   );
   let inVain = 0;
   return {
-    message: (kind) => metrics.messages.inc({ message: metrics.knownMessage(kind) }),
+    message: (kind) => metrics.message(kind),
     failed(kind, cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      metrics.error('internal');
       lastFailure = cause;
       lastKind = kind;
       logFailure();
     },
     malformed(kind, cause) {
-      metrics.errors.inc({ kind: 'malformed-message' });
+      metrics.error('malformed-message');
       lastProblem = `${kind}: ${cause.message}`;
       logMalformed();
     },

@@ -2,7 +2,7 @@ import type { CallEnd, GrpcCall, GrpcCallHandler } from '../../grpc/index.ts';
 import { GrpcStatus } from '../../grpc/index.ts';
 import { turnStartedAtMs } from '../../net/read-time.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
-import type { Job, RefusedJob } from '../../workers/jobs.ts';
+import type { Dispatched, Dispatcher } from '../../workers/dispatcher.ts';
 import { passedOf, type SkipReason } from './contract.ts';
 import { workOf } from './estimates.ts';
 import type { HeldBytes } from './held-bodies.ts';
@@ -12,17 +12,8 @@ import { type ProtocolConfig, readEnvelope } from './wire/envelope.ts';
 import { directionOf, type MessageKind } from './wire/kinds.ts';
 import { encodeMessageTimeout } from './wire/processing-response.ts';
 
-/** The engines, as a stream asks them: see Dispatcher. */
-export interface Engines {
-  engineFor(owner: number | undefined): number | undefined;
-  dispatch(engine: number | undefined, job: Job, done: (result: Dispatched) => void): void;
-  skipped(engine: number, payload: Buffer): void;
-}
-
-export type Dispatched =
-  | { readonly kind: 'done'; readonly bytes: Uint8Array }
-  | { readonly kind: 'refused'; readonly error: RefusedJob }
-  | { readonly kind: 'shed'; readonly reason: SkipReason };
+/** The engines, as a stream asks them. */
+export type Engines = Pick<Dispatcher, 'engineFor' | 'dispatch' | 'skipped'>;
 
 /** What all streams of the door share. */
 export interface StreamHost {

@@ -41,7 +41,7 @@ describe('a request without a body', () => {
     expect(kinds(envoy.response(200))).toEqual(['response_headers', 'end']);
     expect(recorder.reasons).toEqual(['complete']);
     envoy.close();
-    expect([handler.streams, streams.size]).toEqual([0, 0]);
+    expect([handler.liveTransactions, streams.size]).toEqual([0, 0]);
   });
 
   it('that is an attack is answered with the page, and its stream ends', () => {
@@ -117,7 +117,8 @@ describe('a request with a body', () => {
   ])('that is %s is looked at', async (_what, type, body) => {
     const envoy = openScene().open();
     envoy.request('/', { method: 'POST', headers: [['content-type', type]] });
-    expect(immediate(envoy.requestBody(body)[0])).toBeDefined();
+    envoy.requestBody(body);
+    await vi.waitFor(() => expect(immediate(envoy.call.done[1])).toBeDefined());
   });
 
   it('that is compressed is looked at, and its answer comes when it is', async () => {
@@ -648,7 +649,7 @@ describe('the end of a stream', () => {
       envoy.request('/');
       close(envoy);
       expect(recorder.reasons).toEqual([reason]);
-      expect(handler.streams).toBe(0);
+      expect(handler.liveTransactions).toBe(0);
     },
   );
 
