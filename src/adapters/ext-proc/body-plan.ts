@@ -51,7 +51,7 @@ export function natureOfRequestBody(received: HeaderList): BodyNature {
   if (headerValue(received, ':method') === 'CONNECT' || headerValue(received, ':protocol') !== undefined)
     return 'opaque';
   if (isGrpc(received)) return 'opaque';
-  if (isUpgrade(received)) return declaresEnd(received) ? 'whole' : 'opaque';
+  if (isUpgrade(received)) return declaresBody(received) ? 'stream' : 'opaque';
   return isConnectStream(received) ? 'stream' : 'whole';
 }
 
@@ -77,8 +77,12 @@ export function isUpgrade(headers: HeaderList): boolean {
   );
 }
 
-/** A request may ask for an upgrade and have a body for an origin that does not know of upgrades. */
-function declaresEnd(headers: HeaderList): boolean {
+/**
+ * A request may ask for an upgrade and have a body for an origin that does not know of upgrades. Envoy finds no end of it,
+ * so it cannot be held.
+ */
+function declaresBody(headers: HeaderList): boolean {
+  if (headerValue(headers, 'transfer-encoding') !== undefined) return true;
   return headerValues(headers, 'content-length').some((length) => !/^\s*0*\s*$/.test(length));
 }
 

@@ -12,6 +12,8 @@ export class BodyState {
   #mode: number | undefined;
   #nature: BodyNature = 'whole';
   #declaredSize: number | undefined;
+  #receivedBytes = 0;
+  #complete = false;
   #open = false;
   /** It was asked for, and nothing of it has come yet. */
   awaited = false;
@@ -60,16 +62,24 @@ export class BodyState {
     return { expected: wanted && comes && !this.isOpaque, override: undefined, mode: this.#mode };
   }
 
+  /** All that was announced has come: what comes now is its end, or another body. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
   /** A message with a piece of it. @param end nothing follows the piece */
   take(bytes: Uint8Array, end: boolean, application: Application): BodyChunk {
     this.awaited = false;
-    const isAll = end || this.isHeld;
-    this.#open = !isAll;
+    this.#receivedBytes += bytes.length;
+    const declared = this.#declaredSize ?? 0;
+    // A client may keep back the end of the stream for as long as it likes; the origin knows by the length that it has all.
+    this.#complete = end || (declared > 0 && this.#receivedBytes >= declared);
+    const isLast = this.#complete || this.isHeld;
+    this.#open = !isLast;
     // Where the end is missing there is more than this, whatever the headers said.
-    const leastSize = isAll && !end ? bytes.length + 1 : 0;
-    const declared = this.#declaredSize;
-    const declaredSize = leastSize === 0 ? declared : Math.max(declared ?? 0, leastSize);
-    return { bytes, declaredSize, application, endOfStream: isAll };
+    const leastSize = isLast && !this.#complete ? this.#receivedBytes + 1 : 0;
+    const declaredSize = Math.max(declared, leastSize) || undefined;
+    return { bytes, declaredSize, application, endOfStream: isLast };
   }
 
   /** The last piece of a body whose end nobody announced; undefined when none is open. */

@@ -101,8 +101,14 @@ export class TransactionStream {
     const direction = directionOf(kind);
     const body = this.#bodies[direction];
     if (kind === 'request-body' && body.awaited) this.#services.observer.bodyAskedFor(true);
+    if (body.isComplete && bytes.length === 0) return this.#letGo(direction, plainContinue(kind));
     const chunk = body.take(bytes, end, this.#identity.application);
-    return then(this.#inspectBody(direction, chunk), (analysis) => this.#concludeBody(kind, analysis));
+    const mayFollow = !end && body.isComplete && kind === 'request-body';
+    return then(this.#inspectBody(direction, chunk), (analysis) => {
+      const outcome = this.#concludeBody(kind, analysis);
+      // Nothing should follow what the length announced; what does is looked at.
+      return mayFollow ? { ...outcome, flags: outcome.flags | AnswerFlag.wantsBody } : outcome;
+    });
   }
 
   /** The body before them is over, though no piece of it said so. */

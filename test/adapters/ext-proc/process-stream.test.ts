@@ -153,15 +153,18 @@ describe('a request with a body', () => {
     expect(modeOf(answer)).toBeUndefined();
   });
 
-  it('that asks for an upgrade beside a body of its own is held as any other', () => {
+  it('that asks for an upgrade beside a body of its own is looked at as it passes, to its announced end', () => {
+    const envoy = openScene().open();
+    const body = '{"q":"attack-block"}';
     const headers = [
       ['connection', 'upgrade'],
       ['upgrade', 'websocket'],
-      ['content-length', '20'],
+      ['content-length', String(body.length)],
       ['content-type', 'application/json'],
     ] as const;
-    const [answer] = openScene().open().request('/', { method: 'POST', headers });
-    expect(modeOf(answer)).toEqual({ request_body_mode: partial });
+    const [answer] = envoy.request('/', { method: 'POST', headers });
+    expect(modeOf(answer)).toEqual({ request_body_mode: 'STREAMED' });
+    expect(immediate(envoy.requestBody(body, false)[0])).toBeDefined();
   });
 
   it('of a Connect stream is looked at as it passes, for it may wait for an answer', () => {
@@ -254,6 +257,28 @@ describe('bodies in pieces, as Envoy is configured to send them', () => {
       envoy.requestBody('{"q":"attack-block"}', false);
       expect(immediate(last(envoy)[0])).toBeDefined();
     }
+  });
+
+  it('are over when all that was announced has come, whatever their client says of the end', () => {
+    const { open, recorder } = openScene();
+    const blocked = open();
+    blocked.protocolConfig = streamed;
+    blocked.post('/', [['content-length', '20']]);
+    expect(immediate(blocked.requestBody('{"q":"attack-block"}', false)[0])).toBeDefined();
+    const clean = open();
+    clean.protocolConfig = streamed;
+    clean.post('/', [['content-length', '13']]);
+    expect(textsOf(clean.requestBody('{"q":"hello"}', false)[0])).toMatchObject({ verdict: 'pass' });
+    expect(kinds(clean.requestBody(''))).toEqual(['request_body']);
+    expect(recorder.runs.filter(({ phase }) => phase === 'request-body')).toHaveLength(2);
+  });
+
+  it('that go on after what was announced are looked at to their end', () => {
+    const envoy = openScene().open();
+    envoy.protocolConfig = streamed;
+    envoy.post('/', [['content-length', '2']]);
+    envoy.requestBody('{}', false);
+    expect(immediate(envoy.requestBody('{"q":"attack-block"}')[0])).toBeDefined();
   });
 
   it('are let through without the engine once it has seen enough', () => {
