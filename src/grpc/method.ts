@@ -43,7 +43,7 @@ export interface GrpcCall {
    * The end of the call is told nevertheless.
    */
   pause(): void;
-  /** Undoes `pause`. What has been read meanwhile is handed over within this. */
+  /** Undoes `pause`. Messages may be handed over before it returns. */
   resume(): void;
 }
 

@@ -27,13 +27,14 @@ export interface SessionHost {
 }
 
 /**
- * Resets of streams on which no complete message had come: so many at once, so many a second. nghttp2 has the same bound
- * for resets of any kind, and it cannot be kept: Envoy ends every stream with a reset. It opens none, though, before it
- * has a message, so that these are rare.
+ * What no gRPC client does often: resets of streams on which no complete message had come, prefixes that are none, requests
+ * that are no call of ours. So many at once, so many a second; then the connection is ended. nghttp2 has the same bound for
+ * resets of any kind, and it cannot be kept: Envoy ends every stream with a reset. It opens none, though, before it has a
+ * message.
  */
-const emptyResets = { burst: 1_000, perSecond: 33 } as const;
+const offences = { burst: 1_000, perSecond: 33 } as const;
 
-/** As good as none: nghttp2 must not end sessions for what Envoy does with every stream. */
+/** As good as none: sessions must not end for what an Envoy does with every stream, or when it has very many. */
 const noLimit = 1e9;
 
 /** May arrive of a stream before it is read; what arrives is read at once unless its call waits. */
@@ -50,8 +51,8 @@ const maxSessionMegabytes = 64;
 
 /** A client that was given its status has so long to close its side of the stream. */
 const streamLingerMs = 30_000;
-/** Likewise of the socket. */
-const socketLingerMs = 2_000;
+/** Likewise while its connection leaves, which waits for it, and of a connection without streams. */
+const leavingLingerMs = 2_000;
 
 /** GOAWAY with the highest stream-id: "graceful shutdown" of RFC 9113, 6.8. */
 const shutdownNotice = Buffer.from('000008' + '07' + '00' + '00000000' + '7fffffff' + '00000000', 'hex');
@@ -69,7 +70,7 @@ export class GrpcSession implements CallHost {
   readonly #host: SessionHost;
   readonly #session: ServerHttp2Session;
   readonly #calls = new Set<Call>();
-  readonly #resets = new TokenBucket(emptyResets.burst, emptyResets.perSecond);
+  readonly #offences = new TokenBucket(offences.burst, offences.perSecond);
   /** Calls that were reset while an answer to them was due: the work goes on though their streams are gone. */
   readonly #abandoned: TokenBucket;
   readonly #openedAtMs = performance.now();
@@ -102,6 +103,8 @@ export class GrpcSession implements CallHost {
       },
       maxHeaderListPairs: maxHeaderFields,
       maxSessionMemory: maxSessionMegabytes,
+      // A connection may last for months, and Node counts from its beginning.
+      maxSessionRejectedStreams: noLimit,
       streamResetBurst: noLimit,
       streamResetRate: noLimit,
     });
@@ -152,13 +155,14 @@ export class GrpcSession implements CallHost {
   sweep(nowMs: number): void {
     if (this.isLost) {
       this.#lostAtMs ??= nowMs;
-      if (nowMs - this.#lostAtMs > socketLingerMs) this.#socket.destroy();
+      if (nowMs - this.#lostAtMs > leavingLingerMs) this.#socket.destroy();
       return;
     }
     const { helloTimeoutMs } = this.#host.options;
     if (!this.#isGreeted && nowMs - this.#openedAtMs > helloTimeoutMs) this.#timedOut('hello');
     else {
-      for (const call of this.#calls) sweepCall(call, nowMs, helloTimeoutMs);
+      const lingerMs = this.#leftAtMs === undefined ? streamLingerMs : leavingLingerMs;
+      for (const call of this.#calls) sweepCall(call, nowMs, helloTimeoutMs, lingerMs);
       this.#sweepQuiet(nowMs);
       if (nowMs >= this.#leaveAtMs) this.leave();
     }
@@ -174,8 +178,9 @@ export class GrpcSession implements CallHost {
 
   callClosed(call: Call, how: CallEnd): void {
     this.#host.observer.callEnded?.(call.path, how);
-    if (how !== 'reset') return;
-    if (!call.hasSpoken) this.#resetBeforeMessage();
+    if (how === 'malformed' || how === 'compressed') this.#offend('prefixes of messages are none');
+    else if (how !== 'reset') return;
+    else if (!call.hasSpoken) this.#offend('streams are reset before a message of them has come');
     else if (call.isOwed) this.#abandoned.take(performance.now());
   }
 
@@ -205,17 +210,16 @@ export class GrpcSession implements CallHost {
     stream.on('error', () => undefined);
     if (stream.closed) {
       // It was opened and reset in one read. Bytes of it say that a message may have come.
-      if (stream.readableLength === 0) this.#resetBeforeMessage();
+      if (stream.readableLength === 0) this.#offend('streams are reset before a message of them has come');
       return;
     }
     const request = readRequest(list);
-    if ('refusal' in request) {
-      refuse(stream, request.refusal, streamLingerMs);
-      return;
+    const method = 'path' in request ? this.#host.method(request.path) : undefined;
+    if ('path' in request && method !== undefined) this.#open(stream, request.path, list, method);
+    else {
+      refuse(stream, 'path' in request ? unimplemented(request.path) : request.refusal, streamLingerMs);
+      this.#offend('requests are for no method that there is');
     }
-    const method = this.#host.method(request.path);
-    if (method === undefined) refuse(stream, unimplemented(request.path), streamLingerMs);
-    else this.#open(stream, request.path, list, method);
   }
 
   #open(stream: ServerHttp2Stream, path: string, list: readonly string[], method: GrpcMethod): void {
@@ -233,10 +237,9 @@ export class GrpcSession implements CallHost {
     return this.#calls.size + this.#abandoned.used(nowMs) < maxConcurrentStreams && this.#host.mayOpen(this);
   }
 
-  #resetBeforeMessage(): void {
-    if (this.isLost || this.#resets.take(performance.now())) return;
-    const flood = new FloodError('streams are reset before a message of them has come');
-    this.#session.destroy(flood, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  #offend(what: string): void {
+    if (this.isLost || this.#offences.take(performance.now())) return;
+    this.#session.destroy(new FloodError(`too often, ${what}`), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   #sweepQuiet(nowMs: number): void {
@@ -269,10 +272,10 @@ export class GrpcSession implements CallHost {
   }
 }
 
-function sweepCall(call: Call, nowMs: number, firstMessageMs: number): void {
+function sweepCall(call: Call, nowMs: number, firstMessageMs: number, lingerMs: number): void {
   const { endedAtMs } = call;
   if (endedAtMs !== undefined) {
-    if (nowMs - endedAtMs > streamLingerMs) call.abandonStream();
+    if (nowMs - endedAtMs > lingerMs) call.abandonStream();
   } else if (!call.hasSpoken && nowMs - call.openedAtMs > firstMessageMs) {
     call.trouble('silent', `no complete message within ${firstMessageMs} ms`);
   }

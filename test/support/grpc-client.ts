@@ -35,6 +35,8 @@ export class ClientCall {
     stream.on('response', (headers) => {
       this.#headers = headers;
     });
+    // As gRPC clients do: once there is a status, nothing more is sent.
+    stream.on('end', () => stream.end());
     stream.on('trailers', (trailers) => {
       this.#trailers = trailers;
     });
@@ -45,7 +47,12 @@ export class ClientCall {
       }
       this.#wake();
     });
-    this.done = new Promise((resolve) => stream.once('close', () => resolve(this.#result())));
+    this.done = new Promise((resolve) => {
+      stream.once('close', () => {
+        this.#wake();
+        resolve(this.#result());
+      });
+    });
   }
 
   send(...messages: readonly (Uint8Array | string)[]): this {
@@ -64,7 +71,6 @@ export class ClientCall {
       if (this.stream.closed) throw new Error(`closed after ${this.messages.length} messages of ${count}`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        this.stream.once('close', resolve);
       });
     }
     return this.messages;
@@ -109,7 +115,12 @@ export class GrpcClient {
         ? connect(`${tls === true ? 'https' : 'http'}://127.0.0.1:${target.port}`, rest)
         : connect('http://localhost', { ...rest, createConnection: () => connectSocket(target.path) });
     const client = new GrpcClient(session);
-    await once(session, 'remoteSettings');
+    const refused = client.closed.then(() => {
+      throw new Error('closed before its SETTINGS came');
+    });
+    // Whoever is connected is closed one day, too.
+    refused.catch(() => undefined);
+    await Promise.race([once(session, 'remoteSettings'), refused]);
     return client;
   }
 

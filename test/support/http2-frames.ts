@@ -130,8 +130,8 @@ export class RawHttp2Client {
   readonly socket: Socket;
   readonly frames: ReceivedFrame[] = [];
   readonly closed: Promise<void>;
-  /** Acknowledges SETTINGS and PING of the server, as a client has to. */
-  isPolite = true;
+  /** Acknowledges SETTINGS and PING of the server, as a client has to that has sent its preface. */
+  isPolite = false;
   #pending = Buffer.alloc(0);
   #waiting: (() => void)[] = [];
 
@@ -156,6 +156,7 @@ export class RawHttp2Client {
   /** Connects, and exchanges preface and SETTINGS. */
   static async greet(target: NetConnectOpts): Promise<RawHttp2Client> {
     const client = await RawHttp2Client.connect(target);
+    client.isPolite = true;
     client.send(preface, settings());
     await client.until(({ type, flags }) => type === FrameType.SETTINGS && flags === FrameFlag.ACK);
     return client;
