@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { exitOnSignals } from '../test/support/child-processes.ts';
 import { benchCodec } from './codec.ts';
 import { benchDaemon } from './daemon.ts';
+import { benchGrpc } from './grpc.ts';
 import { benchHaproxy } from './haproxy.ts';
 import { benchMemory } from './memory.ts';
 import { benchOverload } from './overload.ts';
@@ -22,6 +23,7 @@ const parts: Readonly<Record<PartLetter, (options: Options) => Promise<Section>>
   e: benchMemory,
   f: benchHaproxy,
   g: benchOverload,
+  h: benchGrpc,
 };
 
 async function main(options: Options): Promise<void> {

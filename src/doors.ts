@@ -1,4 +1,7 @@
+import { type ExtProcConfig, extProcSettings } from './adapters/ext-proc/settings.ts';
+import { messageKinds } from './adapters/ext-proc/wire/kinds.ts';
 import { messageNames } from './adapters/haproxy/contract.ts';
+import { checkBlockPages } from './adapters/haproxy/rewriting-room.ts';
 import { type HaproxyConfig, haproxySettings } from './adapters/haproxy/settings.ts';
 import type { DoorDefinition } from './daemon/door.ts';
 
@@ -11,6 +14,8 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   command: 'spoa',
   summary: 'Answer HAProxy as an SPOE agent (SPOA).',
   settings: haproxySettings,
+  healthHost: ({ host }) => ({ host, variable: haproxySettings.host.env }),
+  checkBlockPages: ({ maxFrameSizeBytes }, bytes) => checkBlockPages(maxFrameSizeBytes, bytes),
   traits: ({ observabilityMode }) => ({
     name: 'haproxy',
     component: 'haproxy-spoa',
@@ -23,15 +28,29 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   loadHandler: () => import('./adapters/haproxy/handler.ts'),
 };
 
-export const doors = { haproxy } as const;
+const extProc: DoorDefinition<ExtProcConfig> & { readonly settings: typeof extProcSettings } = {
+  command: 'ext-proc',
+  summary: "Answer Envoy as an external processor (ext_proc), also Istio's, Envoy Gateway's and Google's.",
+  settings: extProcSettings,
+  processAliases: { healthcheckPort: 'DD_SERVICE_EXTENSION_HEALTHCHECK_PORT' },
+  processDefaults: { healthcheckPort: '80' },
+  healthHost: ({ extProcHost }) => ({ host: extProcHost, variable: extProcSettings.extProcHost.env }),
+  traits: ({ extProcObservabilityMode }) => ({
+    name: 'ext-proc',
+    component: 'envoy',
+    defaultService: 'serviceextensions',
+    reportOnly: extProcObservabilityMode,
+    seesResponses: true,
+  }),
+  messages: messageKinds,
+  load: () => import('./adapters/ext-proc/door.ts'),
+  loadHandler: () => import('./adapters/ext-proc/handler.ts'),
+};
+
+export const doors = { haproxy, 'ext-proc': extProc } as const;
+
+/** Settings of all doors. */
+export const doorSettings = { ...haproxy.settings, ...extProc.settings };
 
 export type DoorName = keyof typeof doors;
 export const doorNames = Object.keys(doors) as DoorName[];
-
-/** Settings of all doors. */
-export const doorSettings = { ...doors.haproxy.settings };
-
-/** Names of the messages of these doors. */
-export function messagesOf(names: readonly DoorName[]): string[] {
-  return names.flatMap((name) => doors[name].messages);
-}

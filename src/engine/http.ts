@@ -17,6 +17,8 @@ export interface Application {
   readonly version: string | undefined;
   /** Detections are reported, nothing is blocked. */
   readonly reportOnly: boolean;
+  /** The integration that it came through, as Datadog names it, where a door has several of them. */
+  readonly component?: string | undefined;
 }
 
 export interface RequestHead {
