@@ -35,7 +35,7 @@ async function sendRaw(port: number, messages: readonly Buffer[]): Promise<strin
     .resume();
   for (const message of messages) stream.write(grpcFrame(message.toString('latin1')));
   stream.end();
-  await once(stream, 'close');
+  await new Promise((resolve) => stream.on('close', resolve));
   session.destroy();
   return status;
 }

@@ -129,6 +129,14 @@ describe('a request with a body', () => {
     expect(envoy.call.done.at(-1)).toBe('end');
   });
 
+  it.each(['GET', 'HEAD', 'OPTIONS', 'TRACE'])(
+    'that %s does not announce is asked for, for Envoy knows better',
+    (method) => {
+      const [answer] = openScene().open().request('/', { method, end: false });
+      expect(modeOf(answer)).toEqual({ request_body_mode: partial });
+    },
+  );
+
   it('without a body limit is not asked for its body', () => {
     const [answer] = openScene({ engine: { bodyLimitBytes: 0 } })
       .open()
