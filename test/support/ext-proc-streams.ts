@@ -1,8 +1,10 @@
 /** Streams of an Envoy that does what a test says, on the door's real handler and engine, without sockets. */
 import { Buffer } from 'node:buffer';
 import { HeldBytes } from '../../src/adapters/ext-proc/held-bodies.ts';
+import { ObservedBodies } from '../../src/adapters/ext-proc/observed-bodies.ts';
 import { type HandlerOptions, ProcessHandler } from '../../src/adapters/ext-proc/process-handler.ts';
-import { type Engines, ProcessStream } from '../../src/adapters/ext-proc/process-stream.ts';
+import { ProcessStream } from '../../src/adapters/ext-proc/process-stream.ts';
+import type { Engines, OpenStream } from '../../src/adapters/ext-proc/stream-host.ts';
 import { BlockPages } from '../../src/engine/block-page.ts';
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { DoorTraits } from '../../src/engine/transaction-view.ts';
@@ -139,24 +141,25 @@ export function openScene(options: SceneOptions = {}) {
   );
   const engines = new TestEngines(handler);
   const memory = new HeldBytes(options.maxHeldBytes ?? 100_000_000);
-  const streams = new Set<ProcessStream>();
+  const streams = new Set<OpenStream>();
   let opened = 0;
   const host = {
     engines,
     memory,
     messageTimeoutMs: 60_000,
     maxMessageTimeoutMs: options.maxMessageTimeoutMs,
+    observedBodies: new ObservedBodies(),
     observer: {
       skipped: (reason: string) => told.push(`skipped ${reason}`),
       unknownMessage: () => told.push('unknown message'),
       disorder: (kind: string) => told.push(`disorder ${kind}`),
     },
-    opened(stream: ProcessStream) {
+    opened(stream: OpenStream) {
       streams.add(stream);
       opened += 1;
       return opened;
     },
-    closed: (stream: ProcessStream) => streams.delete(stream),
+    closed: (stream: OpenStream) => streams.delete(stream),
   };
   return {
     ...{ engine, recorder, told, handler, engines, memory, streams },

@@ -55,11 +55,9 @@ export class BodyState {
     return plan;
   }
 
-  /** As `expect`, where Envoy does what it is configured for and nothing else. */
-  expectConfigured(wanted: boolean): BodyPlan {
-    const comes = this.#configured !== undefined && this.#configured !== BodyMode.none;
-    this.#mode = comes ? this.#configured : undefined;
-    return { expected: wanted && comes && !this.isOpaque, override: undefined, mode: this.#mode };
+  /** As `expect`, where Envoy does what it is configured for, and does not say what that is. */
+  expectUnasked(wanted: boolean): BodyPlan {
+    return { expected: wanted && !this.isOpaque, override: undefined, mode: this.#mode };
   }
 
   /** All that was announced has come: what comes now is its end, or another body. */

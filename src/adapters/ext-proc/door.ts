@@ -5,9 +5,11 @@ import type { ListenAddress } from '../../net/address.ts';
 import { parseAllowList } from '../../net/allow-list.ts';
 import { methodPath, serviceName } from './contract.ts';
 import { HeldBytes } from './held-bodies.ts';
+import { ObservedBodies } from './observed-bodies.ts';
 import { observeServer, observeStreams } from './observers.ts';
-import { ProcessStream, type StreamHost } from './process-stream.ts';
+import { ProcessStream } from './process-stream.ts';
 import { type ExtProcConfig, extProcSettings } from './settings.ts';
+import type { OpenStream, StreamHost } from './stream-host.ts';
 import { ExtProcTls } from './tls.ts';
 
 /** Time for the TLS handshake, for the HTTP/2 preface, and for the first message of a stream. */
@@ -26,7 +28,7 @@ class ExtProcDoor implements Door {
   readonly #services: DoorServices;
   readonly #tls: ExtProcTls;
   readonly #memory: HeldBytes;
-  readonly #streams = new Set<ProcessStream>();
+  readonly #streams = new Set<OpenStream>();
   readonly #server: GrpcServer;
   #opened = 0;
 
@@ -105,6 +107,7 @@ class ExtProcDoor implements Door {
       messageTimeoutMs: extProcMessageTimeoutMs,
       maxMessageTimeoutMs: extProcMaxMessageTimeoutMs,
       observer: observeStreams(logger, metrics),
+      observedBodies: new ObservedBodies(),
       opened: (stream) => {
         this.#streams.add(stream);
         this.#opened += 1;

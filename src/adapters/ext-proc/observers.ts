@@ -3,8 +3,8 @@ import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { SkipReason } from './contract.ts';
 import type { HandlerObserver } from './process-handler.ts';
-import type { ProcessObserver } from './process-stream.ts';
 import { extProcSettings } from './settings.ts';
+import type { ProcessObserver } from './stream-host.ts';
 
 /** A message that repeats with every request is said once in so long, with the number held back. */
 const repeatIntervalMs = 10_000;

@@ -2,41 +2,16 @@ import type { CallEnd, GrpcCall, GrpcCallHandler } from '../../grpc/index.ts';
 import { GrpcStatus } from '../../grpc/index.ts';
 import { turnStartedAtMs } from '../../net/read-time.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
-import type { Dispatched, Dispatcher } from '../../workers/dispatcher.ts';
+import type { Dispatched } from '../../workers/dispatcher.ts';
 import { passedOf, type SkipReason } from './contract.ts';
 import { workOf } from './estimates.ts';
-import type { HeldBytes } from './held-bodies.ts';
 import { AnswerFlag, encodeJob, encodeNotice } from './jobs.ts';
+import { AwaitedBody } from './observed-bodies.ts';
 import { type Arrival, StreamDirection } from './stream-direction.ts';
+import type { OpenStream, StreamHost } from './stream-host.ts';
 import { type ProtocolConfig, readEnvelope } from './wire/envelope.ts';
-import { directionOf, type MessageKind } from './wire/kinds.ts';
+import { directionOf } from './wire/kinds.ts';
 import { encodeMessageTimeout } from './wire/processing-response.ts';
-
-/** The engines, as a stream asks them. */
-export type Engines = Pick<Dispatcher, 'engineFor' | 'dispatch' | 'skipped'>;
-
-/** What all streams of the door share. */
-export interface StreamHost {
-  readonly engines: Engines;
-  /** For messages that wait, and for bodies that are held. */
-  readonly memory: HeldBytes;
-  /** How long Envoy waits for an answer (`message_timeout`); it does not say so. */
-  readonly messageTimeoutMs: number;
-  /** How long it may be asked to wait (`max_message_timeout`); undefined: it is not asked. */
-  readonly maxMessageTimeoutMs: number | undefined;
-  readonly observer: ProcessObserver;
-  opened(stream: ProcessStream): number;
-  closed(stream: ProcessStream): void;
-}
-
-/** Must not throw. */
-export interface ProcessObserver {
-  skipped(reason: SkipReason): void;
-  /** A message that carries nothing we know, or cannot be read so far: the stream was ended. */
-  unknownMessage(): void;
-  /** A message that has no place where it came: let through. */
-  disorder(kind: MessageKind): void;
-}
 
 /** A share of Envoy's patience, of which a part goes to the way there and back and to the analysis itself. */
 const waitShare = 0.4;
@@ -58,11 +33,12 @@ const maxAnswerBytes = 0x7fff_ffff;
  * that got the first message gets all of them, one at a time, in order. Whatever happens, Envoy gets an answer or the end
  * of the stream with status OK, after which it goes on without us. It never gets an error.
  */
-export class ProcessStream implements GrpcCallHandler {
+export class ProcessStream implements GrpcCallHandler, OpenStream {
   readonly #call: GrpcCall;
   readonly #host: StreamHost;
   readonly #number: number;
   readonly #directions: { readonly request: StreamDirection; readonly response: StreamDirection };
+  readonly #awaited: AwaitedBody;
   readonly #waiting: Arrival[] = [];
   #waitingBytes = 0;
   #current: Arrival | undefined;
@@ -87,6 +63,7 @@ export class ProcessStream implements GrpcCallHandler {
       request: new StreamDirection('request', host.memory),
       response: new StreamDirection('response', host.memory),
     };
+    this.#awaited = new AwaitedBody(host.observedBodies, call.peerAddress ?? '');
     this.#number = host.opened(this);
   }
 
@@ -124,7 +101,6 @@ export class ProcessStream implements GrpcCallHandler {
     this.#tell(encodeNotice({ kind: 'ended', stream: this.#number, reason }));
   }
 
-  /** The process leaves: what is still under way goes on unseen. */
   letGo(): void {
     if (this.#finished) return;
     const current = this.#current;
@@ -166,6 +142,7 @@ export class ProcessStream implements GrpcCallHandler {
   }
 
   #take(arrival: Arrival): void {
+    if (arrival.kind === 'response-body') this.#awaited.came();
     const direction = this.#directionOf(arrival);
     const what = direction.arrive(arrival);
     if (what === 'analyse') {
@@ -236,6 +213,13 @@ export class ProcessStream implements GrpcCallHandler {
     }
     direction.answer(arrival, answer, wantsBody, this.#send);
     if (this.#forgotten) this.#finishUnlessHeld();
+    else if (this.#observes && wantsBody && arrival.kind === 'response-headers') this.#waitForBody();
+  }
+
+  /** Nobody says whether it will come. */
+  #waitForBody(): void {
+    if (this.#waiting.some(({ kind }) => kind === 'response-body')) return;
+    if (!this.#awaited.wait(() => this.#finish())) this.#finish();
   }
 
   /** It goes on without analysis, and the engine is told. After the response nothing more is wanted. */
@@ -273,6 +257,7 @@ export class ProcessStream implements GrpcCallHandler {
 
   #drop(): void {
     this.#finished = true;
+    this.#awaited.cancel();
     this.#current = undefined;
     this.#waiting.length = 0;
     this.#waitingBytes = 0;

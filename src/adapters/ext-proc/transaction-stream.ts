@@ -159,7 +159,7 @@ export class TransactionStream {
     const body = this.#bodies[direction];
     const wanted = analysis.wantsBody && !endOfStream;
     const blocks = !application.reportOnly && !this.#services.reportOnly;
-    const plan = observes ? body.expectConfigured(wanted) : body.expect(wanted, blocks);
+    const plan = observes ? body.expectUnasked(wanted) : body.expect(wanted, blocks);
     if (plan.expected && body.isDuplex)
       return { flags: AnswerFlag.wantsBody | AnswerFlag.hold, message: undefined };
     const message = this.#continue(kind, plan.expected ? undefined : analysis, plan.override);

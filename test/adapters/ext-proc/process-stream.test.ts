@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Done, openScene, struct } from '../../support/ext-proc-streams.ts';
 import { reportingDoor } from '../../support/test-engine.ts';
 
@@ -128,6 +128,14 @@ describe('a request with a body', () => {
     await vi.waitFor(() => expect(immediate(envoy.call.done.at(-2))).toBeDefined());
     expect(envoy.call.done.at(-1)).toBe('end');
   });
+
+  it.each(['GET', 'HEAD', 'OPTIONS', 'TRACE'])(
+    'that %s does not announce is asked for, for Envoy knows better',
+    (method) => {
+      const [answer] = openScene().open().request('/', { method, end: false });
+      expect(modeOf(answer)).toEqual({ request_body_mode: partial });
+    },
+  );
 
   it('without a body limit is not asked for its body', () => {
     const [answer] = openScene({ engine: { bodyLimitBytes: 0 } })
@@ -453,16 +461,8 @@ describe('where Envoy only observes', () => {
     expect(ending?.transaction.wouldBlock).toBe(true);
   });
 
-  it('a body that is not configured to come is not waited for', () => {
-    const { envoy } = observed();
-    envoy.protocolConfig = {};
-    envoy.request('/');
-    expect(envoy.jsonResponse()).toEqual(['end']);
-  });
-
-  it('a body that is configured to come is looked at to its end', () => {
+  it('a body that comes is looked at to its end', () => {
     const { envoy, recorder } = observed();
-    envoy.protocolConfig = { request_body_mode: 'STREAMED', response_body_mode: 'STREAMED' };
     envoy.post('/');
     envoy.requestBody('{"q":"attack-', false);
     envoy.requestBody('report"}');
@@ -470,6 +470,45 @@ describe('where Envoy only observes', () => {
     expect(envoy.responseBody('{"a":"x', false)).toEqual([]);
     expect(envoy.responseBody('"}')).toEqual(['end']);
     expect(recorder.detections.map(({ phase }) => phase)).toEqual(['request-body']);
+  });
+
+  it('a body that does not come is not waited for long, and later ones not at all', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { open, recorder } = openScene();
+    const respond = () => {
+      const envoy = open();
+      envoy.observes = true;
+      envoy.request('/');
+      envoy.jsonResponse();
+      return envoy;
+    };
+    const first = respond();
+    expect(first.call.done).toEqual([]);
+    vi.advanceTimersByTime(1_500);
+    expect(first.call.done).toEqual(['end']);
+    first.close();
+    expect(recorder.reasons).toEqual(['complete']);
+    expect(respond().call.done).toEqual(['end']);
+  });
+
+  it('while nobody knows whether bodies come, few streams wait to find out', () => {
+    const { open } = openScene();
+    const waiting = Array.from({ length: 100 }, () => {
+      const envoy = open();
+      envoy.observes = true;
+      envoy.request('/');
+      envoy.jsonResponse();
+      return envoy;
+    }).filter(({ call }) => call.done.length === 0);
+    expect(waiting).toHaveLength(32);
+    waiting[0]?.responseBody('{}');
+    const later = open();
+    later.observes = true;
+    later.request('/');
+    expect(later.jsonResponse()).toEqual([]);
   });
 
   it('a flood is bounded: what does not fit ends the stream', () => {
