@@ -36,12 +36,12 @@ describe('docs/limits.md', () => {
 
 describe('docs/errors.md', () => {
   it('has every kind of error that is counted', () => {
-    const sources = ['adapters/haproxy/observers', 'daemon/engine-instance', 'ops/metrics'].map((name) =>
+    const doors = ['haproxy', 'ext-proc'].map((door) => `adapters/${door}/observers`);
+    const sources = [...doors, 'daemon/engine-instance', 'ops/metrics'].map((name) =>
       readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8'),
     );
-    const kinds = [...sources.join('').matchAll(/errors\.inc\(\{ kind: '([\w-]+)' \}\)/g)].map(
-      ([, kind]) => kind,
-    );
+    const counting = /(?:errors\.inc\(\{[^}]*kind: |metrics\.error\(|countError\(metrics, )'([\w-]+)'/g;
+    const kinds = [...sources.join('').matchAll(counting)].map(([, kind]) => kind);
     expect(kinds.length).toBeGreaterThan(5);
     for (const name of ['errors', 'metrics']) {
       for (const kind of kinds) expect(page(name)).toContain(`| \`${kind}\` |`);

@@ -9,6 +9,7 @@ import { BlockPages } from '../../src/engine/block-page.ts';
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { DoorTraits } from '../../src/engine/transaction-view.ts';
 import type { CallEnd, GrpcCall } from '../../src/grpc/index.ts';
+import { ReadTime } from '../../src/net/read-time.ts';
 import { sharedNowMs } from '../../src/workers/channel.ts';
 import type { Dispatched } from '../../src/workers/dispatcher.ts';
 import type { JobHandler } from '../../src/workers/jobs.ts';
@@ -149,6 +150,7 @@ export function openScene(options: SceneOptions = {}) {
     messageTimeoutMs: 60_000,
     maxMessageTimeoutMs: options.maxMessageTimeoutMs,
     observedBodies: new ObservedBodies(),
+    readTime: new ReadTime(sharedNowMs),
     observer: {
       skipped: (reason: string) => told.push(`skipped ${reason}`),
       unknownMessage: () => told.push('unknown message'),

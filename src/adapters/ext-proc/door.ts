@@ -3,6 +3,8 @@ import type { Door, DoorServices, Listening } from '../../daemon/door.ts';
 import { GrpcServer, GrpcStatus } from '../../grpc/index.ts';
 import type { ListenAddress } from '../../net/address.ts';
 import { parseAllowList } from '../../net/allow-list.ts';
+import { ReadTime } from '../../net/read-time.ts';
+import { sharedNowMs } from '../../workers/channel.ts';
 import { methodPath, serviceName } from './contract.ts';
 import { HeldBytes } from './held-bodies.ts';
 import { ObservedBodies } from './observed-bodies.ts';
@@ -108,6 +110,7 @@ class ExtProcDoor implements Door {
       maxMessageTimeoutMs: extProcMaxMessageTimeoutMs,
       observer: observeStreams(logger, metrics),
       observedBodies: new ObservedBodies(),
+      readTime: new ReadTime(sharedNowMs),
       opened: (stream) => {
         this.#streams.add(stream);
         this.#opened += 1;

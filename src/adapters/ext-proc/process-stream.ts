@@ -1,7 +1,5 @@
 import type { CallEnd, GrpcCall, GrpcCallHandler } from '../../grpc/index.ts';
 import { GrpcStatus } from '../../grpc/index.ts';
-import { turnStartedAtMs } from '../../net/read-time.ts';
-import { sharedNowMs } from '../../workers/channel.ts';
 import type { Dispatched } from '../../workers/dispatcher.ts';
 import { passedOf, type SkipReason } from './contract.ts';
 import { workOf } from './estimates.ts';
@@ -78,7 +76,7 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
     }
     if (!this.#begun) this.#begin(envelope.protocolConfig);
     this.#observes ||= envelope.observability;
-    this.#waiting.push({ kind, envelope, bytes, receivedAtMs: turnStartedAtMs() });
+    this.#waiting.push({ kind, envelope, bytes, receivedAtMs: this.#host.readTime.turnStartedAtMs() });
     this.#waitingBytes += bytes.length;
     this.#work();
   }
@@ -185,7 +183,7 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
       patienceMs = maxMessageTimeoutMs;
       this.#send(encodeMessageTimeout(maxMessageTimeoutMs));
     }
-    return receivedAtMs + clockOffsetMs + patienceMs * waitShare;
+    return receivedAtMs + patienceMs * waitShare;
   }
 
   #settle(arrival: Arrival, result: Dispatched): void {
@@ -194,7 +192,7 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
     if (result.kind === 'done') {
       this.#introduced = true;
       this.#conclude(arrival, result.bytes[0] ?? 0, result.bytes.subarray(1));
-    } else this.#letThrough(arrival, result.kind === 'shed' ? result.reason : 'engine-lost');
+    } else this.#letThrough(arrival, result.reason);
     this.#work();
   }
 
@@ -265,5 +263,3 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
     this.#directions.response.drop();
   }
 }
-
-const clockOffsetMs = sharedNowMs() - performance.now();

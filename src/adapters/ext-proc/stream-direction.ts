@@ -10,7 +10,7 @@ export interface Arrival {
   readonly kind: MessageKind;
   readonly envelope: Envelope;
   readonly bytes: Buffer;
-  /** On `performance.now()`'s clock. */
+  /** On the clock of the threads. */
   readonly receivedAtMs: number;
 }
 

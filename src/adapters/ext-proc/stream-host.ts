@@ -1,3 +1,4 @@
+import type { ReadTime } from '../../net/read-time.ts';
 import type { Dispatcher } from '../../workers/dispatcher.ts';
 import type { SkipReason } from './contract.ts';
 import type { HeldBytes } from './held-bodies.ts';
@@ -22,6 +23,8 @@ export interface StreamHost {
   /** How long it may be asked to wait (`max_message_timeout`); undefined: it is not asked. */
   readonly maxMessageTimeoutMs: number | undefined;
   readonly observer: ProcessObserver;
+  /** On the clock of the threads. */
+  readonly readTime: ReadTime;
   readonly observedBodies: ObservedBodies;
   /** Returns its number, which no other stream of this process has. */
   opened(stream: OpenStream): number;
