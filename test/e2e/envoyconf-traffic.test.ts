@@ -28,8 +28,8 @@ describeEachEnvoy('the files as an operator runs them', (binary) => {
     await blocksInAllPhases(await startShippedPlain(binary, 1));
   });
 
-  it('tell the access log the verdict and the processor the client', patient, async () => {
-    const { port, envoy, daemons } = await startShippedPlain(binary, 1);
+  it('tell the access log who answered, and the verdict', patient, async () => {
+    const { port, envoy } = await startShippedPlain(binary, 1);
     await warm(port);
     expect((await fetchOnce(port, { target: '/logged?q=attack-block' })).status).toBe(403);
     expect(await envoy.access('/logged')).toMatchObject({
@@ -37,7 +37,6 @@ describeEachEnvoy('the files as an operator runs them', (binary) => {
       details: 'appsec_blocked{req-block}',
       appsec: { verdict: 'block', rule_ids: 'req-block' },
     });
-    expect(await daemons[0]?.securityEvent('/logged')).toMatchObject({ client: '127.0.0.1' });
   });
 
   it.for(Object.entries(envoyFilters))(

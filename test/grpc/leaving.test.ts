@@ -79,7 +79,7 @@ describe('a goodbye', () => {
     cleanUp.push(() => clearInterval(talking));
     await drained;
     await client.closed;
-    expect(lastStreams(client)).toEqual([0]);
+    expect(lastStreams(client)).toContain(0);
   });
 });
 
