@@ -16,8 +16,10 @@ const processorFirst = `run the processor on Kubernetes: appsec-edge envoyconf k
 
 const stepsOf: Record<EnvoyconfName, (file: string, folder: string) => readonly string[]> = {
   envoy: (file) => [
-    `start the processor: DD_SERVICE_EXTENSION_PORT=8443 DD_SERVICE_EXTENSION_HEALTHCHECK_PORT=8081 appsec-edge ext-proc
-with a certificate: DD_SERVICE_EXTENSION_TLS_CERT_FILE, DD_SERVICE_EXTENSION_TLS_KEY_FILE`,
+    `start the processor: appsec-edge ext-proc, with these variables
+DD_SERVICE_EXTENSION_PORT=8443, DD_SERVICE_EXTENSION_HEALTHCHECK_PORT=8081,
+APPSEC_EDGE_EXT_PROC_MESSAGE_TIMEOUT=500ms, APPSEC_EDGE_EXT_PROC_MAX_MESSAGE_TIMEOUT=2s,
+DD_SERVICE_EXTENSION_TLS_CERT_FILE and DD_SERVICE_EXTENSION_TLS_KEY_FILE: a certificate for the name 'appsec-edge'`,
     `put your listeners, routes and clusters into ${file}, or its filter and its cluster into your own file`,
     `${check(file)}
 and what Envoy says: envoy --mode validate -c ${file}`,
