@@ -68,7 +68,7 @@ export const modeRules: readonly EnvoyRule[] = [
   {
     id: 'buffered-body',
     severity: 'warning',
-    why: 'bodies beyond the buffer limit stall until the idle time-out (408, 504), and upgrades hang',
+    why: 'bodies beyond the buffer limit stall until the idle time-out (408, 504), and upgrades hang where overrides are not allowed',
     remedy:
       'remove the line and allow mode overrides: the processor asks for BUFFERED_PARTIAL where that is right',
     *find({ processing }) {
@@ -78,7 +78,7 @@ export const modeRules: readonly EnvoyRule[] = [
   {
     id: 'partial-body-always',
     severity: 'warning',
-    why: 'upgrades hang, gRPC calls deadlock, and event streams are held back: the processor would not ask for those',
+    why: 'it holds upgrades, gRPC calls and event streams, which then hang where overrides are not allowed: the processor would not ask for those',
     remedy: 'remove the line and allow mode overrides',
     *find({ processing }) {
       yield* bodies(processing, 'BUFFERED_PARTIAL');
