@@ -13,8 +13,17 @@ interface MessageType {
   toObject(message: object, options: object): Record<string, unknown>;
 }
 
+interface Namespace {
+  readonly nested?: Readonly<Record<string, Namespace>>;
+  /** Of a message. */
+  readonly fields?: Readonly<Record<string, { readonly id: number }>>;
+}
+
 interface Protobufjs {
-  parse(source: string, options: object): { readonly root: { lookupType(name: string): MessageType } };
+  parse(
+    source: string,
+    options: object,
+  ): { readonly root: { lookupType(name: string): MessageType; lookup(name: string): Namespace } };
 }
 
 const require = createRequire(import.meta.url);
@@ -52,4 +61,14 @@ export function decodeResponse(bytes: Uint8Array): Record<string, unknown> {
 /** As Envoy writes fields: bytes in `raw_value`. */
 export function headerMap(headers: readonly (readonly [name: string, value: string | Buffer])[]): object {
   return { headers: headers.map(([key, value]) => ({ key, raw_value: Buffer.from(value) })) };
+}
+
+/** Numbers of all fields of the .proto, by `Message.field`. */
+export function protoFields(): ReadonlyMap<string, number> {
+  const messages = Object.entries(root.lookup('ext_proc').nested ?? {});
+  return new Map(
+    messages.flatMap(([message, { fields = {} }]) =>
+      Object.entries(fields).map(([field, { id }]) => [`${message}.${field}`, id] as const),
+    ),
+  );
 }

@@ -142,7 +142,9 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
   #take(arrival: Arrival): void {
     if (arrival.kind === 'response-body') this.#awaited.came();
     const direction = this.#directionOf(arrival);
-    const what = direction.arrive(arrival);
+    // A request that comes after its response would be another transaction.
+    const isLate = arrival.kind === 'request-headers' && this.#directions.response.isBegun;
+    const what = isLate ? 'disorder' : direction.arrive(arrival);
     if (what === 'analyse') {
       this.#analyse(arrival);
       return;

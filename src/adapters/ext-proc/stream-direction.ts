@@ -42,6 +42,11 @@ export class StreamDirection {
     return this.#headersSeen;
   }
 
+  /** Something of it has come. */
+  get isBegun(): boolean {
+    return this.#headersSeen || this.#bodySeen;
+  }
+
   /** Envoy waits for pieces of it to be sent back: the stream must not end. */
   get isUnfinished(): boolean {
     return this.#held !== undefined && this.#headersSeen && !this.#held.finished;
@@ -61,7 +66,7 @@ export class StreamDirection {
     switch (kind) {
       case 'request-headers':
       case 'response-headers': {
-        if (this.#headersSeen || this.#bodySeen) return 'disorder';
+        if (this.isBegun) return 'disorder';
         this.#headersSeen = true;
         this.#ended = envelope.endOfStream;
         if (envelope.endOfStream) this.#held?.end();
