@@ -54,6 +54,9 @@ const streamLingerMs = 30_000;
 /** Likewise while its connection leaves, which waits for it, and of a connection without streams. */
 const leavingLingerMs = 2_000;
 
+/** GOAWAY with the highest stream-id: "graceful shutdown" of RFC 9113, 6.8. */
+const shutdownNotice = Buffer.from('000008' + '07' + '00' + '00000000' + '7fffffff' + '00000000', 'hex');
+
 /** Told as a protocol error: nghttp2 would have called it one. */
 class FloodError extends Error {
   override readonly name = 'FloodError';
@@ -126,13 +129,9 @@ export class GrpcSession implements CallHost {
   }
 
   /**
-   * Ends the connection without losing a call: what was opened before the client answers a PING is served, then a GOAWAY
-   * names the last stream, and the connection ends with its last call. What crosses that GOAWAY is refused unprocessed, and
-   * clients repeat it elsewhere (Envoy: retry_on refused-stream).
-   *
-   * RFC 9113, 6.8 has a notice that goes first, a GOAWAY with the highest stream-id. node:http2 has none: after its own
-   * `goaway` nghttp2 takes no new stream. And a frame of our own on the socket aborts the process when its write is done later
-   * than at once, as with TLS it always is (OnStreamAfterWrite, is_write_in_progress).
+   * Ends the connection without losing a stream. A client may open streams until it has read a GOAWAY, so the first says
+   * only that one is coming. What was opened before it has arrived when the client answers the PING behind it; then the
+   * GOAWAY that names the last stream follows, and the connection ends with its last call.
    */
   leave(): void {
     if (this.#leftAtMs !== undefined || this.isLost) return;
@@ -141,6 +140,8 @@ export class GrpcSession implements CallHost {
       this.#session.close();
       return;
     }
+    // node:http2 has no call for it. It writes whole frames only, so that one of ours may stand between them.
+    this.#socket.write(shutdownNotice);
     this.#ping(() => this.#session.close());
     for (const call of this.#calls) call.leave();
   }
