@@ -1,0 +1,140 @@
+import type { GrpcServerObserver } from '../../grpc/index.ts';
+import type { DoorMetrics } from '../../ops/door-metrics.ts';
+import { type Logger, throttled } from '../../ops/log.ts';
+import type { SkipReason } from './contract.ts';
+import type { HandlerObserver } from './process-handler.ts';
+import { extProcSettings } from './settings.ts';
+import type { ProcessObserver } from './stream-host.ts';
+
+/** A message that repeats with every request is said once in so long, with the number held back. */
+const repeatIntervalMs = 10_000;
+
+/** So many bodies were asked for, and none ever came: it is no accident any more. */
+const askedInVain = 3;
+
+/** Sockets and calls to metrics and log. */
+export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerObserver {
+  let last: object = {};
+  const warning = (message: string): ((details: object) => void) => {
+    const warn = throttled(repeatIntervalMs, (more) => logger.warn({ ...last, more }, message));
+    return (details) => {
+      last = details;
+      warn();
+    };
+  };
+  const { extProcMaxConnections, extProcAllowed, extProcMaxMessageBytes } = extProcSettings;
+  const warnOfLimit = warning(`connection refused: ${extProcMaxConnections.env} reached`);
+  const warnOfStranger = warning(`connection refused: its address is not in ${extProcAllowed.env}`);
+  const warnOfHandshake = warning('connection closed: TLS handshake failed');
+  const warnOfProtocol = warning('connection closed: it is no HTTP/2, or floods');
+  const warnOfTrouble = warning(
+    `a stream was let go of unseen, see docs/errors.md (too-large: raise ${extProcMaxMessageBytes.env})`,
+  );
+  return {
+    connected: () => metrics.connectionAccepted(),
+    refused(reason, address) {
+      metrics.connectionRefused(reason);
+      if (reason === 'limit') warnOfLimit({ address });
+      else warnOfStranger({ address });
+    },
+    handshakeFailed(cause, address) {
+      metrics.error('tls');
+      warnOfHandshake({ address, reason: handshakeReason(cause) });
+    },
+    protocolError(cause, address) {
+      metrics.error('protocol');
+      warnOfProtocol({ address, reason: cause.message });
+    },
+    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
+    timedOut: (which, address) => logger.debug({ which, address }, 'connection timed out'),
+    callTroubled(_path, trouble, detail) {
+      metrics.error(`stream-${trouble}`);
+      warnOfTrouble({ trouble, detail });
+    },
+    methodFailed(_path, cause) {
+      metrics.error('internal');
+      logger.error({ err: cause }, 'a stream failed and was let go of: please report this');
+    },
+  };
+}
+
+/** Streams to metrics and log. */
+export function observeStreams(logger: Logger, metrics: DoorMetrics): ProcessObserver {
+  const skipped = observeSkips(logger, metrics);
+  const warnOfUnknown = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ more }, 'a message of Envoy carries nothing known here: its stream was ended, unseen'),
+  );
+  return {
+    skipped,
+    unknownMessage() {
+      metrics.error('unknown-message');
+      warnOfUnknown();
+    },
+    disorder(kind) {
+      metrics.error('out-of-order');
+      logger.debug({ message: kind }, 'a message came out of order and was let through');
+    },
+  };
+}
+
+function observeSkips(logger: Logger, metrics: DoorMetrics): (reason: SkipReason) => void {
+  const reasons = new Set<SkipReason>();
+  const warn = throttled(repeatIntervalMs, (more) => {
+    logger.warn(
+      { reasons: [...reasons], more },
+      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+    );
+    reasons.clear();
+  });
+  return (reason) => {
+    metrics.skipped(reason);
+    reasons.add(reason);
+    warn();
+  };
+}
+
+/** Messages to metrics and log. */
+export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObserver {
+  const late = observeSkips(logger, metrics);
+  let lastFailure: unknown;
+  let lastKind = '';
+  const logFailure = throttled(1000, (more) =>
+    logger.error(
+      { err: lastFailure, message: lastKind, more },
+      'a message could not be analysed and was let through: please report this',
+    ),
+  );
+  let lastProblem = '';
+  const logMalformed = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ more }, `malformed message, looked at as far as it goes: ${lastProblem}`),
+  );
+  let inVain = 0;
+  return {
+    message: (kind) => metrics.message(kind),
+    failed(kind, cause) {
+      metrics.error('internal');
+      lastFailure = cause;
+      lastKind = kind;
+      logFailure();
+    },
+    malformed(kind, cause) {
+      metrics.error('malformed-message');
+      lastProblem = `${kind}: ${cause.message}`;
+      logMalformed();
+    },
+    late: () => late('overload'),
+    bodyAskedFor(came) {
+      // Once one has come, others are missing for reasons of their own.
+      inVain = came ? Number.NEGATIVE_INFINITY : inVain + 1;
+      if (inVain === askedInVain)
+        logger.warn(
+          'bodies of requests are asked for and do not come: set `allow_mode_override: true` in the ext_proc filter of Envoy, see docs/envoy.md',
+        );
+    },
+  };
+}
+
+/** OpenSSL's messages begin with the thread and end with a place in its sources; their code is enough to look up. */
+function handshakeReason(cause: Error): string {
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
+}
