@@ -5,6 +5,7 @@ import { type BacklogBounds, DeferredInspector } from '../../src/engine/deferred
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { BodyChunk, HeaderList, ResponseHead } from '../../src/engine/http.ts';
 import type { Transaction } from '../../src/engine/transaction.ts';
+import { patienceMs } from '../support/patience.ts';
 import { jsonHeaders, reportingDoor, requestHead, testDoor, testEngine } from '../support/test-engine.ts';
 
 const ttlMs = 60_000;
@@ -287,7 +288,7 @@ describe('what may wait', () => {
     await vi.waitFor(() => {
       observing.requestBody(transaction.id, body, ttlMs);
       expect(observing.backlogMessages).toBe(1);
-    });
+    }, patienceMs);
     expect(recorder.detections).toHaveLength(1);
   });
 

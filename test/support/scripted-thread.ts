@@ -9,6 +9,8 @@ import type { JobHandler } from '../../src/workers/jobs.ts';
 export interface ScriptedData {
   /** What it does in place of starting. */
   readonly start?: 'throw' | 'exit' | 'hang';
+  /** The job 'wait' goes on when its first cell is no longer 0. */
+  readonly gate?: Int32Array<SharedArrayBuffer>;
 }
 
 if (parentPort === null) throw new Error('this is the entry of a worker thread');
@@ -28,6 +30,10 @@ const handler: JobHandler = {
     switch (order) {
       case 'busy':
         busy(Number(amount));
+        answer(answered);
+        break;
+      case 'wait':
+        if (data.gate !== undefined) Atomics.wait(data.gate, 0, 0);
         answer(answered);
         break;
       case 'later':
