@@ -20,6 +20,9 @@ const helloTimeoutMs = 10_000;
 /** Streams that are still open are let go of so long before the end: their ends have to arrive. */
 const farewellMs = 500;
 
+/** Envoy has a connection for each of its worker threads; by default its circuit breaker allows 1,024 requests in all. */
+const maxStreamsOfConnection = 4096;
+
 /** The gRPC server, and the streams on it. */
 export function createDoor(config: ExtProcConfig, services: DoorServices): Door {
   return new ExtProcDoor(config, services);
@@ -88,7 +91,7 @@ class ExtProcDoor implements Door {
         maxMessageBytes: config.extProcMaxMessageBytes,
         maxHeldBytes: config.extProcMaxHeldBytes,
         maxConnections: config.extProcMaxConnections,
-        maxConcurrentStreams: config.extProcMaxStreams,
+        maxConcurrentStreams: Math.min(config.extProcMaxStreams, maxStreamsOfConnection),
         maxCalls: config.extProcMaxStreams,
         helloTimeoutMs,
         idleTimeoutMs: config.extProcIdleTimeoutMs,

@@ -1,10 +1,37 @@
-import type { GrpcServerObserver } from '../../grpc/index.ts';
+import type { CallTrouble, GrpcServerObserver } from '../../grpc/index.ts';
 import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { SkipReason } from './contract.ts';
 import type { HandlerObserver } from './process-handler.ts';
 import { extProcSettings } from './settings.ts';
 import type { ProcessObserver } from './stream-host.ts';
+
+/** Troubles of a stream are counted with this before their name. */
+const streamErrorKinds = [
+  'stream-busy',
+  'stream-too-large',
+  'stream-memory',
+  'stream-compressed',
+  'stream-malformed',
+  'stream-silent',
+  'stream-failed',
+] as const satisfies readonly `stream-${CallTrouble}`[];
+
+/** Errors of this door by their label `kind`; docs/errors.md says what to do about each. */
+export const extProcErrorKinds = [
+  'tls',
+  'protocol',
+  'unknown-message',
+  'out-of-order',
+  'malformed-message',
+  ...streamErrorKinds,
+] as const;
+
+type ErrorKind = (typeof extProcErrorKinds)[number] | 'internal';
+
+function countError(metrics: DoorMetrics, kind: ErrorKind): void {
+  metrics.error<ErrorKind>(kind);
+}
 
 /** A message that repeats with every request is said once in so long, with the number held back. */
 const repeatIntervalMs = 10_000;
@@ -38,21 +65,21 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
       else warnOfStranger({ address });
     },
     handshakeFailed(cause, address) {
-      metrics.error('tls');
+      countError(metrics, 'tls');
       warnOfHandshake({ address, reason: handshakeReason(cause) });
     },
     protocolError(cause, address) {
-      metrics.error('protocol');
+      countError(metrics, 'protocol');
       warnOfProtocol({ address, reason: cause.message });
     },
     socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
     timedOut: (which, address) => logger.debug({ which, address }, 'connection timed out'),
     callTroubled(_path, trouble, detail) {
-      metrics.error(`stream-${trouble}`);
+      countError(metrics, `stream-${trouble}`);
       warnOfTrouble({ trouble, detail });
     },
     methodFailed(_path, cause) {
-      metrics.error('internal');
+      countError(metrics, 'internal');
       logger.error({ err: cause }, 'a stream failed and was let go of: please report this');
     },
   };
@@ -67,11 +94,11 @@ export function observeStreams(logger: Logger, metrics: DoorMetrics): ProcessObs
   return {
     skipped,
     unknownMessage() {
-      metrics.error('unknown-message');
+      countError(metrics, 'unknown-message');
       warnOfUnknown();
     },
     disorder(kind) {
-      metrics.error('out-of-order');
+      countError(metrics, 'out-of-order');
       logger.debug({ message: kind }, 'a message came out of order and was let through');
     },
   };
@@ -112,13 +139,13 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObs
   return {
     message: (kind) => metrics.message(kind),
     failed(kind, cause) {
-      metrics.error('internal');
+      countError(metrics, 'internal');
       lastFailure = cause;
       lastKind = kind;
       logFailure();
     },
     malformed(kind, cause) {
-      metrics.error('malformed-message');
+      countError(metrics, 'malformed-message');
       lastProblem = `${kind}: ${cause.message}`;
       logMalformed();
     },

@@ -145,12 +145,12 @@ export const extProcSettings = {
     description:
       'A connection without a stream for so long is closed; one with streams must answer a PING then.',
   }),
-  extProcMaxConnectionAgeMs: withDefault(haproxyTime, '30m', {
+  extProcMaxConnectionAgeMs: optional(haproxyTime, {
     env: 'APPSEC_EDGE_EXT_PROC_MAX_CONNECTION_AGE',
     flag: 'ext-proc-max-connection-age',
-    group: 'Limits',
+    group: 'Envoy',
     description:
-      'A connection is said goodbye to after so long, give or take a tenth: Envoy connects anew, and finds agents that came meanwhile.',
+      "Connections get a GOAWAY at this age, give or take a tenth, so that Envoy reconnects and finds new processors. Unset: never. Prefer Envoy's `max_connection_duration`, which loses no request.",
   }),
 } as const;
 

@@ -1,5 +1,5 @@
-import { messageOf } from '../../config/errors.ts';
 import { readTlsFiles } from '../../config/tls-files.ts';
+import { messageOf } from '../../message-of.ts';
 import { selfSignedIdentity } from '../../net/self-signed.ts';
 import { expiryOf, type TlsIdentity } from '../../net/tls.ts';
 import type { Logger } from '../../ops/log.ts';
