@@ -141,7 +141,7 @@ class RealDoor implements DoorDriver {
       await said(this.#switchedOff, 'in effect');
     } else if (this.#switchedOff !== undefined) {
       unlinkSync(this.#switchedOff);
-      await said(this.#switchedOff, 'gone');
+      await said(this.#switchedOff, 'removed');
       this.#switchedOff = undefined;
     }
   }
