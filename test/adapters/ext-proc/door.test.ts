@@ -185,7 +185,7 @@ describe('the door', () => {
     await expect(
       openDoor({ DD_SERVICE_EXTENSION_TLS: 'true', DD_SERVICE_EXTENSION_TLS_KEY_FILE: '/nowhere' }),
     ).rejects.toThrow(
-      'DD_SERVICE_EXTENSION_TLS_KEY_FILE is of no use without DD_SERVICE_EXTENSION_TLS_CERT_FILE',
+      'DD_SERVICE_EXTENSION_TLS_KEY_FILE has no effect without DD_SERVICE_EXTENSION_TLS_CERT_FILE',
     );
   });
 
