@@ -9,7 +9,7 @@ import { cpuBetween, cpuOf } from './support/process-stats.ts';
 import { figure, type Section, whole } from './support/table.ts';
 
 const mainFile = fileURLToPath(new URL('./support/grpc-main.ts', import.meta.url));
-const [warmUpSeconds, seconds, rounds] = [2, 1.5, 5];
+const [warmUpSeconds, seconds, rounds] = [2, 1, 5];
 /** Of one connection, under way at a time. */
 const streamCounts = [16, 1] as const;
 const servers = ['floor', 'ours'] as const;

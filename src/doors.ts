@@ -12,7 +12,7 @@ import type { DoorDefinition } from './daemon/door.ts';
 
 const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof haproxySettings } = {
   command: 'spoa',
-  summary: 'Answer HAProxy as an SPOE agent (SPOA).',
+  summary: "Run with HAProxy's door only: an SPOE agent (SPOA).",
   settings: haproxySettings,
   healthHost: ({ host }) => ({ host, variable: haproxySettings.host.env }),
   checkBlockPages: ({ maxFrameSizeBytes }, bytes) => checkBlockPages(maxFrameSizeBytes, bytes),
@@ -30,7 +30,8 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
 
 const extProc: DoorDefinition<ExtProcConfig> & { readonly settings: typeof extProcSettings } = {
   command: 'ext-proc',
-  summary: "Answer Envoy as an external processor (ext_proc), also Istio's, Envoy Gateway's and Google's.",
+  summary:
+    'Inspect traffic for Envoy as an external processor (ext_proc), also for Istio, Envoy Gateway and Google Cloud.',
   settings: extProcSettings,
   processAliases: { healthcheckPort: 'DD_SERVICE_EXTENSION_HEALTHCHECK_PORT' },
   processDefaults: { healthcheckPort: '80' },

@@ -37,7 +37,7 @@ export interface EngineHostOptions {
 export interface EngineHost {
   readonly engine: Engine;
   readonly handlers: Handlers;
-  /** Ends what is under way and sends the last spans. */
+  /** Ends all transactions and sends the last spans. */
   drain(): Promise<void>;
 }
 
@@ -91,7 +91,7 @@ function createInspector(
     skipped: () => metrics.skipped('overload'),
     failed(cause) {
       metrics.error('internal');
-      logger.error({ err: cause }, 'a message could not be analysed: please report this');
+      logger.error({ err: cause }, 'a message could not be inspected: please report this');
     },
   });
 }
@@ -116,7 +116,7 @@ function createEngine(
     ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
     observers: [metrics.observer(), securityLog(logger, loadQueryObfuscator(config))],
     failed(cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      metrics.error('internal');
       logger.error({ err: cause }, 'a transaction could not be reported: please report this');
     },
   });

@@ -5,7 +5,7 @@ import { type Capability, capabilityBits } from '../datadog/remote-config/capabi
 import {
   type ApplyOutcome,
   ApplyState,
-  drawClientId,
+  generateClientId,
   RemoteConfigClient,
 } from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
@@ -41,7 +41,7 @@ export function startPolicy(
   logger: Logger,
 ): Policy {
   const activation = new Activation(config, engines, logger);
-  // What one source changes can free an id for the other, or take it: each is told of its own paths.
+  // A change by one source can free an id for the other, or take it, so each follows the outcomes of its own paths.
   let remote: RemoteSource | undefined;
   const findings = new RemoteFindings(logger, () => engines.inEffect);
   const folder = startFolder(
@@ -132,10 +132,10 @@ function startFolder(
     },
     {
       applied: (file) => logger.info({ file }, 'policy file in effect'),
-      removed: (file) => logger.info({ file }, 'policy file gone'),
+      removed: (file) => logger.info({ file }, 'policy file removed'),
       found: (findings) => logFindings(logger, findings),
       failed: (file, problem) =>
-        logger.error({ file }, `policy ${file}: ${problem}; the last good state stays`),
+        logger.error({ file }, `policy ${file}: ${problem}; the last good state stays in effect`),
     },
   );
   if (source !== undefined) startOrExplain(config, () => source.start());
@@ -144,7 +144,7 @@ function startFolder(
 
 /** The identity of the Remote Config client; undefined when there is to be none. */
 export function drawRemoteConfigClientId(config: Config): string | undefined {
-  return config.remoteConfigEnabled && config.tracingEnabled ? drawClientId() : undefined;
+  return config.remoteConfigEnabled && config.tracingEnabled ? generateClientId() : undefined;
 }
 
 function startRemoteConfig(
@@ -183,19 +183,19 @@ function startRemoteConfig(
       return outcomes;
     },
     observer: {
-      // Whether the Agent itself can be reached is said elsewhere, once.
+      // agent-watch.ts already logs whether the Datadog Agent is reachable.
       polled: (problem) =>
         problem === undefined
-          ? logger.info('Remote Config reached')
-          : logger.debug({ problem }, 'Remote Config not reached'),
-      refused: (error) => logger.error(`Remote Config: ${error.message}; nothing of this answer is applied`),
+          ? logger.info('Remote Config available')
+          : logger.debug({ problem }, 'Remote Config not available'),
+      refused: (error) => logger.error(`Remote Config: ${error.message}; this update is ignored`),
       ignored: (paths) =>
-        logger.warn({ paths }, 'Remote Config names configurations that are not understood'),
+        logger.warn({ paths }, 'Remote Config contains unsupported configurations, which are ignored'),
     },
   });
   client.start();
   return {
-    clientId: client.clientId,
+    clientId,
     follow(outcomes) {
       const corrected = client.correct(products.outcomesOf(outcomes));
       logRefusals(logger, corrected);
@@ -207,7 +207,7 @@ function startRemoteConfig(
 function logRefusals(logger: Logger, outcomes: ReadonlyMap<string, ApplyOutcome>): void {
   for (const [path, { state, error }] of outcomes) {
     if (state === ApplyState.error)
-      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
+      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays in effect`);
     else if (error !== '') logger.error({ path }, `Remote Config: ${error}`);
   }
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
-import { messageOf } from '../config/errors.ts';
 import { explainListen } from '../config/listen-error.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
 import { Waf } from '../engine/waf/waf.ts';
+import { messageOf } from '../message-of.ts';
 import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
@@ -129,7 +129,7 @@ class Daemon {
     handleSignals({
       stop: (signal) => this.#stop(signal),
       reload: () => this.#reload(),
-      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: ending at once'),
+      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: exiting immediately'),
     });
   }
 
@@ -154,7 +154,7 @@ class Daemon {
       });
   }
 
-  /** Doors side by side, each by its own rules; then what they left to the engines. */
+  /** Drains all doors concurrently, each by its own rules, then the engines. */
   async #drain(graceMs: number, deadlineMs: number): Promise<void> {
     const left = await Promise.allSettled(this.#doors.map(({ door }) => door.drain(graceMs, deadlineMs)));
     for (const result of left) {
@@ -163,17 +163,17 @@ class Daemon {
     await this.#engines.drain();
   }
 
-  /** Reads again what can change while the process runs. What is wrong with it is logged; the last good stays. */
+  /** Reloads what can change at run time. Errors are logged; the last good state stays in effect. */
   #reload(): void {
     try {
       this.#engines.replacePages(readPages(this.#config));
     } catch (cause) {
-      this.#logger.error(`${messageOf(cause)}; the block pages stay as they were`);
+      this.#logger.error(`${messageOf(cause)}; the current block pages stay in use`);
     }
     this.#policy.reload();
     for (const { door } of this.#doors) door.reload?.();
     this.#logger.info(
-      'SIGHUP: block pages and policy folder read again; settings and the ruleset take effect at a restart',
+      'SIGHUP: block pages and policy folder reloaded; settings and the ruleset need a restart',
     );
   }
 }

@@ -13,7 +13,7 @@ export interface BacklogBounds {
 
 /** Must not throw. */
 export interface BacklogObserver {
-  /** A message was let through unseen. */
+  /** A message was let through uninspected. */
   skipped(): void;
   failed(cause: unknown): void;
 }
@@ -30,7 +30,7 @@ interface Arrival {
   readonly bytes: number;
   /** No further message follows. */
   readonly last: boolean;
-  /** No further one follows when this one is let through: the body of a response is not asked for then. */
+  /** No message follows if this one is let through, because the response body is not requested then. */
   readonly lastUnseen: boolean;
 }
 
@@ -47,10 +47,10 @@ const headersBytes = 4096;
 const longestHoldMs = 500;
 
 /**
- * Answers first and analyses afterwards: who waits for an answer never waits for the WAF's look at his own request, and
- * nothing is blocked. libddwaf cannot be interrupted, and the response usually follows soon: a transaction is not begun
- * before its last message came, or half a second went by. What is left to do is bounded; beyond it messages are let
- * through unseen. For doors that only report.
+ * Answers first and analyses afterwards: a client never waits for the analysis of its own request, and nothing is blocked.
+ * libddwaf cannot be interrupted, and the response usually follows soon, so a transaction is only analysed once its last
+ * message has arrived, or after half a second. The backlog is bounded; beyond it, messages are let through uninspected. For
+ * doors that only report.
  */
 export class DeferredInspector implements Inspector {
   readonly #engine: Engine;
@@ -167,7 +167,7 @@ export class DeferredInspector implements Inspector {
     return this.#messages;
   }
 
-  /** Analyses one message whose time has come. False when there is none. */
+  /** Analyses one message that is ready. False if there is none. */
   workOnBacklog(): boolean {
     const piece = this.#ready[this.#next];
     if (piece === undefined) return false;
@@ -259,7 +259,7 @@ export class DeferredInspector implements Inspector {
     this.#ready.push(...held.pieces);
   }
 
-  /** Nobody may come by for a while. */
+  /** Analyses the messages itself, because no further message may arrive for a while. */
   #overdue(id: string): void {
     this.#release(id);
     const work = (): void => {

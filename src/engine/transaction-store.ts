@@ -1,4 +1,5 @@
 import type { Transaction } from './transaction.ts';
+import type { TransactionView } from './transaction-view.ts';
 
 interface Entry {
   readonly transaction: Transaction;
@@ -70,8 +71,8 @@ export class TransactionStore {
     }
   }
 
-  /** Called by the transaction's own ending. */
-  remove(transaction: Transaction): void {
+  /** Called when the transaction ends. */
+  remove(transaction: TransactionView): void {
     const entry = this.#entries.get(transaction.id);
     if (entry?.transaction !== transaction) return;
     clearTimeout(entry.timer);
@@ -84,7 +85,7 @@ export class TransactionStore {
     return [...this.#entries.values()].map((entry) => entry.transaction);
   }
 
-  #count({ door }: Transaction, step: 1 | -1): void {
+  #count({ door }: TransactionView, step: 1 | -1): void {
     this.#countByDoor.set(door.name, this.countOf(door.name) + step);
   }
 

@@ -1,8 +1,9 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { HeldMemory, Holder } from './held-memory.ts';
-import { MessageError, MessageSplitter, withPrefix } from './message-splitter.ts';
+import { MessageError, MessageSplitter } from './message-splitter.ts';
 import type { CallEnd, GrpcCall, GrpcCallHandler, GrpcMethod } from './method.ts';
-import { GrpcStatus } from './status.ts';
+import { Outgoing, type OutgoingOwner } from './outgoing.ts';
+import type { GrpcStatus } from './status.ts';
 import { type CallTrouble, defaultStatusOf } from './trouble.ts';
 
 /** The connection of a call, as the call sees it. */
@@ -22,20 +23,13 @@ export interface CallHost {
   streamClosed(call: Call): void;
 }
 
-const headers: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'application/grpc' };
-const beforeTrailers = { waitForTrailers: true, sendDate: false };
-const instead = { endStream: true, sendDate: false };
-
-/** The longest message beside a status, in bytes on the wire; others may have read no more of a header list. */
-const longestStatusMessage = 1_024;
-
 const nobody: GrpcCallHandler = { message: () => undefined, closed: () => undefined };
 
 /**
  * A stream of HTTP/2 as a gRPC call. The states: open, ended by us (what comes is discarded), closed (its handler was told).
  * Its stream may outlive the last: a client that was given a status has yet to close its side.
  */
-export class Call implements GrpcCall, Holder {
+export class Call implements GrpcCall, Holder, OutgoingOwner {
   readonly path: string;
   readonly metadata: readonly string[];
   readonly openedAtMs: number;
@@ -43,14 +37,11 @@ export class Call implements GrpcCall, Holder {
   readonly #method: GrpcMethod;
   readonly #host: CallHost;
   readonly #splitter: MessageSplitter;
+  readonly #outgoing: Outgoing;
   #handler: GrpcCallHandler = nobody;
-  #isOpened = false;
   #endedAtMs: number | undefined;
-  #trailers: OutgoingHttpHeaders | undefined;
   #isClosed = false;
   #isPaused = false;
-  #isBlocked = false;
-  #awaitsDrain = false;
   #isHalfClosed = false;
   #isDelivering = false;
   #isHolding = false;
@@ -73,10 +64,15 @@ export class Call implements GrpcCall, Holder {
     this.#host = host;
     this.openedAtMs = nowMs;
     this.#splitter = new MessageSplitter(host.maxMessageBytes);
+    this.#outgoing = new Outgoing(stream, this);
   }
 
   get peerAddress(): string | undefined {
     return this.#host.peerAddress;
+  }
+
+  get unsentBytes(): number {
+    return this.#stream.writableLength;
   }
 
   get isClosed(): boolean {
@@ -103,13 +99,14 @@ export class Call implements GrpcCall, Holder {
     const stream = this.#stream;
     stream.on('aborted', () => this.#close(this.#host.isLost ? 'lost' : 'reset'));
     stream.on('close', () => this.#streamClosed());
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers ?? {}));
     this.#contained(() => {
       this.#handler = this.#method.open(this);
     });
-    this.#isOpened = true;
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('end', () => this.#halfClosed());
+    stream.on('end', () => {
+      this.#isHalfClosed = true;
+      this.#tellHalfClosed();
+    });
   }
 
   /** Ends a call that no handler is asked for. */
@@ -120,24 +117,15 @@ export class Call implements GrpcCall, Holder {
   }
 
   send(message: Uint8Array): void {
-    const stream = this.#stream;
     this.#unanswered = 0;
-    if (this.#endedAtMs !== undefined || this.#isClosed || stream.closed) return;
-    if (!stream.headersSent) stream.respond(headers, beforeTrailers);
-    if (!stream.write(withPrefix(message))) this.#block();
+    if (this.#isOpen) this.#outgoing.send(message);
   }
 
   end(status: GrpcStatus, message?: string): void {
-    if (this.#endedAtMs !== undefined || this.#isClosed) return;
+    if (!this.#isOpen) return;
     this.#endedAtMs = performance.now();
     this.#discard();
-    const stream = this.#stream;
-    if (stream.closed) return;
-    const trailers = trailersOf(status, message);
-    if (stream.headersSent) {
-      this.#trailers = trailers;
-      stream.end();
-    } else stream.respond({ ...headers, ...trailers }, instead);
+    this.#outgoing.end(status, message);
   }
 
   pause(): void {
@@ -152,12 +140,12 @@ export class Call implements GrpcCall, Holder {
 
   /** The connection ends with its last call. */
   leave(): void {
-    if (this.#endedAtMs === undefined && !this.#isClosed) this.#contained(() => this.#handler.leaving?.());
+    if (this.#isOpen) this.#contained(() => this.#handler.leaving?.());
   }
 
   /** Ends the call with what its method wants for `trouble`. */
   trouble(trouble: CallTrouble, detail: string): void {
-    if (this.#endedAtMs !== undefined || this.#isClosed) return;
+    if (!this.#isOpen) return;
     this.#host.troubled(this.path, trouble, detail);
     this.end(this.#method.statusOf?.(trouble) ?? defaultStatusOf(trouble), detail);
     this.#close(trouble);
@@ -165,8 +153,11 @@ export class Call implements GrpcCall, Holder {
 
   /** Of all calls, this one is to give back memory. */
   letGo(): void {
-    this.trouble('memory', 'messages that came in part take too much memory');
-    this.#discard();
+    const hadBacklog = this.#outgoing.backlogBytes > 0;
+    this.trouble('memory', 'what is held of all calls takes too much memory');
+    this.#release();
+    // What waits goes only with its stream.
+    if (hadBacklog) this.abandonStream();
   }
 
   /** Gives up on a client that has its status and does not close its side. */
@@ -174,8 +165,30 @@ export class Call implements GrpcCall, Holder {
     this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
+  backlogChanged(): void {
+    if (this.#outgoing.isBlocked) this.#regulate();
+    else if (!this.#isDelivering) this.#account();
+  }
+
+  drained(): void {
+    this.#account();
+    if (!this.#isOpen) return;
+    this.#contained(() => this.#handler.drained?.());
+    this.#regulate();
+  }
+
+  /** Neither ended by us nor closed. */
+  get #isOpen(): boolean {
+    return this.#endedAtMs === undefined && !this.#isClosed;
+  }
+
+  /** Messages wait, for the method or for the client. */
+  get #isHeld(): boolean {
+    return this.#isPaused || this.#outgoing.isBlocked;
+  }
+
   #receive(chunk: Buffer): void {
-    if (this.#endedAtMs !== undefined) return;
+    if (!this.#isOpen) return;
     this.#splitter.push(chunk);
     this.#deliver();
   }
@@ -185,7 +198,7 @@ export class Call implements GrpcCall, Holder {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     try {
-      while (!this.#mustWait) {
+      while (this.#isOpen && !this.#isHeld) {
         const message = this.#splitter.next();
         if (message === undefined) break;
         this.#messages += 1;
@@ -202,21 +215,14 @@ export class Call implements GrpcCall, Holder {
     if (this.#isHalfClosed) this.#tellHalfClosed();
   }
 
-  get #mustWait(): boolean {
-    return (
-      this.#isPaused || this.#isBlocked || this.#endedAtMs !== undefined || this.#isClosed || !this.#isOpened
-    );
-  }
-
   /** A call that is not read from may yet receive a whole window: that counts as held. */
   #account(): void {
-    if (this.#endedAtMs !== undefined || this.#isClosed) return;
-    const waiting = this.#isPaused || this.#isBlocked ? this.#host.windowBytes : 0;
-    const bytes = this.#splitter.heldBytes + waiting;
+    const waiting = this.#isOpen && this.#isHeld ? this.#host.windowBytes : 0;
+    const bytes = this.#splitter.heldBytes + waiting + this.#outgoing.backlogBytes;
     if (bytes > 0) {
       this.#isHolding = true;
       this.#host.memory.hold(this, bytes);
-    } else if (this.#isHolding) this.#release();
+    } else this.#release();
   }
 
   #release(): void {
@@ -225,37 +231,19 @@ export class Call implements GrpcCall, Holder {
     this.#host.memory.release(this);
   }
 
-  /** The client does not take what was sent. */
-  #block(): void {
-    this.#isBlocked = true;
-    if (!this.#awaitsDrain) {
-      this.#awaitsDrain = true;
-      this.#stream.on('drain', () => {
-        this.#isBlocked = false;
-        this.#regulate();
-      });
-    }
-    this.#regulate();
-  }
-
   #regulate(): void {
-    if (this.#endedAtMs !== undefined || this.#isClosed) return;
-    if (this.#isPaused || this.#isBlocked) {
+    if (!this.#isOpen) return;
+    if (this.#isHeld) {
       this.#stream.pause();
       if (!this.#isDelivering) this.#account();
       return;
     }
     this.#deliver();
-    if (!this.#mustWait) this.#stream.resume();
-  }
-
-  #halfClosed(): void {
-    this.#isHalfClosed = true;
-    this.#tellHalfClosed();
+    if (this.#isOpen && !this.#isHeld) this.#stream.resume();
   }
 
   #tellHalfClosed(): void {
-    if (this.#mustWait) return;
+    if (!this.#isOpen || this.#isHeld) return;
     this.#isHalfClosed = false;
     if (!this.#splitter.isEmpty) this.trouble('malformed', 'the stream ends within a message');
     else this.#contained(() => this.#handler.halfClosed?.());
@@ -264,12 +252,13 @@ export class Call implements GrpcCall, Holder {
   /** Nothing more is handed over, and what still comes is read only to be forgotten. */
   #discard(): void {
     this.#splitter.clear();
-    this.#release();
-    this.#stream.resume();
+    this.#account();
+    if (this.#stream.readableFlowing !== true) this.#stream.resume();
   }
 
   #streamClosed(): void {
     this.#close(this.#host.isLost ? 'lost' : 'reset');
+    this.#release();
     this.#host.streamClosed(this);
   }
 
@@ -304,27 +293,4 @@ export class Call implements GrpcCall, Holder {
 
 function isTrouble(how: CallEnd): how is CallTrouble {
   return how !== 'ended' && how !== 'reset' && how !== 'lost';
-}
-
-const okTrailers: OutgoingHttpHeaders = { 'grpc-status': String(GrpcStatus.OK) };
-
-function trailersOf(status: GrpcStatus, message: string | undefined): OutgoingHttpHeaders {
-  if (message === undefined || message === '') {
-    return status === GrpcStatus.OK ? okTrailers : { 'grpc-status': String(status) };
-  }
-  return { 'grpc-status': String(status), 'grpc-message': percentEncoded(message) };
-}
-
-/** "Status-Message" of gRPC over HTTP2: UTF-8, all but printable ASCII and the percent sign itself. */
-function percentEncoded(message: string): string {
-  let encoded = '';
-  for (const byte of Buffer.from(message)) {
-    const printable = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
-    const next = printable
-      ? String.fromCharCode(byte)
-      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-    if (encoded.length + next.length > longestStatusMessage) break;
-    encoded += next;
-  }
-  return encoded;
 }

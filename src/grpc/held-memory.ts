@@ -1,6 +1,6 @@
 /**
- * The memory for messages that came in part, shared by all calls: each of them may be as large as a message may be, but
- * not all at the same time. What is too much is taken from the call that has held something for longest: a client that
+ * The memory for messages that came in part and for answers that wait to be read, shared by all calls: each of them may be
+ * as large as a message may be, but not all at the same time. What is too much is taken from the call that has held something for longest: a client that
  * never finishes a message cannot keep others from finishing theirs.
  */
 

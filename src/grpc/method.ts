@@ -25,6 +25,8 @@ export interface GrpcCall {
   readonly peerAddress: string | undefined;
   /** `closed` was called, or is called at this moment. */
   readonly isClosed: boolean;
+  /** What was sent and has not left. From 64 KiB on `drained` tells when it is 0. */
+  readonly unsentBytes: number;
   /**
    * Sends a message. Nothing happens once the call was ended or is closed, so that an answer that comes too late needs no
    * care. Where the client does not take what is sent, no further message of this call is handed over until it does: who
@@ -47,13 +49,15 @@ export interface GrpcCall {
   resume(): void;
 }
 
-/** What a method does with one call. Called one at a time, in order: messages, `halfClosed`, `closed`. */
+/** What a method does with one call. In this order: messages, `halfClosed`, `closed`. */
 export interface GrpcCallHandler {
   /**
    * @param message without prefix. It may be a view of a read buffer of up to 64 KiB that is not used again: it can be
    * kept without a copy by who lets go of it soon.
    */
   message(message: Buffer): void;
+  /** All that was sent has left, after there had been 64 KiB of it or more: for who has more to send than it should hold. */
+  drained?(): void;
   /** The client will send no further message. It waits for the end of the call, which is the method's to say. */
   halfClosed?(): void;
   /**

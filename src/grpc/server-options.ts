@@ -15,7 +15,7 @@ export interface GrpcServerOptions extends Omit<ListenerOptions, 'alpnProtocols'
   readonly socketMode?: number | undefined;
   /** The largest message taken, without its prefix. */
   readonly maxMessageBytes: number;
-  /** For messages that came in part, and for what paused calls may have read, of all calls together. */
+  /** For messages that came in part, what paused calls may receive, and answers that wait to be read, of all calls together. */
   readonly maxHeldBytes: number;
   /** Open at a time on one connection. */
   readonly maxConcurrentStreams: number;
@@ -23,7 +23,11 @@ export interface GrpcServerOptions extends Omit<ListenerOptions, 'alpnProtocols'
   readonly maxCalls: number;
   /** A connection without a stream is said goodbye to after so long; one with streams has to answer a PING then. */
   readonly idleTimeoutMs: number;
-  /** A connection is said goodbye to after so long, give or take a tenth, so that load spreads. Undefined: never. */
+  /**
+   * A connection is said goodbye to after so long, or up to a tenth more or less, so that load spreads. Undefined: never.
+   * What a client sends before it has read the goodbye is refused. A client that can be told to end its connections itself
+   * loses nothing: Envoy by `max_connection_duration` of the cluster.
+   */
   readonly maxConnectionAgeMs?: number | undefined;
 }
 

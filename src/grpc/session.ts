@@ -9,6 +9,7 @@ import { Call, type CallHost } from './call.ts';
 import type { HeldMemory } from './held-memory.ts';
 import type { CallEnd, GrpcMethod } from './method.ts';
 import { readRequest, refuse, unimplemented } from './request-check.ts';
+import { expectResets } from './resets.ts';
 import type { GrpcServerObserver, GrpcServerOptions } from './server-options.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { CallTrouble } from './trouble.ts';
@@ -46,16 +47,13 @@ const sessionWindowBytes = 16 * 1024 * 1024;
 const maxHeaderListBytes = 16 * 1024;
 const maxHeaderFields = 128;
 
-/** Of nghttp2's and Node's own structures, and answers that wait: 4,096 streams with their header lists take about 20. */
-const maxSessionMegabytes = 64;
+/** Node refuses streams beyond it. What is held of streams is bounded by `maxHeldBytes`, and their number by SETTINGS. */
+const maxSessionMegabytes = 1_024;
 
 /** A client that was given its status has so long to close its side of the stream. */
 const streamLingerMs = 30_000;
 /** Likewise while its connection leaves, which waits for it, and of a connection without streams. */
 const leavingLingerMs = 2_000;
-
-/** GOAWAY with the highest stream-id: "graceful shutdown" of RFC 9113, 6.8. */
-const shutdownNotice = Buffer.from('000008' + '07' + '00' + '00000000' + '7fffffff' + '00000000', 'hex');
 
 /** Told as a protocol error: nghttp2 would have called it one. */
 class FloodError extends Error {
@@ -75,6 +73,7 @@ export class GrpcSession implements CallHost {
   readonly #abandoned: TokenBucket;
   readonly #openedAtMs = performance.now();
   readonly #leaveAtMs: number;
+  readonly #leaveAtLatestMs: number;
   #isGreeted = false;
   #leftAtMs: number | undefined;
   #lostAtMs: number | undefined;
@@ -94,7 +93,8 @@ export class GrpcSession implements CallHost {
     this.#leaveAtMs =
       maxConnectionAgeMs === undefined
         ? Number.POSITIVE_INFINITY
-        : this.#openedAtMs + maxConnectionAgeMs * (0.9 + Math.random() / 5);
+        : this.#openedAtMs + maxConnectionAgeMs * (0.9 + Math.random() / 10);
+    this.#leaveAtLatestMs = this.#leaveAtMs + (maxConnectionAgeMs ?? 0) / 10;
     this.#session = performServerHandshake(socket, {
       settings: {
         maxConcurrentStreams,
@@ -129,20 +129,15 @@ export class GrpcSession implements CallHost {
   }
 
   /**
-   * Ends the connection without losing a stream. A client may open streams until it has read a GOAWAY, so the first says
-   * only that one is coming. What was opened before it has arrived when the client answers the PING behind it; then the
-   * GOAWAY that names the last stream follows, and the connection ends with its last call.
+   * GOAWAY; the connection ends with its last call. Streams that cross it are refused by its stream-id: Envoy asks again
+   * where `grpc_service.retry_policy` has `refused-stream`. RFC 9113, 6.8, has a notice that would spare them, and
+   * node:http2 no call for it. Whoever writes its frame to the socket ends the process: node:http2 asserts that every
+   * write that completes there is its own.
    */
   leave(): void {
     if (this.#leftAtMs !== undefined || this.isLost) return;
     this.#leftAtMs = performance.now();
-    if (!this.#isGreeted) {
-      this.#session.close();
-      return;
-    }
-    // node:http2 has no call for it. It writes whole frames only, so that one of ours may stand between them.
-    this.#socket.write(shutdownNotice);
-    this.#ping(() => this.#session.close());
+    this.#session.close();
     for (const call of this.#calls) call.leave();
   }
 
@@ -164,7 +159,7 @@ export class GrpcSession implements CallHost {
       const lingerMs = this.#leftAtMs === undefined ? streamLingerMs : leavingLingerMs;
       for (const call of this.#calls) sweepCall(call, nowMs, helloTimeoutMs, lingerMs);
       this.#sweepQuiet(nowMs);
-      if (nowMs >= this.#leaveAtMs) this.leave();
+      this.#sweepAge(nowMs);
     }
   }
 
@@ -187,7 +182,10 @@ export class GrpcSession implements CallHost {
   streamClosed(call: Call): void {
     if (!this.#calls.delete(call)) return;
     this.#host.callClosed();
-    if (this.#calls.size === 0) this.#quietSinceMs = performance.now();
+    if (this.#calls.size > 0) return;
+    this.#quietSinceMs = performance.now();
+    // Not on the stack of nghttp2.
+    if (this.#quietSinceMs >= this.#leaveAtMs) setImmediate(() => this.#sweepAge(performance.now()));
   }
 
   #listen(): void {
@@ -206,8 +204,7 @@ export class GrpcSession implements CallHost {
   }
 
   #accept(stream: ServerHttp2Stream, list: readonly string[]): void {
-    // A reset is an error of the stream; without a listener it would end the process.
-    stream.on('error', () => undefined);
+    expectResets(stream);
     if (stream.closed) {
       // It was opened and reset in one read. Bytes of it say that a message may have come.
       if (stream.readableLength === 0) this.#offend('streams are reset before a message of them has come');
@@ -230,6 +227,7 @@ export class GrpcSession implements CallHost {
     this.#host.callOpened();
     if (isBusy) call.refuse('busy', 'as many calls are under way as there may be');
     else call.open();
+    if (this.#leftAtMs !== undefined) call.leave();
   }
 
   #mayOpen(nowMs: number): boolean {
@@ -252,18 +250,23 @@ export class GrpcSession implements CallHost {
     }
     if (this.#pingedAtMs !== undefined) {
       if (nowMs - this.#pingedAtMs > helloTimeoutMs) this.#timedOut('idle');
-    } else if (this.#leftAtMs !== undefined && nowMs - this.#leftAtMs > helloTimeoutMs) {
-      // It sends, but no answer to the PING.
-      this.#session.close();
+    } else if (this.#leftAtMs !== undefined) {
+      // A session that is closed sends no PING. Its calls may take their time, unless nothing more is heard of it.
+      if (nowMs - this.#heardAtMs > idleTimeoutMs) this.#timedOut('idle');
     } else if (this.#calls.size === 0 && nowMs - this.#quietSinceMs > idleTimeoutMs) this.leave();
-    else if (nowMs - this.#heardAtMs > idleTimeoutMs) this.#ping(() => undefined);
+    else if (nowMs - this.#heardAtMs > idleTimeoutMs) this.#ping();
   }
 
-  #ping(answered: () => void): void {
+  /** At its age, in a moment without a call, for there is least to cross; without such a moment, a little later. */
+  #sweepAge(nowMs: number): void {
+    const isDue = this.#calls.size === 0 ? nowMs >= this.#leaveAtMs : nowMs >= this.#leaveAtLatestMs;
+    if (isDue) this.leave();
+  }
+
+  #ping(): void {
     this.#pingedAtMs = performance.now();
-    this.#session.ping((cause) => {
-      if (cause === null && !this.isLost) answered();
-    });
+    // Whatever comes, an answer or another frame, shows in the bytes read.
+    this.#session.ping(() => undefined);
   }
 
   #timedOut(which: 'hello' | 'idle'): void {

@@ -5,7 +5,8 @@ import { GrpcStatus } from './status.ts';
  *
  * - `busy`: not opened. Its connection, or the server, has as many calls as it may have.
  * - `too-large`: a message announced more bytes than the server takes. Its bytes were not kept.
- * - `memory`: messages that came in part took more memory than all calls together may; this one held some for longest.
+ * - `memory`: messages that came in part, and answers that nobody reads, took more memory than all calls together may; this
+ *   one held some for longest.
  * - `compressed`: a message is marked as compressed, and no compression was agreed on.
  * - `malformed`: the flag of a message is neither 0 nor 1, or the client ended the stream within a message.
  * - `silent`: no complete message came in time.

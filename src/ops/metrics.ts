@@ -6,6 +6,10 @@ const prefix = 'appsec_edge_';
 /** Services with a label of their own, the first to come; the others share one. */
 const maxServices = 100;
 
+/** Kinds of errors that every door has; each door adds its own. docs/errors.md says what to do about them. */
+export const engineErrorKinds = ['internal', 'waf'] as const;
+export type EngineErrorKind = (typeof engineErrorKinds)[number];
+
 /** What /metrics shows. Names end in their unit; docs/metrics.md lists them and a test compares. */
 export class Metrics {
   readonly registry = new Registry();
@@ -48,7 +52,7 @@ export class Metrics {
   readonly partialBodies = this.counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
     'phase',
   ]);
-  readonly skipped = this.counter('skipped_total', 'Messages let through without analysis, by reason.', [
+  readonly skipped = this.counter('skipped_total', 'Messages let through uninspected, by reason.', [
     'door',
     'reason',
   ]);
@@ -92,6 +96,11 @@ export class Metrics {
     });
   }
 
+  /** @param door that the error belongs to; undefined: none. */
+  error(kind: EngineErrorKind, door?: string): void {
+    this.errors.inc(door === undefined ? { kind } : { door, kind });
+  }
+
   gauge(name: string, help: string, value: () => number): void {
     new Gauge({
       name: `${prefix}${name}`,
@@ -108,7 +117,7 @@ export class Metrics {
       wafRan: ({ door: { name: door } }, phase, result) => {
         this.wafSeconds.observe({ phase }, result.durationUs / 1_000_000);
         if (result.timeout) this.wafTimeouts.inc();
-        if (result.errorCode !== undefined) this.errors.inc({ door, kind: 'waf' });
+        if (result.errorCode !== undefined) this.error('waf', door);
       },
       detected: ({ door }, phase, events, _verdict, reported) => {
         this.detections.inc({ door: door.name, phase });
@@ -134,7 +143,7 @@ export class Metrics {
   }
 }
 
-/** As HAProxy's log has it: nothing found is a pass only where everything was looked at. */
+/** As in HAProxy's log: without a finding, it is only a pass if everything was inspected. */
 function verdictLabel({ verdict, coverage }: TransactionView): string {
   return verdict.kind === 'pass' && coverage !== 'whole' ? coverage : verdict.kind;
 }

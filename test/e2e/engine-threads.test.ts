@@ -143,7 +143,7 @@ describeOneHaproxy('a policy', (binary) => {
     await said('policy file in effect');
     expect(await answers()).toEqual(new Set([403]));
     unlinkSync(file);
-    await said('policy file gone');
+    await said('policy file removed');
     expect(await answers()).toEqual(new Set([200]));
   });
 });

@@ -46,7 +46,9 @@ describeEachHaproxy('the ready-made log line with the daemon', (binary) => {
     const received = proxy().origin.requests.find(({ target }) => target.includes('mark=trace'))?.headers;
     expect(BigInt(String(received?.['x-datadog-trace-id']))).toBe(BigInt(`0x${traceId.slice(16)}`));
     expect(received?.['x-datadog-parent-id']).toMatch(/^\d+$/);
-    const complaints = proxy().daemon.log.lines.filter((line) => line.includes('no Datadog Agent in reach'));
+    const complaints = proxy().daemon.log.lines.filter((line) =>
+      line.includes('cannot reach the Datadog Agent'),
+    );
     expect(complaints).toHaveLength(1);
   });
 });

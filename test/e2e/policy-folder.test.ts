@@ -62,7 +62,7 @@ function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
       for (const path of paths) await said(path, 'policy file in effect');
       return async () => {
         for (const path of paths) unlinkSync(path);
-        for (const path of paths) await said(path, 'policy file gone');
+        for (const path of paths) await said(path, 'policy file removed');
       };
     },
   };
@@ -83,12 +83,15 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
         marked,
         "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: no rule 'ua0-600-550'; did you mean 'ua0-600-",
       ),
-      await said(marked, "rules_override\\[0\\]\\.on_match\\[0\\]: no action 'deny'; did you mean 'block'"),
+      await said(
+        marked,
+        "rules_override\\[0\\]\\.on_match\\[0\\]: unknown action 'deny'; did you mean 'block'",
+      ),
       await said(
         loud,
-        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is no address: .*did you mean '${other}'`,
+        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is not an address: .*did you mean '${other}'`,
       ),
-      await said(loud, "rule_overrides: no key 'rule_overrides': .*did you mean 'rules_override'"),
+      await said(loud, "rule_overrides: unknown key 'rule_overrides': .*did you mean 'rules_override'"),
     ];
     expect(lines.map((line) => JSON.parse(line).level)).toEqual(['warn', 'warn', 'warn', 'warn']);
     expect(
@@ -96,7 +99,7 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
     ).toEqual([...[403, 403, 200]]);
     for (const file of [marked, loud]) {
       unlinkSync(file);
-      await said(file, 'policy file gone');
+      await said(file, 'policy file removed');
     }
     expect(await statusOf(from(one))).toBe(200);
     // The threads apply the same files, and only the one that applies them first says it.
@@ -127,7 +130,7 @@ describeOneHaproxy('the policy folder', (binary) => {
     expect(JSON.parse(line)).toMatchObject({ level: 'error', file });
     expect(await statusOf(reported)).toBe(403);
     unlinkSync(file);
-    await said(file, 'policy file gone');
+    await said(file, 'policy file removed');
     expect(await statusOf(reported)).toBe(200);
   });
 });

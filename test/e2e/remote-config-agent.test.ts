@@ -88,7 +88,7 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
       await scene.serve(blockReported);
       expect(await statuses()).toEqual([403, 200, 403]);
       unlinkSync(file);
-      await log.waitFor(/list\.json.*policy file gone/);
+      await log.waitFor(/list\.json.*policy file removed/);
       expect(await statuses()).toEqual([403, 200, 200]);
     } finally {
       await scene.stop();

@@ -83,7 +83,7 @@ describeOneHaproxy('Remote Config', (binary) => {
     const { client } = await serve({ [pathOf('ASM')]: content });
     expect(client.state.config_states).toMatchObject([{ apply_state: 2, apply_error: '' }]);
     const word =
-      /Remote Config datadog.*: rules_override\[0\]\.on_match\[0\]: no action 'deny'; did you mean 'block'\?/;
+      /Remote Config datadog.*: rules_override\[0\]\.on_match\[0\]: unknown action 'deny'; did you mean 'block'\?/;
     expect(JSON.parse(await log.waitFor(word))).toMatchObject({ level: 'warn', path: pathOf('ASM') });
     expect(await statusOf(reported)).toBe(200);
     await serve({ [pathOf('ASM')]: content, [pathOf('ASM_DATA')]: blockedIps(blockedAddress).content });

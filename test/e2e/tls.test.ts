@@ -104,13 +104,13 @@ describeOneHaproxy('TLS of the agent', (binary) => {
     folder.file('renewed.both', 'nothing');
     proxy.daemon.signal('SIGHUP');
     await proxy.daemon.log.waitFor(
-      /TLS goes on with the certificate and CA it had: DD_HAPROXY_SPOA_TLS_CERT: /,
+      /TLS files not reloaded the certificate and CA it had: DD_HAPROXY_SPOA_TLS_CERT: /,
     );
 
     copyFileSync(folder.issue(ca, 'second').both, own);
     copyFileSync(ca, clients);
     proxy.daemon.signal('SIGHUP');
-    await proxy.daemon.log.waitFor(/"msg":"TLS certificate and CA were read again"/);
+    await proxy.daemon.log.waitFor(/"msg":"TLS certificate and CA reloaded"/);
     await expect.poll(() => statusOf(proxy, '/?q=attack-block'), { timeout: 10_000 }).toBe(403);
   });
 });

@@ -173,6 +173,35 @@ describe('a message that never ends', () => {
   });
 });
 
+describe('answers that nobody reads', () => {
+  it('are counted, and given up for others when all together are too many', async () => {
+    const scene = await begin({ maxHeldBytes: 2_000_000 });
+    scene.hostile.socket.pause();
+    const messages = Buffer.concat(Array.from({ length: 30 }, () => grpcMessage(Buffer.alloc(500))));
+    // More than socket buffers take.
+    for (const id of oddIds(900)) scene.hostile.send(headers(id, request), data(id, messages));
+    await expect
+      .poll(() => scene.seen.filter((line) => line.startsWith('memory: ')).length, { timeout: 15_000 })
+      .toBeGreaterThan(100);
+    expect(scene.server.memory.heldBytes).toBeLessThanOrEqual(2_000_000);
+    await expectUnharmed(scene);
+  });
+
+  it('of calls that were ended are counted until they have left', async () => {
+    const scene = await begin();
+    scene.hostile.socket.pause();
+    const messages = Buffer.concat(Array.from({ length: 30 }, () => grpcMessage(Buffer.alloc(500))));
+    for (const id of oddIds(900)) scene.hostile.send(headers(id, request), data(id, messages, true));
+    await expect.poll(() => scene.calls.at(-1)?.told.at(-1), { timeout: 15_000 }).toBe('half-closed');
+    expect(scene.calls).toHaveLength(900);
+    expect(scene.server.memory.heldBytes).toBeGreaterThan(1_000_000);
+    scene.hostile.socket.resume();
+    scene.hostile.send(windowUpdate(0, 2 ** 30));
+    await expect.poll(() => scene.server.memory.heldBytes, { timeout: 15_000 }).toBe(0);
+    await expectUnharmed(scene);
+  });
+});
+
 describe('very many calls', () => {
   it('leave others their share of what the server may have', async () => {
     const scene = await begin({ maxCalls: 20, maxConcurrentStreams: 1_000 });

@@ -321,4 +321,37 @@ describe('a client that does not read', () => {
     call.stream.resume();
     expect((await call.done).messages).toHaveLength(40);
   });
+
+  it('is told of to who has more to send than it should hold', async () => {
+    const pieces = 40;
+    class Sending extends EchoCall {
+      #sent = 0;
+      override message(): void {
+        this.#send();
+      }
+      drained(): void {
+        this.told.push(`drained at ${this.call.unsentBytes}`);
+        this.#send();
+      }
+      #send(): void {
+        while (this.#sent < pieces && this.call.unsentBytes < 100_000) {
+          this.call.send(Buffer.alloc(50_000));
+          this.#sent += 1;
+        }
+        if (this.#sent === pieces) this.call.end(GrpcStatus.OK);
+      }
+    }
+    const { port, calls, server } = await startServer({}, (call) => new Sending(call));
+    const client = await connect({ port });
+    const call = client.call(echoPath);
+    call.stream.pause();
+    call.send('all of it');
+    for (let asked = 0; asked < 10; asked += 1) await client.unary('/grpc.health.v1.Health/Check');
+    expect(calls[0]?.call.unsentBytes).toBeLessThan(200_000);
+    expect(server.memory.heldBytes).toBeGreaterThan(calls[0]?.call.unsentBytes ?? 0);
+    call.stream.resume();
+    expect((await call.done).messages).toHaveLength(pieces);
+    expect(calls[0]?.told).toContain('drained at 0');
+    await expect.poll(() => server.memory.heldBytes, { timeout: 15_000 }).toBe(0);
+  });
 });

@@ -24,6 +24,7 @@ export type Done = Record<string, unknown> | 'end';
 export class FakeCall implements GrpcCall {
   readonly metadata: readonly string[];
   readonly peerAddress = '127.0.0.1';
+  readonly unsentBytes = 0;
   readonly done: Done[] = [];
   isClosed = false;
   paused = false;

@@ -9,6 +9,19 @@ import type { ProcessObserver } from './stream-host.ts';
 /** A message that repeats with every request is said once in so long, with the number held back. */
 const repeatIntervalMs = 10_000;
 
+/** Kinds of errors of this door, as metrics name them; docs/errors.md says what to do about each. */
+export const extProcErrorKinds = [
+  ...(['tls', 'protocol', 'unknown-message', 'malformed-message', 'out-of-order'] as const),
+  ...(['stream-busy', 'stream-too-large', 'stream-memory', 'stream-compressed'] as const),
+  ...(['stream-malformed', 'stream-silent', 'stream-failed'] as const),
+];
+
+type ErrorKind = (typeof extProcErrorKinds)[number] | 'internal';
+
+function countError(metrics: DoorMetrics, kind: ErrorKind): void {
+  metrics.error<ErrorKind>(kind);
+}
+
 /** So many bodies were asked for, and none ever came: it is no accident any more. */
 const askedInVain = 3;
 
@@ -24,11 +37,11 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
   };
   const { extProcMaxConnections, extProcAllowed, extProcMaxMessageBytes } = extProcSettings;
   const warnOfLimit = warning(`connection refused: ${extProcMaxConnections.env} reached`);
-  const warnOfStranger = warning(`connection refused: its address is not in ${extProcAllowed.env}`);
+  const warnOfStranger = warning(`connection refused: address is not in ${extProcAllowed.env}`);
   const warnOfHandshake = warning('connection closed: TLS handshake failed');
-  const warnOfProtocol = warning('connection closed: it is no HTTP/2, or floods');
+  const warnOfProtocol = warning('connection closed: not HTTP/2, or a flood');
   const warnOfTrouble = warning(
-    `a stream was let go of unseen, see docs/errors.md (too-large: raise ${extProcMaxMessageBytes.env})`,
+    `stream ended, request let through uninspected: see docs/errors.md (too-large: raise ${extProcMaxMessageBytes.env})`,
   );
   return {
     connected: () => metrics.connectionAccepted(),
@@ -38,22 +51,22 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
       else warnOfStranger({ address });
     },
     handshakeFailed(cause, address) {
-      metrics.error('tls');
+      countError(metrics, 'tls');
       warnOfHandshake({ address, reason: handshakeReason(cause) });
     },
     protocolError(cause, address) {
-      metrics.error('protocol');
+      countError(metrics, 'protocol');
       warnOfProtocol({ address, reason: cause.message });
     },
     socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
     timedOut: (which, address) => logger.debug({ which, address }, 'connection timed out'),
     callTroubled(_path, trouble, detail) {
-      metrics.error(`stream-${trouble}`);
+      countError(metrics, `stream-${trouble}`);
       warnOfTrouble({ trouble, detail });
     },
     methodFailed(_path, cause) {
-      metrics.error('internal');
-      logger.error({ err: cause }, 'a stream failed and was let go of: please report this');
+      countError(metrics, 'internal');
+      logger.error({ err: cause }, 'a stream failed, request let through uninspected: please report this');
     },
   };
 }
@@ -62,17 +75,20 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
 export function observeStreams(logger: Logger, metrics: DoorMetrics): ProcessObserver {
   const skipped = observeSkips(logger, metrics);
   const warnOfUnknown = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ more }, 'a message of Envoy carries nothing known here: its stream was ended, unseen'),
+    logger.warn(
+      { more },
+      'a message from Envoy has no known content: stream ended, request let through uninspected',
+    ),
   );
   return {
     skipped,
     unknownMessage() {
-      metrics.error('unknown-message');
+      countError(metrics, 'unknown-message');
       warnOfUnknown();
     },
     disorder(kind) {
-      metrics.error('out-of-order');
-      logger.debug({ message: kind }, 'a message came out of order and was let through');
+      countError(metrics, 'out-of-order');
+      logger.debug({ message: kind }, 'a message was out of order and was let through');
     },
   };
 }
@@ -82,7 +98,7 @@ function observeSkips(logger: Logger, metrics: DoorMetrics): (reason: SkipReason
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
       { reasons: [...reasons], more },
-      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+      'messages let through uninspected: more traffic than this process can inspect in time, see docs/performance.md',
     );
     reasons.clear();
   });
@@ -101,24 +117,24 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObs
   const logFailure = throttled(1000, (more) =>
     logger.error(
       { err: lastFailure, message: lastKind, more },
-      'a message could not be analysed and was let through: please report this',
+      'a message could not be inspected and was let through: please report this',
     ),
   );
   let lastProblem = '';
   const logMalformed = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ more }, `malformed message, looked at as far as it goes: ${lastProblem}`),
+    logger.warn({ more }, `malformed message, inspected up to the error: ${lastProblem}`),
   );
   let inVain = 0;
   return {
     message: (kind) => metrics.message(kind),
     failed(kind, cause) {
-      metrics.error('internal');
+      countError(metrics, 'internal');
       lastFailure = cause;
       lastKind = kind;
       logFailure();
     },
     malformed(kind, cause) {
-      metrics.error('malformed-message');
+      countError(metrics, 'malformed-message');
       lastProblem = `${kind}: ${cause.message}`;
       logMalformed();
     },
@@ -128,7 +144,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObs
       inVain = came ? Number.NEGATIVE_INFINITY : inVain + 1;
       if (inVain === askedInVain)
         logger.warn(
-          'bodies of requests are asked for and do not come: set `allow_mode_override: true` in the ext_proc filter of Envoy, see docs/envoy.md',
+          "request bodies are requested but never arrive: set `allow_mode_override: true` in Envoy's ext_proc filter, see docs/envoy.md",
         );
     },
   };

@@ -6,6 +6,7 @@ import { ConfigError, StartError } from '../../config/errors.ts';
 import { lowValueWarnings } from '../../daemon/low-values.ts';
 import { misspeltVariables } from '../../daemon/misspelt.ts';
 import type { SettingName, SettingTexts } from '../../daemon/settings.ts';
+import { messageOf } from '../../message-of.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './message.ts';
 import { forTerminal, printReport } from './print.ts';
@@ -17,7 +18,7 @@ export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redi
 /** Where a person looks at one request, bodies count and the answer must not depend on a cold start. */
 const inspectDefaults: SettingTexts = { bodyLimitBytes: '10000000', wafTimeoutUs: '2s' };
 
-/** What HAProxy hands over at most, unless tune.bufsize is raised. */
+/** The most that HAProxy sends by default. */
 const haproxyBufferBytes = 16_384;
 
 const settingsOfInspect: readonly SettingName[] = [
@@ -49,30 +50,32 @@ export function addInspectCommand(program: Command): void {
   const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
   const command = program
     .command('inspect')
-    .description('Show which rules match one HTTP request (and response), and the verdict. Asks no network.')
+    .description(
+      'Show which rules match a given HTTP request (and response), and the verdict. Uses no network.',
+    )
     .argument('[url]', "the request's URL; - for a raw HTTP request on standard input")
     .option('-X, --request <method>', 'method (default: GET, or POST with -d)')
     .addOption(
-      new Option('-H, --header <line>', "header field 'Name: value'; may be repeated")
+      new Option('-H, --header <line>', "header 'Name: value'; may be repeated")
         .argParser(collect)
         .default([], 'none'),
     )
     .addOption(
-      new Option('-d, --data <body>', 'body, or @file to read it from (@-: standard input); as with curl')
+      new Option('-d, --data <body>', 'body, or @file to read it from (@-: standard input), as with curl')
         .argParser(collect)
         .default([], 'none'),
     )
     .option('--client-ip <address>', 'address of the TCP peer', '127.0.0.1')
     .option('--raw', 'read a raw HTTP request from standard input: request line, headers, empty line, body')
-    .option('--response <file>', 'inspect this raw HTTP response to the request, too')
+    .option('--response <file>', 'also inspect this raw HTTP response to the request')
     .option('--json', 'print JSON')
-    .option('--exit-code', 'exit with 3 when rules matched, 4 when blocked or redirected')
+    .option('--exit-code', 'exit with 3 if rules matched, 4 if blocked or redirected')
     .addHelpText(
       'after',
       `
-The body limit is 10000000 bytes and the WAF's time 2s unless the settings say otherwise.
+Unless set otherwise, the body limit is 10000000 bytes and the WAF's time-out 2s.
 
-Rules can be tried before they go live: --policy-folder reads a folder as the daemon would, --protect sets its level.
+To try rules before they go live, use --policy-folder and --protect.
 
 Examples:
   appsec-edge inspect 'http://shop.example/?q=1%27+or+1=1--'
@@ -114,7 +117,7 @@ async function runInspect(url: string | undefined, flags: InspectFlags): Promise
   const report = await inspect(engine, observer, request, response, pages);
   const notes = [...policy.notes];
   if (!(config.appSecEnabled ?? policy.enabled ?? true)) {
-    notes.push('The daemon would not look at this request: inspection is switched off.');
+    notes.push('appsec-edge would not inspect this request: inspection is switched off.');
   }
   const { wafTimeoutUs, bodyLimitBytes } = config;
   notes.push(...lowValueWarnings({ wafTimeoutUs, bodyLimitBytes }), ...misspeltVariables(process.env));
@@ -193,11 +196,8 @@ async function readInput(path: string): Promise<Buffer> {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new StartError(
-      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new StartError(`${path} cannot be read: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }

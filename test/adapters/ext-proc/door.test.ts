@@ -172,17 +172,17 @@ describe('the door', () => {
     const client = await clientOf({ port }, { tls: true, rejectUnauthorized: false, ...identity });
     expect((await client.call(methodPath).send(request('/?q=attack-block')).done).status).toBe(0);
     door.reload?.();
-    expect(lines.join()).toContain('TLS certificate and CA were read again');
+    expect(lines.join()).toContain('TLS certificate and CA reloaded');
     folder.file('agent.key', 'no key');
     door.reload?.();
-    expect(lines.join()).toContain('TLS goes on with the certificate and CA it had');
+    expect(lines.join()).toContain('TLS files not reloaded');
   });
 
   it('refuses to open with a key and no certificate', async () => {
     await expect(
       openDoor({ DD_SERVICE_EXTENSION_TLS: 'true', DD_SERVICE_EXTENSION_TLS_KEY_FILE: '/nowhere' }),
     ).rejects.toThrow(
-      'DD_SERVICE_EXTENSION_TLS_KEY_FILE is of no use without DD_SERVICE_EXTENSION_TLS_CERT_FILE',
+      'DD_SERVICE_EXTENSION_TLS_KEY_FILE has no effect without DD_SERVICE_EXTENSION_TLS_CERT_FILE',
     );
   });
 

@@ -47,7 +47,7 @@ export async function startTwoAgents(binary: FoundHaproxy, plan: TwoAgentsPlan =
   for (const agent of agents) onTestFinished(() => void agent.stop('SIGKILL'));
   onTestFinished(() => origin.stop());
   await Promise.all(agents.map((agent) => agent.start()));
-  await Promise.all(agents.map((agent) => agent.log.waitFor(/"msg":"linked to another agent"/)));
+  await Promise.all(agents.map((agent) => agent.log.waitFor(/"msg":"linked to a peer"/)));
   const haproxy = await startHaproxy({
     binary: binary.path,
     config: proxyConfig({
