@@ -79,7 +79,9 @@ function readOptions(): { once: boolean } {
 function watched(child: Child): Child {
   void child.ended.then((how) => {
     if (ending) return;
-    say(`\n${child.name} exited unexpectedly (${how}). Its last lines:\n${child.lines.slice(-20).join('\n')}`);
+    say(
+      `\n${child.name} exited unexpectedly (${how}). Its last lines:\n${child.lines.slice(-20).join('\n')}`,
+    );
     void end(1);
   });
   return child;

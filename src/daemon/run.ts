@@ -11,13 +11,13 @@ import { Metrics } from '../ops/metrics.ts';
 import { Dispatcher } from '../workers/dispatcher.ts';
 import type { Door, Listening } from './door.ts';
 import { createWaf, type LoadedWaf, readEngineFiles, readPages } from './engine-files.ts';
-import { metricsOf } from './engine-instance.ts';
+import { doorAt, metricsOf } from './engine-instance.ts';
 import type { Engines } from './engines.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
-import { drawRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
+import { generateRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
 import { logRulesetFindings } from './policy-log.ts';
-import { type AnyDoor, type Config, doorsOf, healthHost, settings } from './settings.ts';
+import { type Config, doorsOf, healthHost, settings } from './settings.ts';
 import { handleSignals } from './signals.ts';
 import { startEngines } from './start-engines.ts';
 
@@ -41,7 +41,7 @@ export async function run(config: Config): Promise<void> {
     () => destination.lost,
   );
   const instance = randomBytes(8).toString('hex');
-  const remoteConfigClientId = drawRemoteConfigClientId(config);
+  const remoteConfigClientId = generateRemoteConfigClientId(config);
 
   const open = doorsOf(config.doors);
   const modules = await Promise.all(open.map((door) => door.load()));
@@ -82,12 +82,6 @@ export async function run(config: Config): Promise<void> {
 interface OpenDoor {
   readonly name: string;
   readonly door: Door;
-}
-
-function doorAt(open: readonly AnyDoor[], number: number): AnyDoor {
-  const door = open[number];
-  if (door === undefined) throw new RangeError(`no door has the number ${number}`);
-  return door;
 }
 
 /** The process while its doors are open. */

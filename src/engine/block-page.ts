@@ -16,7 +16,7 @@ export interface BlockPageTemplates {
 
 const contentTypes = { html: 'text/html; charset=utf-8', json: 'application/json' } as const;
 
-export const builtInPages = {
+const builtInPages = {
   html: `<!doctype html>
 <html lang="en">
 <head>

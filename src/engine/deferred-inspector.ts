@@ -64,6 +64,7 @@ export class DeferredInspector implements Inspector {
   /** Messages and bytes that are held or ready, or being decompressed. */
   #messages = 0;
   #bytes = 0;
+  #workScheduled = false;
 
   /** @throws RangeError for a door that may block: the answer has left before there is a verdict. */
   constructor(engine: Engine, door: DoorTraits, bounds: BacklogBounds, observer: BacklogObserver) {
@@ -79,7 +80,7 @@ export class DeferredInspector implements Inspector {
   }
 
   knows(id: string): boolean {
-    return this.#engine.find(id) !== undefined;
+    return this.#engine.find(this.#door, id) !== undefined;
   }
 
   /** What waits belongs to the transaction still, which ends after that; bounded, for peers that send nothing else. */
@@ -90,12 +91,12 @@ export class DeferredInspector implements Inspector {
   }
 
   failed(id: string): void {
-    this.#engine.find(id)?.miss('error');
+    this.#engine.find(this.#door, id)?.miss('error');
   }
 
   /** What waits is analysed first, as far as there is room for that. */
   end(id: string, reason: DoorEndReason): void {
-    const finish = (): void => this.#engine.find(id)?.end(reason);
+    const finish = (): void => this.#engine.find(this.#door, id)?.finish(reason);
     if (this.#messages === 0 || this.#messages >= 2 * this.#bounds.messages) finish();
     else this.#afterWhatWaits(id, finish);
   }
@@ -116,7 +117,7 @@ export class DeferredInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Deferred | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     const transaction = this.#engine.findForRequestBody(this.#door, belonging, chunk);
     const bytes = chunk.bytes.length;
@@ -135,7 +136,7 @@ export class DeferredInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Deferred | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: response.application, timeToLiveMs };
     const transaction = this.#engine.findOrAdopt(this.#door, belonging);
     const wantsBody = transaction.wantsResponseBody(response);
@@ -150,7 +151,7 @@ export class DeferredInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Deferred | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     const transaction = this.#engine.findOrAdopt(this.#door, belonging);
     const bytes = chunk.bytes.length;
@@ -194,10 +195,10 @@ export class DeferredInspector implements Inspector {
   }
 
   #noteSkipped(id: string, last: boolean): void {
-    const transaction = this.#engine.find(id);
+    const transaction = this.#engine.find(this.#door, id);
     if (transaction === undefined) return;
     transaction.miss('skipped');
-    if (last) transaction.end('skipped');
+    if (last) transaction.finish('skipped');
   }
 
   #afterWhatWaits(id: string, work: () => void): void {
@@ -262,10 +263,17 @@ export class DeferredInspector implements Inspector {
   /** Analyses the messages itself, because no further message may arrive for a while. */
   #overdue(id: string): void {
     this.#release(id);
-    const work = (): void => {
-      if (this.workOnBacklog()) setImmediate(work);
-    };
-    setImmediate(work);
+    this.#workSoon();
+  }
+
+  /** One piece a turn of the event loop, however many are overdue: what comes in meanwhile is answered first. */
+  #workSoon(): void {
+    if (this.#workScheduled) return;
+    this.#workScheduled = true;
+    setImmediate(() => {
+      this.#workScheduled = false;
+      if (this.workOnBacklog()) this.#workSoon();
+    });
   }
 }
 

@@ -95,14 +95,14 @@ export class Engine {
     return new DirectInspector(this, door);
   }
 
-  /** The transaction of this identity, while it waits for a message. */
-  find(id: string): Transaction | undefined {
-    return this.#store.find(id);
+  /** The transaction of the door that has this identity, while it waits for a message. */
+  find(door: DoorTraits, id: string): Transaction | undefined {
+    return this.#store.find(door.name, id);
   }
 
   /** Whether messages of transaction `id` are inspected: inspection is on, or the transaction is in progress. */
-  inspects(id: string | undefined): boolean {
-    return this.enabled || (id !== undefined && this.find(id) !== undefined);
+  inspects(door: DoorTraits, id: string | undefined): boolean {
+    return this.enabled || (id !== undefined && this.find(door, id) !== undefined);
   }
 
   /** Ends everything that still waits for a message. */
@@ -124,7 +124,7 @@ export class Engine {
    * been inspected, and is not inspected together with it.
    */
   findOrAdopt(door: DoorTraits, { id, traceId, application, timeToLiveMs }: Belonging): Transaction {
-    const found = id === undefined ? undefined : this.find(id);
+    const found = id === undefined ? undefined : this.find(door, id);
     if (found !== undefined) return found;
     const remote = id === undefined ? undefined : { spanId: id, traceId };
     const transaction = this.#begin(door, undefined, application, remote, timeToLiveMs);
@@ -179,7 +179,7 @@ class DirectInspector implements Inspector {
   }
 
   knows(id: string): boolean {
-    return this.#engine.find(id) !== undefined;
+    return this.#engine.find(this.#door, id) !== undefined;
   }
 
   requestHeaders(request: RequestHead, timeToLiveMs: number): Inspected | Uninspected {
@@ -193,7 +193,7 @@ class DirectInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Inspected | Uninspected | Promise<Inspected> {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     return this.#engine.findForRequestBody(this.#door, belonging, chunk).analyseRequestBody(chunk);
   }
@@ -204,7 +204,7 @@ class DirectInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Inspected | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: response.application, timeToLiveMs };
     return this.#engine.findOrAdopt(this.#door, belonging).analyseResponseHeaders(response);
   }
@@ -215,24 +215,24 @@ class DirectInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Inspected | Uninspected | Promise<Inspected> {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     return this.#engine.findOrAdopt(this.#door, belonging).analyseResponseBody(chunk);
   }
 
   skipped(id: string, last: boolean): void {
-    const transaction = this.#engine.find(id);
+    const transaction = this.#engine.find(this.#door, id);
     if (transaction === undefined) return;
     transaction.miss('skipped');
-    if (last) transaction.end('skipped');
+    if (last) transaction.finish('skipped');
   }
 
   failed(id: string): void {
-    this.#engine.find(id)?.miss('error');
+    this.#engine.find(this.#door, id)?.miss('error');
   }
 
   end(id: string, reason: DoorEndReason): void {
-    this.#engine.find(id)?.end(reason);
+    this.#engine.find(this.#door, id)?.finish(reason);
   }
 
   /** Nothing is put off here: see DeferredInspector. */

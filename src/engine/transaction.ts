@@ -59,7 +59,8 @@ export class Transaction implements TransactionView {
   #pendingBodies = 0;
   #requestBodyWanted: boolean | undefined;
   #requestBodySeen = false;
-  #lastMessageSeen = false;
+  /** Why it ends once no body is being decompressed any more. */
+  #endAfterBodies: EndReason | undefined;
   #mayBlock = true;
   #ending = false;
 
@@ -133,7 +134,7 @@ export class Transaction implements TransactionView {
     if (request.bodyIsStream && this.wantsRequestBody) this.miss('partial');
     const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#waf.wantsSchema));
     const analysis = this.#conclude(verdict, this.wantsRequestBody);
-    if (!analysis.wantsBody && !this.door.seesResponses) this.#complete();
+    if (!analysis.wantsBody && !this.door.seesResponses) this.finish('complete');
     return analysis;
   }
 
@@ -153,7 +154,7 @@ export class Transaction implements TransactionView {
     const input = responseInput(response, this.#waf.wantsSchema);
     const verdict = this.#run('response-headers', input, !wantsBody);
     const analysis = this.#conclude(verdict, wantsBody);
-    if (!analysis.wantsBody) this.#complete();
+    if (!analysis.wantsBody) this.finish('complete');
     return analysis;
   }
 
@@ -190,16 +191,17 @@ export class Transaction implements TransactionView {
     }
   }
 
-  /** A body that is still being decompressed is waited for: it is part of the transaction. */
-  #complete(): void {
-    this.#lastMessageSeen = true;
-    if (this.#pendingBodies === 0) this.end('complete');
+  /** Nothing more will come. Bodies still being decompressed are inspected first; if the client is gone, they only report. */
+  finish(reason: EndReason): void {
+    this.#endAfterBodies ??= reason;
+    if (reason === 'aborted') this.#mayBlock = false;
+    if (this.#pendingBodies === 0) this.end(this.#endAfterBodies);
   }
 
   /** As soon as no more of the body is wanted. */
   #completeAfter(analysis: Inspected | Promise<Inspected>): Inspected | Promise<Inspected> {
     const complete = (done: Inspected): Inspected => {
-      if (!done.wantsBody) this.#complete();
+      if (!done.wantsBody) this.finish('complete');
       return done;
     };
     return analysis instanceof Promise ? analysis.then(complete) : complete(analysis);
@@ -236,7 +238,7 @@ export class Transaction implements TransactionView {
       return this.#concludeBody(phase, await inspected);
     } finally {
       this.#pendingBodies -= 1;
-      if (this.#lastMessageSeen) this.#complete();
+      if (this.#endAfterBodies !== undefined) this.finish(this.#endAfterBodies);
     }
   }
 

@@ -24,6 +24,7 @@ export function securityLog(logger: Logger, obfuscator: QueryObfuscator): Transa
       logger.warn(
         {
           event: 'security',
+          door: transaction.door.name,
           phase,
           verdict: verdict.kind,
           rules: events.map((event) => ({

@@ -84,7 +84,7 @@ describe('healthcheck', () => {
 
   it('says what was answered last when the wait is over', async () => {
     const healthcheckPort = await listen(healthServer(false));
-    expect(await waitForReadiness({ host: '127.0.0.1', healthcheckPort }, 150)).toEqual({
+    expect(await waitForReadiness({ host: '127.0.0.1', healthcheckPort }, 2000)).toEqual({
       ready: false,
       message: `not ready: http://127.0.0.1:${healthcheckPort}/ready answered 503`,
     });

@@ -34,7 +34,7 @@ export interface RequestFlags {
 
 const noBytes = new Uint8Array();
 
-/** @throws ConfigError naming the part that is no HTTP. */
+/** @throws ConfigError naming the part that is not valid HTTP. */
 export function requestFromUrl(url: string, flags: RequestFlags): GivenRequest {
   const match = /^(?:(https?):\/\/)?([^/?#]*)([^#]*)/i.exec(url.startsWith('/') ? `http://${url}` : url);
   const [, scheme = 'http', authority = '', target = ''] = match ?? [];
@@ -63,7 +63,7 @@ export function requestFromUrl(url: string, flags: RequestFlags): GivenRequest {
 
 /**
  * Request line, header fields, an empty line, the body; lines end with LF or CRLF.
- * @throws ConfigError naming the line that is no HTTP.
+ * @throws ConfigError naming the line that is not valid HTTP.
  */
 export function parseRawRequest(bytes: Buffer, source: string, peerAddress: string): GivenRequest {
   const { startLine, headers, body } = parseMessage(bytes, source);
@@ -86,7 +86,7 @@ export function parseRawRequest(bytes: Buffer, source: string, peerAddress: stri
   };
 }
 
-/** @throws ConfigError naming the line that is no HTTP. */
+/** @throws ConfigError naming the line that is not valid HTTP. */
 export function parseRawResponse(bytes: Buffer, source: string): GivenResponse {
   const { startLine, headers, body } = parseMessage(bytes, source);
   const status = /^HTTP\/\d(?:\.\d)? (\d{3})(?: |$)/.exec(startLine)?.[1];

@@ -74,7 +74,7 @@ async function apply(folder: string, flags: PolicyCheckFlags): Promise<AppliedFo
 }
 
 /** In the order of files and lines. */
-export function findingsOf({ findings, failures }: AppliedFolder): FileFinding[] {
+function findingsOf({ findings, failures }: AppliedFolder): FileFinding[] {
   const refusals = failures.flatMap((failure) => refusalsOf(failure, findings));
   return [...findings, ...refusals].sort(
     (one, other) => compare(one.file, other.file) || (one.line ?? 0) - (other.line ?? 0),

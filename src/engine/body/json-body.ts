@@ -15,7 +15,7 @@ import { JsonBuilder } from './json-builder.ts';
 export const maxParsedValues = 20_000;
 
 /** Containers inside each other. Deeper ones cost more to reshape for libddwaf than an attack can be worth. */
-export const maxParsedDepth = 256;
+const maxParsedDepth = 256;
 
 export interface ParsedJson {
   /** Undefined when there is no value at all. */

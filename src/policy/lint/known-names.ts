@@ -23,8 +23,6 @@ export const pageTypes = ['auto', 'html', 'json'] as const;
 /** Of libddwaf; any other becomes 303. */
 export const redirectStatuses: readonly number[] = [301, 302, 303, 307];
 
-export const listTypes = ['ip_with_expiration', 'data_with_expiration'] as const;
-
 /** Processors and the parameters of their mappings that name inputs. */
 export const generators: Readonly<Record<string, readonly string[]>> = {
   extract_schema: ['inputs'],

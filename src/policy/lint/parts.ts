@@ -17,7 +17,7 @@ export interface Text {
 
 /** Parts with rules that overrides change, and all parts with rules. */
 export const baseRuleParts = ['rules', 'rules_compat'] as const;
-export const ruleParts = [...baseRuleParts, 'custom_rules'] as const;
+const ruleParts = [...baseRuleParts, 'custom_rules'] as const;
 
 /** Numbers and booleans are text to libddwaf where it wants text. */
 export function scalarText(value: unknown): string {

@@ -257,7 +257,7 @@ describe('inspect', () => {
     const text = printReport(await report(raw('GET /?a=1&q=an+attack+here HTTP/1.1\nhost: x\n\n')));
     expect(text.split('\n').slice(0, 7)).toEqual([
       'GET x/?a=1&q=an+attack+here',
-      'verdict: report: 1 rule matched, the traffic goes on',
+      'verdict: report: 1 rule matched, the traffic passes',
       `client:  ${peerAddress}`,
       '',
       'request-headers: query rule query (probe, confidence 1)',

@@ -1,4 +1,4 @@
-// Exit codes and what is said on which stream: the real process, from the sources.
+// Exit codes and what is said on which stream: the real process, as it is built.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));
 let folder = '';
 beforeAll(() => {
@@ -65,7 +65,7 @@ describe('appsec-edge', () => {
     ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
-    [['inspect', 'http://x/', '--raw'], 'takes no URL, -X, -H or -d beside it'],
+    [['inspect', 'http://x/', '--raw'], 'cannot be combined with a URL, -X, -H or -d'],
     [
       ['inspect', '-', '--client-ip', 'me'],
       "--client-ip: 'me' is not allowed; it must be an IPv4 or IPv6 address",
@@ -253,7 +253,7 @@ describe('appsec-edge inspect with a policy', () => {
     expect(verdict).toBe('report');
     expect(notes).toEqual([
       expect.stringMatching(/^policy .*bad\.json: .*JSON/),
-      'appsec-edge would not inspect this request: inspection is switched off.',
+      'A running appsec-edge would not inspect this request: inspection is switched off.',
     ]);
     const on = await verdictOf(['--policy-folder', policy], { DD_APPSEC_ENABLED: 'true' });
     expect(on.notes).toHaveLength(1);
