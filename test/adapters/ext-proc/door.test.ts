@@ -64,7 +64,7 @@ async function openDoor(environment: Readonly<Record<string, string>> = {}) {
     transactionTimeoutMs: 60_000,
   };
   const handler = createHandler(config, services);
-  const engines = new Dispatcher(new InlineEngine(new Handlers([handler])), 0);
+  const engines = new Dispatcher(new InlineEngine(new Handlers([handler], () => undefined)), 0);
   const takenPorts = [{ port: 1, variable: 'X', name: 'the health port' }];
   const door = createDoor(config, { engines, instance: 'test', logger, metrics, takenPorts });
   onTestFinished(() => door.drain(0, 0));
