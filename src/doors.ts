@@ -30,7 +30,8 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
 
 const extProc: DoorDefinition<ExtProcConfig> & { readonly settings: typeof extProcSettings } = {
   command: 'ext-proc',
-  summary: "Answer Envoy as an external processor (ext_proc), also Istio's, Envoy Gateway's and Google's.",
+  summary:
+    'Inspect traffic for Envoy as an external processor (ext_proc), also for Istio, Envoy Gateway and Google Cloud.',
   settings: extProcSettings,
   processAliases: { healthcheckPort: 'DD_SERVICE_EXTENSION_HEALTHCHECK_PORT' },
   processDefaults: { healthcheckPort: '80' },

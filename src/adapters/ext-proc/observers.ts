@@ -51,11 +51,11 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
   };
   const { extProcMaxConnections, extProcAllowed, extProcMaxMessageBytes } = extProcSettings;
   const warnOfLimit = warning(`connection refused: ${extProcMaxConnections.env} reached`);
-  const warnOfStranger = warning(`connection refused: its address is not in ${extProcAllowed.env}`);
+  const warnOfStranger = warning(`connection refused: address is not in ${extProcAllowed.env}`);
   const warnOfHandshake = warning('connection closed: TLS handshake failed');
-  const warnOfProtocol = warning('connection closed: it is no HTTP/2, or floods');
+  const warnOfProtocol = warning('connection closed: not HTTP/2, or a flood');
   const warnOfTrouble = warning(
-    `a stream was let go of unseen, see docs/errors.md (too-large: raise ${extProcMaxMessageBytes.env})`,
+    `stream ended, request let through uninspected: see docs/errors.md (too-large: raise ${extProcMaxMessageBytes.env})`,
   );
   return {
     connected: () => metrics.connectionAccepted(),
@@ -80,7 +80,7 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
     },
     methodFailed(_path, cause) {
       countError(metrics, 'internal');
-      logger.error({ err: cause }, 'a stream failed and was let go of: please report this');
+      logger.error({ err: cause }, 'a stream failed, request let through uninspected: please report this');
     },
   };
 }
@@ -89,7 +89,10 @@ export function observeServer(logger: Logger, metrics: DoorMetrics): GrpcServerO
 export function observeStreams(logger: Logger, metrics: DoorMetrics): ProcessObserver {
   const skipped = observeSkips(logger, metrics);
   const warnOfUnknown = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ more }, 'a message of Envoy carries nothing known here: its stream was ended, unseen'),
+    logger.warn(
+      { more },
+      'a message from Envoy has no known content: stream ended, request let through uninspected',
+    ),
   );
   return {
     skipped,
@@ -99,7 +102,7 @@ export function observeStreams(logger: Logger, metrics: DoorMetrics): ProcessObs
     },
     disorder(kind) {
       countError(metrics, 'out-of-order');
-      logger.debug({ message: kind }, 'a message came out of order and was let through');
+      logger.debug({ message: kind }, 'a message was out of order and was let through');
     },
   };
 }
@@ -109,7 +112,7 @@ function observeSkips(logger: Logger, metrics: DoorMetrics): (reason: SkipReason
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
       { reasons: [...reasons], more },
-      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+      'messages let through uninspected: more traffic than this process can inspect in time, see docs/performance.md',
     );
     reasons.clear();
   });
@@ -128,12 +131,12 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObs
   const logFailure = throttled(1000, (more) =>
     logger.error(
       { err: lastFailure, message: lastKind, more },
-      'a message could not be analysed and was let through: please report this',
+      'a message could not be inspected and was let through: please report this',
     ),
   );
   let lastProblem = '';
   const logMalformed = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ more }, `malformed message, looked at as far as it goes: ${lastProblem}`),
+    logger.warn({ more }, `malformed message, inspected up to the error: ${lastProblem}`),
   );
   let inVain = 0;
   return {
@@ -155,7 +158,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObs
       inVain = came ? Number.NEGATIVE_INFINITY : inVain + 1;
       if (inVain === askedInVain)
         logger.warn(
-          'bodies of requests are asked for and do not come: set `allow_mode_override: true` in the ext_proc filter of Envoy, see docs/envoy.md',
+          "request bodies are requested but never arrive: set `allow_mode_override: true` in Envoy's ext_proc filter, see docs/envoy.md",
         );
     },
   };

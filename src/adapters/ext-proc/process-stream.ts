@@ -145,7 +145,7 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
     // A request that comes after its response would be another transaction.
     const isLate = arrival.kind === 'request-headers' && this.#directions.response.isBegun;
     const what = isLate ? 'disorder' : direction.arrive(arrival);
-    if (what === 'analyse') {
+    if (what === 'analyse' && !this.#forgotten) {
       this.#analyse(arrival);
       return;
     }
@@ -212,8 +212,14 @@ export class ProcessStream implements GrpcCallHandler, OpenStream {
       return;
     }
     direction.answer(arrival, answer, wantsBody, this.#send);
-    if (this.#forgotten) this.#finishUnlessHeld();
+    if (this.#forgotten) this.#letGoOfRest();
     else if (this.#observes && wantsBody && arrival.kind === 'response-headers') this.#waitForBody();
+  }
+
+  /** No verdict will come for what is held still, such as an upload that was answered before its end. */
+  #letGoOfRest(): void {
+    this.#directions.request.release(this.#send);
+    this.#finishUnlessHeld();
   }
 
   /** Nobody says whether it will come. */

@@ -129,10 +129,14 @@ export class StreamDirection {
 
   /** It goes on unseen, and so does what follows of its body. */
   letThrough(arrival: Arrival, send: Send): void {
-    this.#wantsBody = false;
-    const isHeaders = arrival.kind === 'request-headers' || arrival.kind === 'response-headers';
-    if (!isHeaders) this.#release(plainContinue(`${this.#direction}-headers`), send);
+    this.release(send);
     this.pass(arrival, send);
+  }
+
+  /** What is held goes on unseen, and what follows of it. */
+  release(send: Send): void {
+    this.#wantsBody = false;
+    this.#release(plainContinue(`${this.#direction}-headers`), send);
   }
 
   drop(): void {

@@ -29,9 +29,9 @@ export class ExtProcTls {
       const identity = this.#read();
       if (identity === undefined) return;
       renewed(identity);
-      this.#logger.info({ expires: expiryOf(identity) }, 'TLS certificate and CA were read again');
+      this.#logger.info({ expires: expiryOf(identity) }, 'TLS certificate and CA reloaded');
     } catch (cause) {
-      this.#logger.error(`TLS goes on with the certificate and CA it had: ${messageOf(cause)}`);
+      this.#logger.error(`TLS files not reloaded, the current ones stay in use: ${messageOf(cause)}`);
     }
   }
 
@@ -41,7 +41,7 @@ export class ExtProcTls {
     const identity = this.#read();
     if (identity !== undefined) return identity;
     this.#logger.info(
-      `TLS with a certificate made just now, which Envoy cannot verify: set ${extProcSettings.extProcTlsCertificatePath.env} to one that it can`,
+      `using a self-signed certificate generated at start: Envoy cannot verify it, set ${extProcSettings.extProcTlsCertificatePath.env}`,
     );
     return selfSignedIdentity();
   }

@@ -175,10 +175,10 @@ describe('the door', () => {
     const client = await clientOf({ port }, { tls: true, rejectUnauthorized: false, ...identity });
     expect((await client.call(methodPath).send(request('/?q=attack-block')).done).status).toBe(0);
     door.reload?.();
-    expect(lines.join()).toContain('TLS certificate and CA were read again');
+    expect(lines.join()).toContain('TLS certificate and CA reloaded');
     folder.file('agent.key', 'no key');
     door.reload?.();
-    expect(lines.join()).toContain('TLS goes on with the certificate and CA it had');
+    expect(lines.join()).toContain('TLS files not reloaded');
   });
 
   it('refuses to open with a key and no certificate', async () => {
