@@ -89,7 +89,11 @@ describeEachEnvoy('traffic', (binary) => {
       connection.close();
     });
 
-    it('passes a WebSocket in both directions', async () => {
+    it('passes a WebSocket in both directions', async (context) => {
+      if (binary.version === '1.39.3' && plan === plans['streamed, as configured'])
+        context.skip(
+          'Envoy 1.39.3 lets no upgrade through in STREAMED, whatever is answered: its issue 47048',
+        );
       const connection = new Http1Connection(site().port);
       connection.write(
         'GET /socket HTTP/1.1\r\nhost: site.example\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n',
