@@ -4,6 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { Child } from './child.ts';
+import type { DemoDoor } from './door.ts';
+import { environmentWithoutOurs } from './environment.ts';
 import type { DemoPorts } from './ports.ts';
 import { demoRuleset } from './ruleset.ts';
 
@@ -21,6 +23,7 @@ export interface Finding {
 
 /** @param started told of the process before it is ready, so that it can be stopped whatever happens */
 export async function startAgent(
+  door: DemoDoor,
   ports: DemoPorts,
   folder: string,
   started: (child: Child) => void,
@@ -29,10 +32,9 @@ export async function startAgent(
   await writeFile(rules, demoRuleset());
   const main = join(import.meta.dirname, '..', 'dist', 'main.js');
   if (!existsSync(main)) throw new Error('dist/main.js is missing: `npm run demo` builds it first');
-  const child = new Child('The agent', process.execPath, [main], {
+  const child = new Child('The agent', process.execPath, [main, door.command], {
     ...environmentWithoutOurs(),
-    DD_HAPROXY_SPOA_HOST: '127.0.0.1',
-    DD_HAPROXY_SPOA_PORT: String(ports.spop),
+    ...(await door.agentSettings(ports, folder)),
     APPSEC_EDGE_HEALTHCHECK_PORT: String(ports.health),
     APPSEC_EDGE_SHUTDOWN_GRACE: '0',
     APPSEC_EDGE_LOG_FORMAT: 'json',
@@ -84,12 +86,6 @@ interface SecurityEvent {
 function parseEvent(line: string): SecurityEvent | undefined {
   if (!line.includes('"event":"security"')) return undefined;
   return JSON.parse(line) as SecurityEvent;
-}
-
-/** Settings of the machine must not change what the demo shows; where the Datadog Agent is may. */
-export function environmentWithoutOurs(): NodeJS.ProcessEnv {
-  const ours = /^DD_(APPSEC|HAPROXY|SPOA|TRACE_CLIENT_IP_HEADER|TRACE_OBFUSCATION)/;
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
 
 function answersOk(port: number): Promise<boolean> {

@@ -1,5 +1,5 @@
-// npm run demo: an origin, the agent and a real HAProxy with the shipped files, on ports of 127.0.0.1. Sends the
-// requests of steps.ts, prints what became of each, and stays up to be tried with curl. `-- --once` ends instead:
+// npm run demo: an origin, the agent and a real HAProxy with the shipped files, on ports of 127.0.0.1; with
+// `-- --door ext-proc`, a real Envoy. Sends the requests of steps.ts, prints what became of each, and stays up to be tried with curl. `-- --once` ends instead:
 // with 0 when everything was as expected.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startAgent } from './agent.ts';
 import type { Child } from './child.ts';
-import { findHaproxy } from './find-haproxy.ts';
-import { startHaproxy } from './haproxy.ts';
+import { type DemoDoorName, demoDoors } from './door.ts';
 import { startOrigin } from './origin.ts';
 import { choosePorts } from './ports.ts';
 import { printCurlLines, printFailures, printLive, printOutcome, printTitle, say } from './print.ts';
@@ -41,36 +40,48 @@ try {
 }
 
 /** @returns whether a step failed, or undefined when the demo stays up. */
-async function demonstrate({ once }: { once: boolean }): Promise<boolean | undefined> {
-  const binary = await findHaproxy(say);
+async function demonstrate({ once, door: name }: Options): Promise<boolean | undefined> {
+  const door = demoDoors[name];
+  const binary = await door.find(say);
   if ('reason' in binary) throw new DemoError(binary.reason);
   folder = await mkdtemp(join(tmpdir(), 'appsec-edge-demo-'));
   const ports = await choosePorts();
   const origin = await startOrigin(ports.origin);
-  const agent = watched(await startAgent(ports, folder, (child) => children.push(child)));
-  const haproxy = watched(await startHaproxy(binary.path, ports, folder, (child) => children.push(child)));
-  printTitle(binary.version, ports);
+  const agent = watched(await startAgent(door, ports, folder, (child) => children.push(child)));
+  const proxy = watched(await door.start(binary.path, ports, folder, (child) => children.push(child)));
+  printTitle(door, binary.version, ports);
 
   const outcomes = [];
   for (const [index, step] of steps.entries()) {
-    const outcome = await runStep(step, ports.http, { agent, haproxy, origin });
-    printOutcome(index + 1, outcome);
+    const outcome = await runStep(step, ports.http, { agent, proxy, origin, door });
+    printOutcome(door, index + 1, outcome);
     outcomes.push(outcome);
   }
   const failed = printFailures(outcomes);
   if (once) return failed;
   printCurlLines(ports);
-  printLive(agent, haproxy);
+  printLive(door, agent, proxy);
   staysUp = true;
   return undefined;
 }
 
-function readOptions(): { once: boolean } {
+interface Options {
+  readonly once: boolean;
+  readonly door: DemoDoorName;
+}
+
+function readOptions(): Options {
+  const names = Object.keys(demoDoors).join(' or ');
   try {
-    const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
-    return { once: values.once };
+    const { values } = parseArgs({
+      options: { once: { type: 'boolean', default: false }, door: { type: 'string', default: 'haproxy' } },
+    });
+    const { once, door } = values;
+    if (door !== 'haproxy' && door !== 'ext-proc') throw new Error(`--door: '${door}' is not ${names}`);
+    return { once, door };
   } catch (cause) {
-    say(`${cause instanceof Error ? cause.message : String(cause)}\nUsage: npm run demo [-- --once]`);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    say(`${message}\nUsage: npm run demo [-- [--door ${names}] [--once]]`);
     process.exit(2);
   }
 }
@@ -90,7 +101,7 @@ function watched(child: Child): Child {
 async function end(code: number): Promise<void> {
   if (ending) return;
   ending = true;
-  // HAProxy first: it would only log that the agent went away.
+  // The proxy first: it would only log that the agent went away.
   for (const child of children.toReversed()) await child.stop();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   process.exit(code);

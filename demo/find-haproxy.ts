@@ -3,17 +3,13 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { anyHaproxy } from '../tools/haproxy-binaries.ts';
+import type { FoundProxy } from './door.ts';
 
 const run = promisify(execFile);
 const oldest = [2, 6] as const;
 
-export type FoundHaproxy =
-  | { readonly path: string; readonly version: string }
-  /** A sentence for the operator. */
-  | { readonly reason: string };
-
 /** @param say told before anything that takes long or changes the machine */
-export async function findHaproxy(say: (line: string) => void): Promise<FoundHaproxy> {
+export async function findHaproxy(say: (line: string) => void): Promise<FoundProxy> {
   let found = await anyHaproxy();
   if ('reason' in found && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
     say(
@@ -44,7 +40,7 @@ async function install(): Promise<string | undefined> {
   }
 }
 
-async function usable(found: { readonly path: string; readonly version: string }): Promise<FoundHaproxy> {
+async function usable(found: { readonly path: string; readonly version: string }): Promise<FoundProxy> {
   const [major = 0, minor = 0] = found.version.split('.').map(Number);
   if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
     return { reason: `${found.path} is HAProxy ${found.version}.\n${advice}` };

@@ -3,16 +3,31 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accepts } from '../tools/accepts.ts';
-import { environmentWithoutOurs } from './agent.ts';
 import { Child } from './child.ts';
+import type { DemoDoor, LogField } from './door.ts';
+import { environmentWithoutOurs } from './environment.ts';
+import { findHaproxy } from './find-haproxy.ts';
 import type { DemoPorts } from './ports.ts';
 
 const startTimeoutMs = 10_000;
 const repository = join(import.meta.dirname, '..');
 const shipped = (name: string): string => join(repository, 'haproxyconf', name);
 
-/** @param started told of the process before it is ready, so that it can be stopped whatever happens */
-export async function startHaproxy(
+export const haproxyDoor: DemoDoor = {
+  proxy: 'HAProxy',
+  command: 'spoa',
+  agentSettings: async (ports) => ({
+    DD_HAPROXY_SPOA_HOST: '127.0.0.1',
+    DD_HAPROXY_SPOA_PORT: String(ports.agent),
+  }),
+  find: findHaproxy,
+  start: startHaproxy,
+  // In the format that frontend-config.cfg offers.
+  isRequestLog: (line) => line.includes(' dd_verdict='),
+  logField,
+};
+
+async function startHaproxy(
   binary: string,
   ports: DemoPorts,
   folder: string,
@@ -25,7 +40,7 @@ export async function startHaproxy(
     ...environmentWithoutOurs(),
     DD_SPOA_SPOA_CONF_FILE: shipped('spoe.cfg'),
     DD_SPOA_LUA_FILE: join(repository, 'lua', 'datadog_aap_blocking_response.lua'),
-    DD_SPOA_ADDRESS: `127.0.0.1:${ports.spop}`,
+    DD_SPOA_ADDRESS: `127.0.0.1:${ports.agent}`,
     // A busy machine must not turn into an uninspected request here.
     DD_SPOA_PROCESSING_TIMEOUT: '2s',
   });
@@ -34,13 +49,8 @@ export async function startHaproxy(
   return child;
 }
 
-/** The log line of a request, in the format that frontend-config.cfg offers. */
-export function isRequestLog(line: string): boolean {
-  return line.includes(' dd_verdict=');
-}
-
 /** One of the dd_ fields at the end of a log line, undefined when HAProxy had nothing to put there. */
-export function logField(line: string, name: string): string | undefined {
+function logField(line: string, name: LogField): string | undefined {
   const value = new RegExp(` dd_${name}=(\\S*)`).exec(line)?.[1];
   return value === '-' || value === '' ? undefined : value;
 }

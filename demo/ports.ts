@@ -5,18 +5,21 @@ export interface DemoPorts {
   /** HAProxy: where to send requests. */
   readonly http: number;
   readonly origin: number;
-  /** The agent: SPOP. */
-  readonly spop: number;
+  /** The agent, for the proxy. */
+  readonly agent: number;
   /** The agent: /, /ready and /metrics. */
   readonly health: number;
+  /** Envoy's own pages. */
+  readonly admin: number;
 }
 
 export async function choosePorts(): Promise<DemoPorts> {
   return {
     http: await portNear(8080),
     origin: await portNear(8090),
-    spop: await portNear(3000),
+    agent: await portNear(3000),
     health: await portNear(3080),
+    admin: await portNear(9901),
   };
 }
 

@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { type Finding, findingsIn } from './agent.ts';
 import type { Child } from './child.ts';
-import { isRequestLog } from './haproxy.ts';
+import type { DemoDoor } from './door.ts';
 import type { DemoPorts } from './ports.ts';
 import type { Outcome } from './run-step.ts';
 import { type Step, steps } from './steps.ts';
@@ -11,25 +11,26 @@ export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-export function printTitle(haproxyVersion: string, ports: DemoPorts): void {
-  say(styleText('bold', 'appsec-edge: a site behind HAProxy, protected'));
+export function printTitle(door: DemoDoor, version: string, ports: DemoPorts): void {
+  say(styleText('bold', `appsec-edge: a site behind ${door.proxy}, protected`));
+  const proxy = `${door.proxy} ${version}`;
   say(`
-  client ──► HAProxy ${haproxyVersion} :${ports.http} ──► origin :${ports.origin}
+  client ──► ${proxy} :${ports.http} ──► origin :${ports.origin}
                   │ ▲
        "may it?"  ▼ │ "yes" / "no, and send this instead"
-             the agent :${ports.spop}     health and metrics :${ports.health}
+             the agent :${ports.agent}     health and metrics :${ports.health}
 
   Rules: Datadog's recommended ones. SQL and command injection are blocked, the rest is reported;
   demo/ruleset.ts adds three custom rules.`);
 }
 
-export function printOutcome(number: number, outcome: Outcome): void {
+export function printOutcome(door: DemoDoor, number: number, outcome: Outcome): void {
   const { step, answer, findings, logLine, faults } = outcome;
   say(`\n${styleText('bold', `${number}. ${step.title}`)}`);
   field('sent', `${step.method} ${step.target}`);
   if (step.json !== undefined) field('', JSON.stringify(step.json));
   field(
-    'HAProxy',
+    door.proxy,
     `${styleText(colour(answer.status), `${answer.status} ${answer.reason}`)}${details(outcome)}`,
   );
   field('origin', originSaw(outcome));
@@ -61,11 +62,11 @@ export function printCurlLines(ports: DemoPorts): void {
 }
 
 /** Everything that happens from now on, as it happens. */
-export function printLive(agent: Child, haproxy: Child): void {
+export function printLive(door: DemoDoor, agent: Child, proxy: Child): void {
   agent.onLine((line) => {
     for (const finding of findingsIn(line)) field('agent', describe(finding));
   });
-  haproxy.onLine((line) => field(isRequestLog(line) ? 'log' : 'HAProxy', line));
+  proxy.onLine((line) => field(door.isRequestLog(line) ? 'log' : door.proxy, line));
 }
 
 function field(name: string, value: string): void {

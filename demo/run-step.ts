@@ -1,9 +1,9 @@
-// Sends one request through HAProxy and collects what everybody saw of it.
+// Sends one request through the proxy and collects what everybody saw of it.
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type Finding, findingsIn, traceIdOf } from './agent.ts';
 import type { Child } from './child.ts';
-import { isRequestLog, logField } from './haproxy.ts';
+import type { DemoDoor } from './door.ts';
 import type { Origin } from './origin.ts';
 import type { Step } from './steps.ts';
 
@@ -22,7 +22,7 @@ export interface Outcome {
   readonly answer: Answer;
   readonly reachedOrigin: boolean;
   readonly findings: readonly Finding[];
-  /** HAProxy's log line, undefined when none came in time. */
+  /** The proxy's log line, undefined when none came in time. */
   readonly logLine: string | undefined;
   /** What was not as expected, a sentence each. */
   readonly faults: readonly string[];
@@ -30,17 +30,18 @@ export interface Outcome {
 
 export interface Site {
   readonly agent: Child;
-  readonly haproxy: Child;
+  readonly proxy: Child;
+  readonly door: DemoDoor;
   readonly origin: Origin;
 }
 
 export async function runStep(step: Step, port: number, site: Site): Promise<Outcome> {
-  const { agent, haproxy, origin } = site;
-  const before = { agent: agent.lines.length, haproxy: haproxy.lines.length, origin: origin.requests() };
+  const { agent, proxy, origin, door } = site;
+  const before = { agent: agent.lines.length, proxy: proxy.lines.length, origin: origin.requests() };
   const answer = await send(step, port);
-  const logLine = await haproxy.lineAfter(before.haproxy, isRequestLog, logTimeoutMs);
-  const traceId = logLine === undefined ? undefined : logField(logLine, 'trace');
-  const foundSomething = logLine !== undefined && logField(logLine, 'rules') !== undefined;
+  const logLine = await proxy.lineAfter(before.proxy, door.isRequestLog, logTimeoutMs);
+  const traceId = logLine === undefined ? undefined : door.logField(logLine, 'trace');
+  const foundSomething = logLine !== undefined && door.logField(logLine, 'rules') !== undefined;
   const event = foundSomething
     ? await agent.lineAfter(before.agent, (line) => isEventOf(line, traceId), logTimeoutMs)
     : undefined;
@@ -51,7 +52,7 @@ export async function runStep(step: Step, port: number, site: Site): Promise<Out
     findings: event === undefined ? [] : findingsIn(event),
     logLine,
   };
-  return { ...seen, faults: faultsOf(seen) };
+  return { ...seen, faults: faultsOf(door, seen) };
 }
 
 function isEventOf(line: string, traceId: string | undefined): boolean {
@@ -59,10 +60,13 @@ function isEventOf(line: string, traceId: string | undefined): boolean {
   return id !== undefined && id === traceId;
 }
 
-function faultsOf({ step, answer, reachedOrigin, findings, logLine }: Omit<Outcome, 'faults'>): string[] {
+function faultsOf(
+  door: DemoDoor,
+  { step, answer, reachedOrigin, findings, logLine }: Omit<Outcome, 'faults'>,
+): string[] {
   const { status, verdict, reachesOrigin, hidden, location } = step.expected;
   const faults: string[] = [];
-  if (answer.status !== status) faults.push(`HAProxy answered ${answer.status} instead of ${status}`);
+  if (answer.status !== status) faults.push(`${door.proxy} answered ${answer.status} instead of ${status}`);
   if (location !== undefined && answer.headers.location !== location) {
     faults.push(`the client was sent to ${answer.headers.location ?? 'nowhere'} instead of ${location}`);
   }
@@ -72,10 +76,10 @@ function faultsOf({ step, answer, reachedOrigin, findings, logLine }: Omit<Outco
   if (hidden !== undefined && `${JSON.stringify(answer.headers)}${answer.body}`.includes(hidden)) {
     faults.push(`the client was shown "${hidden}"`);
   }
-  if (logLine === undefined) faults.push('HAProxy logged nothing');
-  else if (logField(logLine, 'verdict') !== verdict) {
+  if (logLine === undefined) faults.push(`${door.proxy} logged nothing`);
+  else if (door.logField(logLine, 'verdict') !== verdict) {
     faults.push(
-      `HAProxy's log says verdict "${logField(logLine, 'verdict') ?? '-'}" instead of "${verdict}"`,
+      `${door.proxy}'s log says verdict "${door.logField(logLine, 'verdict') ?? '-'}" instead of "${verdict}"`,
     );
   }
   if (verdict !== 'pass' && findings.length === 0) faults.push('the agent logged no security event');

@@ -1,3 +1,5 @@
+import { type ExtProcConfig, extProcSettings } from './adapters/ext-proc/settings.ts';
+import { messageKinds } from './adapters/ext-proc/wire/kinds.ts';
 import { messageNames } from './adapters/haproxy/contract.ts';
 import { checkBlockPages } from './adapters/haproxy/rewriting-room.ts';
 import { type HaproxyConfig, haproxySettings } from './adapters/haproxy/settings.ts';
@@ -26,10 +28,30 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   loadHandler: () => import('./adapters/haproxy/handler.ts'),
 };
 
-export const doors = { haproxy } as const;
+const extProc: DoorDefinition<ExtProcConfig> & { readonly settings: typeof extProcSettings } = {
+  command: 'ext-proc',
+  summary:
+    'Inspect traffic for Envoy as an external processor (ext_proc), also for Istio, Envoy Gateway and Google Cloud.',
+  settings: extProcSettings,
+  processAliases: { healthcheckPort: 'DD_SERVICE_EXTENSION_HEALTHCHECK_PORT' },
+  processDefaults: { healthcheckPort: '80' },
+  healthHost: ({ extProcHost }) => ({ host: extProcHost, variable: extProcSettings.extProcHost.env }),
+  traits: ({ extProcObservabilityMode }) => ({
+    name: 'ext-proc',
+    component: 'envoy',
+    defaultService: 'serviceextensions',
+    reportOnly: extProcObservabilityMode,
+    seesResponses: true,
+  }),
+  messages: messageKinds,
+  load: () => import('./adapters/ext-proc/door.ts'),
+  loadHandler: () => import('./adapters/ext-proc/handler.ts'),
+};
+
+export const doors = { haproxy, 'ext-proc': extProc } as const;
 
 /** Settings of all doors. */
-export const doorSettings = { ...doors.haproxy.settings };
+export const doorSettings = { ...haproxy.settings, ...extProc.settings };
 
 export type DoorName = keyof typeof doors;
 export const doorNames = Object.keys(doors) as DoorName[];

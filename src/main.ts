@@ -7,6 +7,8 @@ import { neededNode, nodeVersionProblem } from './cli/node-version.ts';
  *   net/                 sockets: listening, TLS, access control
  *   spop/                the bytes of a HAProxy connection to frames, and back
  *   adapters/haproxy/    HAProxy's door: the server; messages to HTTP values; verdicts to HAProxy variables
+ *   grpc/                bytes of an Envoy's connection to gRPC calls, and back
+ *   adapters/ext-proc/   Envoy's door: streams to HTTP values; verdicts to answers for Envoy
  *   workers/             engine threads: distributing jobs, and moving bytes there and back
  *   engine/              a transaction: HTTP values in, a verdict out; waf/ runs libddwaf, body/ reads bodies
  *   policy/              rules and lists that change at run time

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { extProcErrorKinds } from '../src/adapters/ext-proc/observers.ts';
 import { haproxyErrorKinds } from '../src/adapters/haproxy/observers.ts';
 import { settings } from '../src/daemon/settings.ts';
 import { engineErrorKinds } from '../src/ops/metrics.ts';
@@ -38,9 +39,10 @@ describe('docs/limits.md', () => {
 
 describe('docs/errors.md', () => {
   it('has every kind of error that is counted', () => {
-    const kinds = [...engineErrorKinds, ...haproxyErrorKinds];
+    const kinds = [...engineErrorKinds, ...haproxyErrorKinds, ...extProcErrorKinds];
     for (const name of ['errors', 'metrics']) {
-      for (const kind of kinds) expect(page(name)).toContain(`| \`${kind}\` |`);
+      for (const kind of kinds)
+        expect(page(name)).toMatch(new RegExp(`\\| (?:\`[\\w-]+\`, )*\`${kind}\`[, ]`));
     }
   });
 

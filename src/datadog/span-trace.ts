@@ -173,7 +173,7 @@ function spanTags(transaction: TransactionView, settings: SpanSettings): Tags {
     ...(service === undefined ? {} : { 'service.name': service }),
     'span.type': 'web',
     'span.kind': 'server',
-    component: transaction.door.component,
+    component: transaction.application?.component ?? transaction.door.component,
     '_dd.measured': 1,
     '_dd.runtime_family': 'nodejs',
     ...applicationTags(transaction.application),

@@ -17,6 +17,8 @@ export interface Application {
   readonly version: string | undefined;
   /** Detections are reported, nothing is blocked. */
   readonly reportOnly: boolean;
+  /** The integration that it came through, as Datadog names it, where a door has several of them. */
+  readonly component?: string | undefined;
 }
 
 export interface RequestHead {
@@ -34,7 +36,10 @@ export interface RequestHead {
   /** The door does not wait for the end of the body: no more than its beginning will come, or nothing. */
   readonly bodyIsStream?: boolean;
   readonly application?: Application | undefined;
-  /** True: the message is over with its headers, no body follows. */
+  /**
+   * True: the message is over with its headers, no body follows. False: its end is still to come, whatever the headers say.
+   * Undefined: the door does not know.
+   */
   readonly endOfStream?: boolean;
   /**
    * The client's address, when the door can vouch for it (PROXY protocol, a trusted sender); else the engine's rules

@@ -106,9 +106,9 @@ export class Transaction implements TransactionView {
   /** Whether the engine will look at the body of the request, if it is not blocked before. */
   get wantsRequestBody(): boolean {
     if (this.request === undefined || this.request.endOfStream === true) return false;
-    const { headers, declaredBodySize, method } = this.request;
+    const { headers, declaredBodySize: size, method, endOfStream } = this.request;
     this.#requestBodyWanted ??=
-      wantsRequestBody(headers, declaredBodySize, this.#services.bodyLimitBytes, method) &&
+      wantsRequestBody(headers, size, this.#services.bodyLimitBytes, method, endOfStream === false) &&
       this.#isRead(bodyAddresses['request-body']);
     return this.#requestBodyWanted;
   }

@@ -3,7 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { settingNames, settings } from '../../src/daemon/settings.ts';
-import { checkRulesMarkdown, policyRulesMarkdown, settingsMarkdown } from '../support/docs-tables.ts';
+import {
+  checkRulesMarkdown,
+  policyRulesMarkdown,
+  settingsMarkdown,
+  settingsTable,
+} from '../support/docs-tables.ts';
 
 // `npx vitest run test/cli/docs.test.ts -u` writes the tables into the files.
 
@@ -26,9 +31,22 @@ describe('documentation', () => {
     await expect(withTable(path, 'settings', settingsMarkdown())).toMatchFileSnapshot(path);
   });
 
+  it("has the table of Envoy's settings as it is in docs/envoy.md", async () => {
+    const path = docs('envoy.md');
+    const text = withTable(path, 'envoy-settings', settingsTable('Envoy'));
+    await expect(text).toMatchFileSnapshot(path);
+  });
+
   it('has the rules of check as they are in docs/check.md', async () => {
     const path = docs('check.md');
-    await expect(withTable(path, 'rules', checkRulesMarkdown())).toMatchFileSnapshot(path);
+    const text = withTable(path, 'rules', checkRulesMarkdown('haproxy'));
+    await expect(text).toMatchFileSnapshot(path);
+  });
+
+  it('has the rules of check for Envoy as they are in docs/check.md', async () => {
+    const path = docs('check.md');
+    const text = withTable(path, 'envoy-rules', checkRulesMarkdown('envoy'));
+    await expect(text).toMatchFileSnapshot(path);
   });
 
   it('has the rules of policy check as they are in docs/policy.md', async () => {

@@ -61,7 +61,7 @@ describe('appsec-edge', () => {
     [['--prot', '3000'], "unknown option '--prot'\n(Did you mean --port?)"],
     [
       ['sopa'],
-      "unknown command 'sopa'; it must be one of run, spoa, inspect, haproxyconf, check, policy, healthcheck",
+      "unknown command 'sopa'; it must be one of run, spoa, ext-proc, inspect, haproxyconf, envoyconf, check, policy, healthcheck",
     ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
@@ -74,6 +74,21 @@ describe('appsec-edge', () => {
     [['haproxyconf', 'x', '--server', 'x'], "--server: 'x' is not allowed; it must be host:port"],
     [['haproxyconf', 'x', '--timeout', 'soon'], "--timeout: 'soon' is not allowed; it must be a duration"],
     [['haproxyconf', 'x', '--lua', '/a"b'], `--lua: '/a"b' is not allowed; it must be a path without`],
+    [['envoyconf', 'envoy'], "missing required argument 'folder'"],
+    [['envoyconf', 'traefik', 'x'], "unknown set 'traefik'; it must be one of envoy, istio-gateway"],
+    [['envoyconf', 'gcp', 'x', '--app', 'shop'], '--app changes nothing in gcp'],
+    [
+      ['envoyconf', 'envoy', 'x', '--address', 'waf'],
+      "--address: 'waf' is not allowed; it must be host:port",
+    ],
+    [['envoyconf', 'envoy', 'x', '--address', 'waf:70000'], "--address: 'waf:70000' is not allowed"],
+    [['envoyconf', 'envoy', 'x', '--ca', '/nowhere'], '--ca: ENOENT'],
+    [['envoyconf', 'envoy', 'x', '--ca', '/dev/null'], "--ca: '/dev/null' is not allowed; it must be a file"],
+    [
+      ['envoyconf', 'kubernetes', 'x', '--image', 'waf'],
+      "--image: 'waf' is not allowed; it must be an image",
+    ],
+    [['envoyconf', 'kubernetes', 'x', '--namespace', 'A'], "--namespace: 'A' is not allowed"],
     [['check'], "missing required argument 'files'"],
     [['check', '/nowhere.cfg'], '/nowhere.cfg cannot be read'],
     [
@@ -362,6 +377,42 @@ describe('appsec-edge policy check', () => {
     const { code, stderr } = await run(['policy', 'check', ...args]);
     expect(code).toBe(2);
     expect(stderr).toContain(`appsec-edge: ${reason}`);
+  });
+});
+
+describe('appsec-edge envoyconf and check', () => {
+  it('write the files, refuse to overwrite them, and say of them what an operator is to know', async () => {
+    const out = join(folder, 'envoy');
+    const written = await run(['envoyconf', 'envoy', out, '--address', '10.0.0.5:8443']);
+    expect(written).toMatchObject({ code: 0, stderr: '' });
+    expect(written.stdout).toContain(`wrote ${join(out, 'envoy.yaml')}`);
+    const again = await run(['envoyconf', 'envoy', out]);
+    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('--force overwrites them') });
+    expect(readFileSync(join(out, 'envoy.yaml'), 'utf8')).toContain('10.0.0.5');
+    expect((await run(['envoyconf', 'envoy', out, '--force', '--fail-closed'])).code).toBe(0);
+    expect(await run(['check', out])).toEqual({
+      ...{ code: 0, stderr: '' },
+      stdout: '0 errors, 0 warnings, 0 hints for Envoy\n',
+    });
+  });
+
+  it('end with 1 when something is wrong, and print JSON when asked', async () => {
+    const file = join(folder, 'bootstrap');
+    writeFileSync(file, 'static_resources: {}\n');
+    const { code, stdout } = await run(['check', file, '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({
+      findings: [expect.objectContaining({ file, line: 1, severity: 'error', rule: 'no-ext-proc' })],
+    });
+  });
+
+  it('end with 2 where a file is not YAML', async () => {
+    const file = join(folder, 'broken.yaml');
+    writeFileSync(file, 'a: [\n');
+    expect(await run(['check', file])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`${file}:2: not YAML`),
+    });
   });
 });
 

@@ -22,14 +22,31 @@ export class CertificateFolder {
     return file;
   }
 
-  /** @param authority what `authority` returned */
-  issue(authority: string, name: string): Certificate {
+  /**
+   * @param authority what `authority` returned
+   * @param dnsNames alternative names, for who looks at those alone
+   */
+  issue(authority: string, name: string, dnsNames: readonly string[] = []): Certificate {
     const [certificate, key, request, both] = ['pem', 'key', 'csr', 'both'].map((end) =>
       join(this.path, `${name}.${end}`),
     ) as [string, string, string, string];
     this.#openssl('req', ...newKey(key), '-out', request, '-subj', `/CN=${name}`);
+    const names = dnsNames.map((dnsName) => `DNS:${dnsName}`).join(',');
+    const extensions =
+      names === '' ? [] : ['-extfile', this.file(`${name}.ext`, `subjectAltName = ${names}\n`)];
     const signer = ['-CA', authority, '-CAkey', authority.replace(/pem$/, 'key'), '-CAcreateserial'];
-    this.#openssl('x509', '-req', '-in', request, ...signer, '-out', certificate, '-days', '2');
+    this.#openssl(
+      'x509',
+      '-req',
+      '-in',
+      request,
+      ...signer,
+      '-out',
+      certificate,
+      '-days',
+      '2',
+      ...extensions,
+    );
     writeFileSync(both, readFileSync(certificate, 'utf8') + readFileSync(key, 'utf8'));
     return { certificate, key, both };
   }

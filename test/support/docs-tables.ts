@@ -1,3 +1,4 @@
+import { envoyRules } from '../../src/cli/check/envoy/run.ts';
 import { checkRules } from '../../src/cli/check/run.ts';
 import type { AnySetting } from '../../src/config/setting.ts';
 import { settingNames, settings } from '../../src/daemon/settings.ts';
@@ -10,27 +11,29 @@ import { fileRules } from '../../src/policy/policy-file.ts';
 
 /** docs/configuration.md: one table a group. */
 export function settingsMarkdown(): string {
-  const all: readonly AnySetting[] = settingNames.map((name) => settings[name]);
-  const groups = [...new Set(all.map((setting) => setting.group))];
-  return groups
-    .map((group) => {
-      const rows = all
-        .filter((setting) => setting.group === group)
-        .map((setting) => [
-          [setting.env, `--${setting.flag}`].map((name) => `\`${name}\``).join('<br>') +
-            (setting.aliases ?? []).map((name) => `<br>also \`${name}\``).join(''),
-          setting.defaultText === '' ? '' : `\`${setting.defaultText}\``,
-          setting.description.replaceAll('<', '&lt;'),
-          setting.parser.allowed,
-        ]);
-      return `### ${group}\n\n${table(['variable, flag', 'default', 'what it does', 'allowed'], rows)}`;
-    })
-    .join('\n\n');
+  const groups = new Set(settingNames.map((name) => settings[name].group));
+  return [...groups].map((group) => `### ${group}\n\n${settingsTable(group)}`).join('\n\n');
 }
 
-/** docs/check.md: one line a rule. */
-export function checkRulesMarkdown(): string {
-  const rows = checkRules.map((rule) => [`\`${rule.id}\``, rule.severity, rule.why, rule.remedy]);
+/** docs/envoy.md: one group. */
+export function settingsTable(group: string): string {
+  const all: readonly AnySetting[] = settingNames.map((name) => settings[name]);
+  const rows = all
+    .filter((setting) => setting.group === group)
+    .map((setting) => [
+      [setting.env, `--${setting.flag}`].map((name) => `\`${name}\``).join('<br>') +
+        (setting.aliases ?? []).map((name) => `<br>also \`${name}\``).join(''),
+      setting.defaultText === '' ? '' : `\`${setting.defaultText}\``,
+      setting.description.replaceAll('<', '&lt;'),
+      setting.parser.allowed,
+    ]);
+  return table(['variable, flag', 'default', 'what it does', 'allowed'], rows);
+}
+
+/** docs/check.md: one line a rule, a table for each proxy. */
+export function checkRulesMarkdown(proxy: 'haproxy' | 'envoy'): string {
+  const rules = proxy === 'haproxy' ? checkRules : envoyRules;
+  const rows = rules.map((rule) => [`\`${rule.id}\``, rule.severity, rule.why, rule.remedy]);
   return table(['rule', 'severity', 'why it matters', 'remedy'], rows);
 }
 

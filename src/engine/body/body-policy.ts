@@ -60,14 +60,16 @@ const bodylessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 
  *   is 0 for an unknown size too)
  * @param limitBytes DD_APPSEC_BODY_PARSING_SIZE_LIMIT
  * @param method undefined when the door does not know it
+ * @param follows the door knows that the message goes on after its headers, whatever they say
  */
 export function wantsRequestBody(
   headers: HeaderList,
   declaredSize: number | undefined,
   limitBytes: number,
   method?: string,
+  follows = false,
 ): boolean {
-  if (limitBytes <= 0 || isBodyless(headers, declaredSize, method)) return false;
+  if (limitBytes <= 0 || (!follows && isBodyless(headers, declaredSize, method))) return false;
   const { essence } = readMediaType(headers);
   return essence === undefined || !isBinaryType(essence);
 }

@@ -29,6 +29,14 @@ describe('a request body', () => {
     });
   }
 
+  it('is asked for, whatever method and headers say, when the door knows that it follows', () => {
+    expect(wantsRequestBody([], undefined, limit, 'GET', true)).toBe(true);
+    expect(wantsRequestBody([['content-length', '0']], undefined, limit, 'HEAD', true)).toBe(true);
+    expect(wantsRequestBody(withBody(['content-type', 'image/png']), undefined, limit, 'GET', true)).toBe(
+      false,
+    );
+  });
+
   it('is wanted when its type is missing, or repeated with one that is binary', () => {
     expect(wantsRequestBody(withBody(), 5, limit, 'POST')).toBe(true);
     expect(
