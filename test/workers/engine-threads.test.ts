@@ -373,7 +373,11 @@ describe('a thread in native code', () => {
   const cameBack = (thread: number): number | undefined => natives[thread]?.[1];
 
   it('is not ended there when it is stuck: it ends itself afterwards, and takes no further job', async () => {
-    const { threads, told } = await start(1, { stuckMs: 1000, dataOf });
+    const { threads, told } = await start(1, { stuckMs: 2000, dataOf });
+    // It has counted its transactions by then.
+    const before = new Ledger();
+    before.submit(threads, 0, 'echo');
+    await before.all();
     const mine = new Ledger();
     for (const order of ['native', 'native', 'echo']) mine.submit(threads, 0, order);
     expect(await mine.all()).toEqual([['lost'], ['lost'], ['lost']]);
@@ -389,7 +393,7 @@ describe('a thread in native code', () => {
   });
 
   it('is replaced only while few others are still there, or as soon as one of them has ended', async () => {
-    const { threads, told } = await start(1, { stuckMs: 500, dataOf });
+    const { threads, told } = await start(1, { stuckMs: 2000, dataOf });
     for (const round of [1, 2]) {
       await vi.waitFor(() => expect(threads.isReady(0)).toBe(true), patienceMs);
       threads.submit(0, job('native'), () => undefined);
