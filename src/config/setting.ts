@@ -5,7 +5,7 @@ import type { Parser } from './parsers.ts';
  * each door. The command line, the environment, `--help` and docs/configuration.md come from these tables.
  */
 
-export type SettingGroup = 'Process' | 'HAProxy' | 'Limits' | 'Detection' | 'Datadog' | 'Log';
+export type SettingGroup = 'Process' | 'HAProxy' | 'Mirrored requests' | 'Limits' | 'Detection' | 'Datadog' | 'Log';
 
 export interface Setting<T, D extends T | undefined> {
   /** Its environment variable. */

@@ -1,6 +1,6 @@
 /**
- * The listening socket, and who gets past it: address, number, then TLS. What comes out is a socket that SPOP can be
- * spoken on; nothing is read from anybody before.
+ * The listening socket, and who gets past it: address, number, then TLS. What comes out is a socket that a door's
+ * protocol can be spoken on; nothing is read from anybody before.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
@@ -16,6 +16,8 @@ export interface ListenerOptions {
   readonly allowed?: AllowList | undefined;
   /** Undefined: connections are not encrypted. */
   readonly tls?: TlsIdentity | undefined;
+  /** What is spoken on the socket, as ALPN names it. A client that names others only is refused; one may name none. */
+  readonly alpnProtocols?: readonly string[] | undefined;
 }
 
 /** `limit`: more connections than allowed. `address`: not on the list. */
@@ -109,8 +111,10 @@ export class Listener {
 
   #tlsServer(identity: TlsIdentity): TlsServer {
     const withClients = identity.ca !== undefined;
+    const { alpnProtocols } = this.#options;
     const server = new TlsServer({
       ...contextOptions(identity),
+      ...(alpnProtocols !== undefined && { ALPNProtocols: [...alpnProtocols] }),
       handshakeTimeout: this.#options.helloTimeoutMs,
       requestCert: withClients,
       rejectUnauthorized: withClients,
