@@ -21,7 +21,8 @@ const mostStreams = 10_000;
 
 /**
  * One connection of a sender that speaks HTTP/2, with prior knowledge or as TLS has agreed. Streams are answered when
- * their request has ended, as in HTTP/1. What nghttp2 refuses by itself (a malformed `:authority`, for one) is not seen.
+ * their request has ended, as in HTTP/1. What nghttp2 refuses by itself is not seen: a malformed `:authority`, and fields
+ * above 64 KiB, which end the connection.
  */
 export class Http2Connection implements MirrorConnection {
   readonly #session: ServerHttp2Session;
@@ -106,7 +107,8 @@ export class Http2Connection implements MirrorConnection {
       if (arrival.isEndless) answer();
     });
     stream.on('end', () => {
-      arrival.end(!stream.aborted, trailers);
+      // A stream that was reset ends, too.
+      arrival.end(stream.rstCode === 0, trailers);
       answer();
     });
     stream.once('close', () => {
