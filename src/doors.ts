@@ -1,5 +1,8 @@
 import { messageNames } from './adapters/haproxy/contract.ts';
+import { checkBlockPages } from './adapters/haproxy/rewriting-room.ts';
 import { type HaproxyConfig, haproxySettings } from './adapters/haproxy/settings.ts';
+import { messageName as mirrorMessage } from './adapters/mirror/messages.ts';
+import { type MirrorDoorConfig, mirrorHealthHost, mirrorSettings } from './adapters/mirror/settings.ts';
 import type { DoorDefinition } from './daemon/door.ts';
 
 /*
@@ -11,6 +14,8 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   command: 'spoa',
   summary: 'Answer HAProxy as an SPOE agent (SPOA).',
   settings: haproxySettings,
+  healthHost: ({ host }) => ({ host, variable: haproxySettings.host.env }),
+  checkBlockPages: ({ maxFrameSizeBytes }, bytes) => checkBlockPages(maxFrameSizeBytes, bytes),
   traits: ({ observabilityMode }) => ({
     name: 'haproxy',
     component: 'haproxy-spoa',
@@ -23,15 +28,30 @@ const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof hapro
   loadHandler: () => import('./adapters/haproxy/handler.ts'),
 };
 
-export const doors = { haproxy } as const;
+const mirror: DoorDefinition<MirrorDoorConfig> & { readonly settings: typeof mirrorSettings } = {
+  command: 'mirror',
+  summary: 'Receive requests that NGINX, Envoy, Traefik or a Gateway API mirror, and report attacks in them.',
+  settings: mirrorSettings,
+  // Nobody is held back for a body: it comes anyway.
+  processDefaults: { bodyLimitBytes: '10000000' },
+  healthHost: mirrorHealthHost,
+  traits: () => ({
+    name: 'mirror',
+    component: 'k8s.io/gateway-api',
+    defaultService: 'request-mirror',
+    reportOnly: true,
+    seesResponses: false,
+  }),
+  nobodyWaits: true,
+  messages: [mirrorMessage],
+  load: () => import('./adapters/mirror/door.ts'),
+  loadHandler: () => import('./adapters/mirror/handler.ts'),
+};
+
+export const doors = { haproxy, mirror } as const;
+
+/** Settings of all doors. */
+export const doorSettings = { ...doors.haproxy.settings, ...doors.mirror.settings };
 
 export type DoorName = keyof typeof doors;
 export const doorNames = Object.keys(doors) as DoorName[];
-
-/** Settings of all doors. */
-export const doorSettings = { ...doors.haproxy.settings };
-
-/** Names of the messages of these doors. */
-export function messagesOf(names: readonly DoorName[]): string[] {
-  return names.flatMap((name) => doors[name].messages);
-}

@@ -1,19 +1,21 @@
 import { Command, type CommanderError, type Help } from 'commander';
 import { ConfigError } from '../config/errors.ts';
 import { packageVersion } from '../config/package-info.ts';
-import { settingNames, settings } from '../daemon/settings.ts';
+import { type Config, settingNames, settings } from '../daemon/settings.ts';
+import { type DoorName, doorNames, doors } from '../doors.ts';
 import { addCheckCommand } from './check/command.ts';
 import { addHaproxyconfCommand } from './haproxyconf/command.ts';
 import { addHealthcheckCommand } from './healthcheck.ts';
 import { addInspectCommand } from './inspect/command.ts';
 import { addPolicyCommand } from './policy/command.ts';
-import { configFrom, settingOption, withSettings } from './setting-flags.ts';
+import { configOfDoors, settingNamesOf, settingOption, withSettings } from './setting-flags.ts';
 
 /** A command line that cannot be understood; the same code as for a bad value (main.ts). */
 const exitUsage = 2;
 
 const examples = `Examples:
   appsec-edge --port 3000 --body-limit 10000000
+  appsec-edge run --doors haproxy
   appsec-edge inspect 'http://shop.example/?q=<script>alert(1)</script>'
   appsec-edge haproxyconf /etc/haproxy/appsec-edge --server 127.0.0.1:3000
   appsec-edge check /etc/haproxy/haproxy.cfg
@@ -21,7 +23,7 @@ const examples = `Examples:
   appsec-edge healthcheck --healthcheck-port 3080
 `;
 
-/** The command line. `appsec-edge` alone runs the SPOA. */
+/** The command line. `appsec-edge` alone opens HAProxy's door. */
 export function createProgram(): Command {
   const program: Command = new Command('appsec-edge');
   program
@@ -34,22 +36,39 @@ export function createProgram(): Command {
     .exitOverride((error: CommanderError) => process.exit(error.exitCode === 0 ? 0 : exitUsage))
     .addHelpText('after', () => `\n${settingsHelp(program.createHelp())}\n${examples}`);
 
-  withSettings(
-    program.command('spoa', { isDefault: true }).description('Run the SPOA (the default command).'),
-  )
-    .allowExcessArguments()
-    .action(async (flags: Record<string, string>, command: Command) => {
-      refuseUnknownCommand(program, command.args[0]);
-      const config = configFrom(flags);
-      const { run } = await import('../daemon/run.ts');
-      await run(config, ['haproxy']);
-    });
+  addRunCommand(program);
+  for (const name of doorNames) addDoorCommand(program, name);
   addInspectCommand(program);
   addHaproxyconfCommand(program);
   addCheckCommand(program);
   addPolicyCommand(program);
   addHealthcheckCommand(program);
   return program;
+}
+
+/** Opens whatever doors the settings name. */
+function addRunCommand(program: Command): void {
+  const command = program
+    .command('run', { isDefault: true })
+    .description('Open the doors that --doors names (the default command).')
+    .allowExcessArguments();
+  withSettings(command).action(async (flags: Record<string, string>, { args }: Command) => {
+    refuseUnknownCommand(program, args[0]);
+    await open(configOfDoors(flags, undefined));
+  });
+}
+
+/** Opens one door alone. */
+function addDoorCommand(program: Command, name: DoorName): void {
+  const { command, summary } = doors[name];
+  withSettings(program.command(command).description(summary), settingNamesOf(name)).action(
+    async (flags: Record<string, string>) => open(configOfDoors(flags, name)),
+  );
+}
+
+async function open(config: Config): Promise<void> {
+  const { run } = await import('../daemon/run.ts');
+  await run(config);
 }
 
 /** Whatever is no command reaches the default one as its argument. */
@@ -59,7 +78,7 @@ function refuseUnknownCommand(program: Command, name: string | undefined): void 
   throw new ConfigError(`unknown command '${name}'; it must be one of ${known}`);
 }
 
-/** The settings by group, as the SPOA takes them. */
+/** The settings by group, as `run` takes them. */
 function settingsHelp(helper: Help): string {
   const options = settingNames.map((name) => ({ group: settings[name].group, name }));
   const width = Math.max(...settingNames.map((name) => settingOption(settings[name]).flags.length));

@@ -1,7 +1,7 @@
 import { ConfigError } from '../config/errors.ts';
 import { haproxyTime } from '../config/parsers.ts';
-import { readConfig, settings } from '../daemon/settings.ts';
-import { askReadiness, type HealthAddress, waitForReadiness } from './readiness.ts';
+import { type Config, healthHost, readConfigOfDoors, settings } from '../daemon/settings.ts';
+import { askReadiness, waitForReadiness } from './readiness.ts';
 
 /*
  * `appsec-edge healthcheck` without the library that reads command lines. Containers ask every few seconds, each time
@@ -9,8 +9,8 @@ import { askReadiness, type HealthAddress, waitForReadiness } from './readiness.
  * help, and whatever is wrong with the flags, is left to the program (program.ts), which has the same command.
  */
 
-/** Where the health port is. */
-export const healthcheckSettings = ['host', 'healthcheckHost', 'healthcheckPort'] as const;
+/** What says where the health port is. */
+export const healthcheckSettings = ['doors', 'host', 'healthcheckHost', 'healthcheckPort'] as const;
 
 const flagNames = [
   ...healthcheckSettings.map((name) => [settings[name].flag, name] as const),
@@ -24,12 +24,13 @@ export async function quickHealthcheck(words: readonly string[]): Promise<boolea
   const values = plainFlags(rest);
   if (values === undefined) return false;
   const { wait, ...given } = values;
-  await printReadiness(readConfig(given, process.env), waitMsFrom(wait));
+  await printReadiness(readConfigOfDoors(undefined, given, process.env), waitMsFrom(wait));
   return true;
 }
 
 /** Prints a line and sets the exit code. */
-export async function printReadiness(address: HealthAddress, waitMs: number): Promise<void> {
+export async function printReadiness(config: Config, waitMs: number): Promise<void> {
+  const address = { host: healthHost(config).host, healthcheckPort: config.healthcheckPort };
   const { ready, message } = await (waitMs === 0 ? askReadiness(address) : waitForReadiness(address, waitMs));
   (ready ? process.stdout : process.stderr).write(`${message}\n`);
   process.exitCode = ready ? 0 : 1;

@@ -1,5 +1,4 @@
 import { connect } from 'node:net';
-import type { Config } from '../daemon/settings.ts';
 
 /** Longer than a busy process needs to answer, shorter than the time-outs of container runtimes. */
 const timeoutMs = 3000;
@@ -13,8 +12,11 @@ export interface Readiness {
   readonly message: string;
 }
 
-export type HealthAddress = Pick<Config, 'host' | 'healthcheckPort'> &
-  Partial<Pick<Config, 'healthcheckHost'>>;
+/** Where the health port is. */
+export interface HealthAddress {
+  readonly host: string;
+  readonly healthcheckPort: number;
+}
 
 /** Asks until it is ready, for `waitMs` at most; what was answered last when it is not. Never rejects. */
 export async function waitForReadiness(settings: HealthAddress, waitMs: number): Promise<Readiness> {
@@ -67,8 +69,8 @@ export function readinessUrl(settings: HealthAddress): string {
 }
 
 /** An address to listen on may stand for all of them. */
-function reachableHost({ host, healthcheckHost }: HealthAddress): string {
-  const bare = (healthcheckHost ?? host).replace(/^\[|\]$/g, '');
+function reachableHost({ host }: HealthAddress): string {
+  const bare = host.replace(/^\[|\]$/g, '');
   return bare === '0.0.0.0' || bare === '' ? '127.0.0.1' : bare === '::' ? '::1' : bare;
 }
 

@@ -77,6 +77,19 @@ export function oneOf<const T extends string>(...choices: readonly T[]): Parser<
   };
 }
 
+/** Some of the choices, separated by commas, each once and at least one. */
+export function severalOf<const T extends string>(...choices: readonly T[]): Parser<readonly T[]> {
+  return {
+    allowed: `some of ${choices.join(', ')}, separated by commas`,
+    parse(value) {
+      const words = value.split(',').map((word) => word.trim());
+      const chosen = words.flatMap((word) => choices.filter((choice) => choice === word));
+      const isWhole = chosen.length === words.length && new Set(chosen).size === words.length;
+      return isWhole ? chosen : undefined;
+    },
+  };
+}
+
 /** A regular expression that JavaScript can run; the text itself is the value, for libddwaf compiles it anew. */
 export const regularExpression: Parser<string> = {
   allowed: 'a regular expression',

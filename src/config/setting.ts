@@ -5,8 +5,6 @@ import type { Parser } from './parsers.ts';
  * each door. The command line, the environment, `--help` and docs/configuration.md come from these tables.
  */
 
-export type SettingGroup = 'Process' | 'HAProxy' | 'Mirrored requests' | 'Limits' | 'Detection' | 'Datadog' | 'Log';
-
 export interface Setting<T, D extends T | undefined> {
   /** Its environment variable. */
   readonly env: string;
@@ -19,7 +17,8 @@ export interface Setting<T, D extends T | undefined> {
   /** The default as an operator would write it. */
   readonly defaultText: string;
   readonly description: string;
-  readonly group: SettingGroup;
+  /** Heading that it stands under in `--help` and docs. */
+  readonly group: string;
 }
 
 export type AnySetting = Setting<unknown, unknown>;

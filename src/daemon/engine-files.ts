@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { rewritingRoomBytes } from '../adapters/haproxy/rewriting-room.ts';
 import { StartError } from '../config/errors.ts';
 import { obfuscationDefaults, recommendedRulesPath } from '../datadog/dd-trace-package.ts';
 import { BlockPages, type BlockPageTemplates } from '../engine/block-page.ts';
@@ -10,7 +9,7 @@ import { type Ruleset, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
 import { mistakeText, scanJson } from '../policy/json-text.ts';
 import { decodeText } from '../policy/text-file.ts';
-import type { Config } from './settings.ts';
+import { type AnyDoor, type Config, doorsOf } from './settings.ts';
 
 /** What engines are made of, as plain data: an engine thread gets the same as the I/O thread has seen to be good. */
 export interface EngineFiles {
@@ -56,9 +55,9 @@ export function loadQueryObfuscator(config: Config): QueryObfuscator {
   return new QueryObfuscator(config.queryStringRegex ?? obfuscationDefaults().queryStringRegex);
 }
 
-/** @throws StartError when a template cannot be read, or can never fit into a frame. */
+/** @throws StartError when a template cannot be read, or can never be shown by a door that is open. */
 export function loadBlockPages(config: Config): BlockPages {
-  return createBlockPages(config, readPages(config));
+  return createBlockPages(config, readPages(config), doorsOf(config.doors));
 }
 
 /** Block page templates, as the files are now. */
@@ -75,17 +74,10 @@ export function readPages(config: Config): PageFiles {
   };
 }
 
-/** @throws StartError when a template can never fit into a frame. */
-export function createBlockPages(config: Config, files: PageFiles): BlockPages {
+/** @throws StartError when a template can never be shown by one of the doors. */
+export function createBlockPages(config: Config, files: PageFiles, open: readonly AnyDoor[]): BlockPages {
   const pages = new BlockPages(files.pages, files.servicePages);
-  const { maxFrameSizeBytes } = config;
-  const addedHeadersBytes = rewritingRoomBytes(maxFrameSizeBytes);
-  if (pages.largestPageBytes > maxFrameSizeBytes - addedHeadersBytes) {
-    throw new StartError(
-      `block page template of ${pages.largestPageBytes} bytes cannot fit into a frame of ${maxFrameSizeBytes} ` +
-        `(DD_HAPROXY_SPOA_MAX_FRAME_SIZE) that leaves ${addedHeadersBytes} to HAProxy's rules: make the page smaller`,
-    );
-  }
+  for (const door of open) door.checkBlockPages?.(config, pages.largestPageBytes);
   return pages;
 }
 

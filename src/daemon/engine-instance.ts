@@ -1,20 +1,20 @@
 import { packageVersion } from '../config/package-info.ts';
 import { heartbeatIntervalMs } from '../datadog/span-trace.ts';
 import { type DatadogTracing, startDatadogTracing } from '../datadog/tracing.ts';
-import { type DoorName, doors } from '../doors.ts';
 import type { BlockPages } from '../engine/block-page.ts';
 import { DeferredInspector } from '../engine/deferred-inspector.ts';
 import { Engine } from '../engine/engine.ts';
 import type { Inspector } from '../engine/inspector.ts';
 import { RateLimiter } from '../engine/rate-limiter.ts';
 import { Waf } from '../engine/waf/waf.ts';
+import { DoorMetrics } from '../ops/door-metrics.ts';
 import type { Logger } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import { securityLog } from '../ops/security-log.ts';
-import type { JobHandler } from '../workers/jobs.ts';
+import { Handlers } from '../workers/handlers.ts';
 import type { HandlerServices } from './door.ts';
 import { loadQueryObfuscator } from './engine-files.ts';
-import type { Config } from './settings.ts';
+import { type AnyDoor, type Config, serviceOf } from './settings.ts';
 import type { SharedLimits } from './shared-limits.ts';
 
 export interface EngineHostOptions {
@@ -22,8 +22,8 @@ export interface EngineHostOptions {
   readonly waf: Waf;
   readonly pages: BlockPages;
   readonly owner: HandlerServices['owner'];
-  /** The doors that are open. */
-  readonly doors: readonly DoorName[];
+  /** The doors that are open. The place of a door is its number. */
+  readonly open: readonly AnyDoor[];
   /** Live transactions of this engine. */
   readonly maxLiveTransactions: number;
   readonly limits: SharedLimits;
@@ -36,7 +36,7 @@ export interface EngineHostOptions {
 /** One engine with all that it needs: in the I/O thread, or one in each engine thread. */
 export interface EngineHost {
   readonly engine: Engine;
-  readonly jobs: JobHandler;
+  readonly handlers: Handlers;
   /** Ends what is under way and sends the last spans. */
   drain(): Promise<void>;
 }
@@ -45,23 +45,24 @@ export interface EngineHost {
 export const backlogBounds = { messages: 2000, bytes: 16 * 1024 * 1024 } as const;
 
 export async function createEngineHost(options: EngineHostOptions): Promise<EngineHost> {
-  const { config, logger, metrics } = options;
+  const { config, logger } = options;
   const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
   const engine = createEngine(options, tracing);
   const inspectors: Inspector[] = [];
   const handlers = await Promise.all(
-    options.doors.map(async (name) => {
-      const inspector = createInspector(options, engine, name);
+    options.open.map(async (door) => {
+      const metrics = metricsOf(options.metrics, door, config);
+      const inspector = createInspector(options, engine, door, metrics);
       inspectors.push(inspector);
       const { pages, owner } = options;
       const { transactionTimeoutMs } = config;
       const services = { inspector, pages, logger, metrics, owner, transactionTimeoutMs };
-      return (await doors[name].loadHandler()).createHandler(config, services);
+      return (await door.loadHandler()).createHandler(config, services);
     }),
   );
   return {
     engine,
-    jobs: firstOf(handlers),
+    handlers: new Handlers(handlers),
     async drain() {
       for (const inspector of inspectors) {
         inspector.releaseAll();
@@ -73,25 +74,23 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
   };
 }
 
-/** One door is open at a time, so far. */
-function firstOf(handlers: readonly JobHandler[]): JobHandler {
-  const [handler] = handlers;
-  if (handler === undefined) throw new Error('no door is open');
-  return handler;
+export function metricsOf(metrics: Metrics, door: AnyDoor, config: Config): DoorMetrics {
+  return new DoorMetrics(metrics, door.traits(config).name, door.messages);
 }
 
-/** Doors that only report are answered before the analysis. */
+/** Doors that only report are answered before the analysis, by their engine or by themselves. */
 function createInspector(
-  { config, metrics, logger }: EngineHostOptions,
+  { config, logger }: EngineHostOptions,
   engine: Engine,
-  name: DoorName,
+  door: AnyDoor,
+  metrics: DoorMetrics,
 ): Inspector {
-  const traits = doors[name].traits(config);
-  if (!traits.reportOnly) return engine.through(traits);
+  const traits = door.traits(config);
+  if (!traits.reportOnly || door.nobodyWaits === true) return engine.through(traits);
   return new DeferredInspector(engine, traits, backlogBounds, {
-    skipped: () => metrics.skipped.inc({ reason: 'overload' }),
+    skipped: () => metrics.skipped('overload'),
     failed(cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      metrics.error('internal');
       logger.error({ err: cause }, 'a message could not be analysed: please report this');
     },
   });
@@ -129,9 +128,12 @@ function startTracing({
   limits,
   remoteConfigClientId,
 }: EngineHostOptions): Promise<DatadogTracing> {
+  const service = serviceOf(config);
   return startDatadogTracing(
-    { ...config, version: config.version ?? packageVersion },
+    { ...config, service, version: config.version ?? packageVersion },
     {
+      serviceOf: ({ defaultService }) =>
+        config.service === undefined && defaultService !== service ? defaultService : undefined,
       queryObfuscator: loadQueryObfuscator(config),
       queryDisabled: config.queryStringDisabled,
       queryAllowlist: config.queryStringAllowlist,

@@ -3,7 +3,6 @@
  * limits that hold for the whole process are shared memory. Its log lines and its metrics go to the I/O thread.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { messagesOf } from '../doors.ts';
 import { createLogger } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import type { ThreadData } from '../workers/engine-thread.ts';
@@ -11,6 +10,7 @@ import { readyMessage } from '../workers/engine-threads.ts';
 import { JobLoop } from '../workers/job-loop.ts';
 import { createBlockPages, createWaf } from './engine-files.ts';
 import { createEngineHost } from './engine-instance.ts';
+import { doorsOf } from './settings.ts';
 import type { EngineThreadData, FromThread, ToThread } from './thread-messages.ts';
 
 if (parentPort === null) throw new Error('engine-thread-main.ts is the entry of a worker thread');
@@ -21,15 +21,16 @@ const { index, channel, data } = workerData as ThreadData<EngineThreadData>;
 const { config } = data;
 
 const logger = createLogger(config.logLevel, { write: (line) => tell({ kind: 'log', line }) });
-const metrics = new Metrics(messagesOf(data.doors), { ofProcess: false });
+const metrics = new Metrics({ ofProcess: false });
 const { waf, configs } = createWaf(config, data);
 configs.apply({ removed: [], added: data.configs });
-const pages = createBlockPages(config, data);
-const { engine, jobs, drain } = await createEngineHost({
+const open = doorsOf(config.doors);
+const pages = createBlockPages(config, data, open);
+const { engine, handlers, drain } = await createEngineHost({
   config,
   waf,
   pages,
-  doors: data.doors,
+  open,
   owner: { instance: data.instance, thread: index },
   maxLiveTransactions: data.maxLiveTransactions,
   limits: data.limits,
@@ -39,7 +40,7 @@ const { engine, jobs, drain } = await createEngineHost({
 });
 engine.enabled = data.enabled;
 
-const loop = new JobLoop(channel, port, jobs, () => engine.liveTransactions);
+const loop = new JobLoop(channel, port, handlers, () => engine.liveTransactions);
 port.on('message', (message: 0 | ToThread) => {
   if (message === 0) loop.wake();
   else

@@ -14,7 +14,7 @@ import type { Logger } from '../ops/log.ts';
 import type { FolderSource } from '../policy/folder-source.ts';
 import { openPolicyFolder, startOrExplain } from './policy-folder.ts';
 import { logFindings, RemoteFindings } from './policy-log.ts';
-import type { Config } from './settings.ts';
+import { type Config, serviceOf } from './settings.ts';
 
 /** Where rules come from while the daemon runs. */
 export interface Policy {
@@ -170,7 +170,7 @@ function startRemoteConfig(
     capabilities: capabilitiesOf(config),
     runtimeId: randomUUID(),
     tracerVersion: packageVersion,
-    service: config.service,
+    service: serviceOf(config),
     environment: config.environment,
     version: config.version ?? packageVersion,
     apply(update) {

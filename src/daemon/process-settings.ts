@@ -31,7 +31,8 @@ export const processSettings = {
     aliases: ['DD_HAPROXY_SPOA_HEALTHCHECK_HOST'],
     flag: 'healthcheck-host',
     group: 'Process',
-    description: 'Address that the health port listens on; unset: that of `DD_HAPROXY_SPOA_HOST`.',
+    description:
+      'Address that the health port listens on. Unset: that of the first door, for HAProxy `DD_HAPROXY_SPOA_HOST`.',
   }),
   engineThreads: withDefault(threadCount, 'auto', {
     env: 'APPSEC_EDGE_ENGINE_THREADS',
@@ -180,11 +181,11 @@ export const processSettings = {
     group: 'Detection',
     description: "Parts of a query string that become <redacted> in logs and spans; without it, Datadog's.",
   }),
-  service: withDefault(text, 'spoa', {
+  service: optional(text, {
     env: 'DD_SERVICE',
     flag: 'service',
     group: 'Datadog',
-    description: "Service name in Datadog's console.",
+    description: "Service name in Datadog's console. Unset: that of the door, `spoa` for HAProxy.",
   }),
   environment: optional(text, {
     env: 'DD_ENV',

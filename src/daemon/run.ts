@@ -4,34 +4,37 @@ import { messageOf } from '../config/errors.ts';
 import { explainListen } from '../config/listen-error.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
-import { type DoorName, doors, messagesOf } from '../doors.ts';
 import { Waf } from '../engine/waf/waf.ts';
 import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
-import type { Door } from './door.ts';
+import { Dispatcher } from '../workers/dispatcher.ts';
+import type { Door, Listening } from './door.ts';
 import { createWaf, type LoadedWaf, readEngineFiles, readPages } from './engine-files.ts';
-import { type Engines, startEngines } from './engines.ts';
+import { metricsOf } from './engine-instance.ts';
+import type { Engines } from './engines.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
 import { drawRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
 import { logRulesetFindings } from './policy-log.ts';
-import { type Config, settings } from './settings.ts';
+import { type AnyDoor, type Config, doorsOf, healthHost, settings } from './settings.ts';
 import { handleSignals } from './signals.ts';
+import { startEngines } from './start-engines.ts';
 
 /** Of the time to stop, kept for sending the last spans. */
 const flushReserveMs = 2000;
 
 /**
- * Opens the doors and keeps them open until a signal ends the process. Rejects with an error for the operator when it
- * cannot start; then nothing was opened to traffic but what the process takes with it when it ends.
+ * Opens the doors that the configuration names and keeps them open until a signal ends the process. Rejects with an
+ * error for the operator when it cannot start; then nothing was opened to traffic but what the process takes with it
+ * when it ends.
  */
-export async function run(config: Config, names: readonly DoorName[]): Promise<void> {
+export async function run(config: Config): Promise<void> {
   const destination = standardOutput(config.logFormat);
   const logger = createLogger(config.logLevel, destination);
   for (const warning of [...lowValueWarnings(config), ...misspeltVariables(process.env)])
     logger.warn(warning);
-  const metrics = new Metrics(messagesOf(names));
+  const metrics = new Metrics();
   metrics.countedElsewhere(
     'log_lines_lost_total',
     'Log lines that standard output did not take.',
@@ -40,13 +43,14 @@ export async function run(config: Config, names: readonly DoorName[]): Promise<v
   const instance = randomBytes(8).toString('hex');
   const remoteConfigClientId = drawRemoteConfigClientId(config);
 
-  const modules = await Promise.all(names.map((name) => doors[name].load()));
+  const open = doorsOf(config.doors);
+  const modules = await Promise.all(open.map((door) => door.load()));
   const files = readEngineFiles(config);
   const loaded = createWaf(config, files);
   logRuleset(logger, loaded, config);
   const engines = await startEngines({
     config,
-    doors: names,
+    open,
     files,
     loaded,
     instance,
@@ -56,23 +60,34 @@ export async function run(config: Config, names: readonly DoorName[]): Promise<v
     remoteConfigClientId,
   });
   metrics.gauge('transactions_live', 'Transactions waiting for a message.', () => engines.liveTransactions);
-  const liveTransactions = (): number => engines.liveTransactions;
   const { healthcheckPort: port } = config;
   const takenPorts = [{ port, variable: settings.healthcheckPort.env, name: 'the health port' }];
-  const opened = modules.map((module) =>
-    module.createDoor(config, {
-      jobs: engines.jobs,
+  const opened = modules.map((module, number): OpenDoor => {
+    const door = doorAt(open, number);
+    const services = {
+      engines: new Dispatcher(engines.jobs, number),
       instance,
       logger,
-      metrics,
+      metrics: metricsOf(metrics, door, config),
       takenPorts,
-      liveTransactions,
-    }),
-  );
+    };
+    return { name: door.traits(config).name, door: module.createDoor(config, services) };
+  });
   const policy = startPolicy(config, engines, remoteConfigClientId, logger);
   const daemon = new Daemon(config, engines, policy, opened, logger);
   await listenHealth(createHealth(config, daemon, engines, metrics), config);
   await daemon.open(instance);
+}
+
+interface OpenDoor {
+  readonly name: string;
+  readonly door: Door;
+}
+
+function doorAt(open: readonly AnyDoor[], number: number): AnyDoor {
+  const door = open[number];
+  if (door === undefined) throw new RangeError(`no door has the number ${number}`);
+  return door;
 }
 
 /** The process while its doors are open. */
@@ -80,12 +95,12 @@ class Daemon {
   readonly #config: Config;
   readonly #engines: Engines;
   readonly #policy: Policy;
-  readonly #doors: readonly Door[];
+  readonly #doors: readonly OpenDoor[];
   readonly #logger: Logger;
   #stopWatching: () => void = () => undefined;
   ready = false;
 
-  constructor(config: Config, engines: Engines, policy: Policy, open: readonly Door[], logger: Logger) {
+  constructor(config: Config, engines: Engines, policy: Policy, open: readonly OpenDoor[], logger: Logger) {
     this.#config = config;
     this.#engines = engines;
     this.#policy = policy;
@@ -95,13 +110,15 @@ class Daemon {
 
   async open(instance: string): Promise<void> {
     const config = this.#config;
-    const listening = (await Promise.all(this.#doors.map((door) => door.listen()))).join(', ');
+    const places = await Promise.all(this.#doors.map(({ door }) => door.listen()));
+    const listening = this.#describe(places);
     this.ready = true;
     this.#logger.info(
       {
         version: packageVersion,
         listening,
-        tls: config.tlsCertificatePath !== undefined,
+        doors: this.#doors.map(({ name }) => name),
+        tls: places.some(({ tls }) => tls),
         health: config.healthcheckPort,
         engineThreads: this.#engines.threads,
         instance,
@@ -114,6 +131,12 @@ class Daemon {
       reload: () => this.#reload(),
       stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: ending at once'),
     });
+  }
+
+  /** For instance `127.0.0.1:3000`; with several doors, each by its name. */
+  #describe(places: readonly Listening[]): string {
+    if (places.length === 1) return places.map(({ address }) => address).join();
+    return places.map(({ address }, number) => `${address} (${this.#doors[number]?.name})`).join(', ');
   }
 
   #stop(signal: NodeJS.Signals): void {
@@ -133,7 +156,7 @@ class Daemon {
 
   /** Doors side by side, each by its own rules; then what they left to the engines. */
   async #drain(graceMs: number, deadlineMs: number): Promise<void> {
-    const left = await Promise.allSettled(this.#doors.map((door) => door.drain(graceMs, deadlineMs)));
+    const left = await Promise.allSettled(this.#doors.map(({ door }) => door.drain(graceMs, deadlineMs)));
     for (const result of left) {
       if (result.status === 'rejected') this.#logger.error({ err: result.reason }, 'draining a door failed');
     }
@@ -148,7 +171,7 @@ class Daemon {
       this.#logger.error(`${messageOf(cause)}; the block pages stay as they were`);
     }
     this.#policy.reload();
-    for (const door of this.#doors) door.reload?.();
+    for (const { door } of this.#doors) door.reload?.();
     this.#logger.info(
       'SIGHUP: block pages and policy folder read again; settings and the ruleset take effect at a restart',
     );
@@ -185,12 +208,12 @@ function logRuleset(logger: Logger, { waf, configs }: LoadedWaf, config: Config)
 }
 
 async function listenHealth(health: Server, config: Config): Promise<void> {
-  const address = { host: config.healthcheckHost ?? config.host, port: config.healthcheckPort };
+  const { host, variable } = healthHost(config);
+  const address = { host, port: config.healthcheckPort };
   const { env: port } = settings.healthcheckPort;
-  const { env: host } = config.healthcheckHost === undefined ? settings.host : settings.healthcheckHost;
   await new Promise<void>((resolve, reject) => {
     // Stays: later errors, for instance of accepting without descriptors, must not end the process.
-    health.on('error', (cause) => reject(explainListen(cause, address, { host, port })));
+    health.on('error', (cause) => reject(explainListen(cause, address, { host: variable, port })));
     health.listen(address, resolve);
   });
 }

@@ -1,5 +1,4 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { DoorName } from '../doors.ts';
 import type { BlockPageTemplates } from '../engine/block-page.ts';
 import type { Ruleset } from '../engine/waf/waf.ts';
 import type { WafConfig, WafConfigChange } from '../engine/waf/waf-configs.ts';
@@ -10,7 +9,6 @@ import type { SharedLimits } from './shared-limits.ts';
 /** What an engine thread starts with: plain data and shared memory. */
 export interface EngineThreadData {
   readonly config: Config;
-  readonly doors: readonly DoorName[];
   readonly instance: string;
   readonly rulesSource: string;
   readonly ruleset: Ruleset;

@@ -3,7 +3,7 @@ import { isBlocking } from '../engine/analysis.ts';
 import type { Application, HeaderList, RequestHead } from '../engine/http.ts';
 import { type Limiter, RateLimiter } from '../engine/rate-limiter.ts';
 import type { LostTrace, Tracer, TransactionTrace } from '../engine/trace.ts';
-import type { TransactionView } from '../engine/transaction-view.ts';
+import type { DoorTraits, TransactionView } from '../engine/transaction-view.ts';
 import { continuesAppSecTrace, keepAsHeartbeat, keepTraceForAppSec, traceIdOf } from './dd-trace-package.ts';
 import { type HttpTagSettings, requestTags, responseTags, type Tags } from './http-tags.ts';
 
@@ -19,6 +19,8 @@ export interface SpanSettings extends HttpTagSettings {
   /** APM is on: every transaction becomes a trace. Off: those with a detection, and one a minute as a sign of life. */
   readonly apmTracingEnabled: boolean;
   waf(): WafFacts;
+  /** Service of a span whose application names none; undefined: that of the process. */
+  serviceOf?(door: DoorTraits): string | undefined;
   /** Of the Remote Config client, when there is one. */
   remoteConfigClientId(): string | undefined;
   /** For the sign of life; absent: one of its own. Threads share one. */
@@ -132,7 +134,7 @@ class SpanTrace implements TransactionTrace {
     }
     Object.assign(
       tags,
-      spanTags(transaction),
+      spanTags(transaction, settings),
       this.#httpTags(transaction),
       appSecTags(transaction, settings),
     );
@@ -165,8 +167,10 @@ class SpanTrace implements TransactionTrace {
   }
 }
 
-function spanTags(transaction: TransactionView): Tags {
+function spanTags(transaction: TransactionView, settings: SpanSettings): Tags {
+  const service = settings.serviceOf?.(transaction.door);
   const tags: Tags = {
+    ...(service === undefined ? {} : { 'service.name': service }),
     'span.type': 'web',
     'span.kind': 'server',
     component: transaction.door.component,

@@ -74,6 +74,10 @@ export class DeferredInspector implements Inspector {
     this.#observer = observer;
   }
 
+  get liveTransactions(): number {
+    return this.#engine.liveTransactionsOf(this.#door.name);
+  }
+
   knows(id: string): boolean {
     return this.#engine.find(id) !== undefined;
   }

@@ -84,6 +84,11 @@ export class Engine {
     return this.#store.size;
   }
 
+  /** Those of the door of this name. */
+  liveTransactionsOf(door: string): number {
+    return this.#store.countOf(door);
+  }
+
   /** The engine as this door sees it: analysed at once. */
   through(door: DoorTraits): Inspector {
     return new DirectInspector(this, door);
@@ -166,6 +171,10 @@ class DirectInspector implements Inspector {
   constructor(engine: Engine, door: DoorTraits) {
     this.#engine = engine;
     this.#door = door;
+  }
+
+  get liveTransactions(): number {
+    return this.#engine.liveTransactionsOf(this.#door.name);
   }
 
   knows(id: string): boolean {

@@ -13,6 +13,8 @@ export type DoorEndReason = 'aborted' | 'no-response' | 'complete';
  * `traceId` is what the door still knows of a transaction that may live elsewhere.
  */
 export interface Inspector {
+  /** Transactions of the door that wait for a message. */
+  readonly liveTransactions: number;
   /** Whether a transaction of this identity waits for a message. */
   knows(id: string): boolean;
   requestHeaders(request: RequestHead, timeToLiveMs: number): Analysis;

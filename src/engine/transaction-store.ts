@@ -17,6 +17,7 @@ export class TransactionStore {
   readonly #entries = new Map<string, Entry>();
   readonly #maxEntries: number;
   readonly #maxBodyBytes: number;
+  readonly #countByDoor = new Map<string, number>();
   #bodyBytes = 0;
 
   constructor(maxEntries: number, maxBodyBytes: number) {
@@ -28,6 +29,11 @@ export class TransactionStore {
     return this.#entries.size;
   }
 
+  /** Of the door of this name. */
+  countOf(door: string): number {
+    return this.#countByDoor.get(door) ?? 0;
+  }
+
   find(id: string): Transaction | undefined {
     return this.#entries.get(id)?.transaction;
   }
@@ -35,7 +41,10 @@ export class TransactionStore {
   add(transaction: Transaction, timeToLiveMs: number): void {
     const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
     timer.unref();
+    const former = this.#entries.get(transaction.id);
+    if (former !== undefined) this.remove(former.transaction);
     this.#entries.set(transaction.id, { transaction, timer, bodyBytes: 0 });
+    this.#count(transaction, 1);
     if (this.#entries.size > this.#maxEntries) this.#oldest()?.end('evicted');
   }
 
@@ -68,10 +77,15 @@ export class TransactionStore {
     clearTimeout(entry.timer);
     this.#bodyBytes -= entry.bodyBytes;
     this.#entries.delete(transaction.id);
+    this.#count(transaction, -1);
   }
 
   all(): Transaction[] {
     return [...this.#entries.values()].map((entry) => entry.transaction);
+  }
+
+  #count({ door }: Transaction, step: 1 | -1): void {
+    this.#countByDoor.set(door.name, this.countOf(door.name) + step);
   }
 
   /** Maps keep the order of insertion. */

@@ -10,52 +10,53 @@ const maxServices = 100;
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly connectionsOpened = this.#counter('spop_connections_total', 'SPOP connections accepted.');
-  readonly connectionsRefused = this.#counter(
-    'spop_connections_refused_total',
-    'SPOP connections refused, by reason.',
-    ['reason'],
+  readonly connections = this.counter('connections_total', 'Connections accepted, by door.', ['door']);
+  readonly connectionsRefused = this.counter(
+    'connections_refused_total',
+    'Connections refused, by door and reason.',
+    ['door', 'reason'],
   );
-  readonly messages = this.#counter('messages_total', 'SPOE messages by name.', ['message']);
-  readonly errors = this.#counter('errors_total', 'Errors by kind.', ['kind']);
-  readonly transactions = this.#counter('transactions_total', 'Transactions ended, by reason.', ['reason']);
-  readonly verdicts = this.#counter('verdicts_total', 'Transactions ended, by verdict.', [
+  readonly messages = this.counter('messages_total', 'Messages by door and name.', ['door', 'message']);
+  readonly errors = this.counter('errors_total', 'Errors by door and kind.', ['door', 'kind']);
+  readonly transactions = this.counter('transactions_total', 'Transactions ended, by door and reason.', [
+    'door',
+    'reason',
+  ]);
+  readonly verdicts = this.counter('verdicts_total', 'Transactions ended, by verdict.', [
+    'door',
     'verdict',
     'service',
   ]);
-  readonly wouldBlock = this.#counter(
+  readonly wouldBlock = this.counter(
     'would_block_total',
     'Transactions let through because their application only reports.',
-    ['service'],
+    ['door', 'service'],
   );
-  readonly detections = this.#counter('detections_total', 'Messages in which rules matched, by phase.', [
+  readonly detections = this.counter('detections_total', 'Messages in which rules matched, by phase.', [
+    'door',
     'phase',
   ]);
-  readonly ruleMatches = this.#counter('rule_matches_total', 'Rule matches, by rule.', ['rule']);
-  readonly rateLimited = this.#counter(
+  readonly ruleMatches = this.counter('rule_matches_total', 'Rule matches, by rule.', ['rule']);
+  readonly rateLimited = this.counter(
     'detections_rate_limited_total',
     'Detections counted but not reported (DD_APPSEC_TRACE_RATE_LIMIT).',
   );
-  readonly bodies = this.#counter('bodies_total', 'Bodies inspected, by phase and format.', [
+  readonly bodies = this.counter('bodies_total', 'Bodies inspected, by phase and format.', [
     'phase',
     'format',
   ]);
-  readonly partialBodies = this.#counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
+  readonly partialBodies = this.counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
     'phase',
   ]);
-  readonly skipped = this.#counter('skipped_total', 'Messages let through without analysis, by reason.', [
+  readonly skipped = this.counter('skipped_total', 'Messages let through without analysis, by reason.', [
+    'door',
     'reason',
   ]);
-  readonly relayed = this.#counter(
-    'relayed_total',
-    'Messages whose transaction lives in another agent, by result.',
-    ['result'],
-  );
-  readonly engineThreadsLost = this.#counter(
+  readonly engineThreadsLost = this.counter(
     'engine_threads_lost_total',
     'Engine threads that ended and were replaced.',
   );
-  readonly wafTimeouts = this.#counter('waf_timeouts_total', 'WAF runs that ran out of time.');
+  readonly wafTimeouts = this.counter('waf_timeouts_total', 'WAF runs that ran out of time.');
   readonly wafSeconds = new Histogram({
     name: `${prefix}waf_seconds`,
     help: 'Time inside libddwaf per run.',
@@ -64,18 +65,11 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly #knownMessages: ReadonlySet<string>;
   readonly #services = new Set<string>();
 
   /** @param ofProcess metrics of Node and the process are added, which only one thread needs to say. */
-  constructor(knownMessages: readonly string[], { ofProcess } = { ofProcess: true }) {
-    this.#knownMessages = new Set(knownMessages);
+  constructor({ ofProcess } = { ofProcess: true }) {
     if (ofProcess) collectDefaultMetrics({ register: this.registry });
-  }
-
-  /** Names come from the peer: unknown ones share one label, so that nobody can fill the memory with them. */
-  knownMessage(name: string): string {
-    return this.#knownMessages.has(name) ? name : 'unknown';
   }
 
   /** Requests that name no application have no such label. HAProxy may draw names from what clients send: see above. */
@@ -111,13 +105,13 @@ export class Metrics {
 
   observer(): TransactionObserver {
     return {
-      wafRan: (_transaction, phase, result) => {
+      wafRan: ({ door: { name: door } }, phase, result) => {
         this.wafSeconds.observe({ phase }, result.durationUs / 1_000_000);
         if (result.timeout) this.wafTimeouts.inc();
-        if (result.errorCode !== undefined) this.errors.inc({ kind: 'waf' });
+        if (result.errorCode !== undefined) this.errors.inc({ door, kind: 'waf' });
       },
-      detected: (_transaction, phase, events, _verdict, reported) => {
-        this.detections.inc({ phase });
+      detected: ({ door }, phase, events, _verdict, reported) => {
+        this.detections.inc({ door: door.name, phase });
         for (const event of events) this.ruleMatches.inc({ rule: event.rule.id });
         if (!reported) this.rateLimited.inc();
       },
@@ -126,15 +120,16 @@ export class Metrics {
         if (body.partial) this.partialBodies.inc({ phase });
       },
       ended: (transaction, reason) => {
-        this.transactions.inc({ reason });
-        const labels = this.#serviceLabels(transaction.application?.service);
-        this.verdicts.inc({ verdict: verdictLabel(transaction), ...labels });
+        const { name: door } = transaction.door;
+        this.transactions.inc({ door, reason });
+        const labels = { door, ...this.#serviceLabels(transaction.application?.service) };
+        this.verdicts.inc({ ...labels, verdict: verdictLabel(transaction) });
         if (transaction.wouldBlock) this.wouldBlock.inc(labels);
       },
     };
   }
 
-  #counter<const T extends string>(name: string, help: string, labelNames: readonly T[] = []): Counter<T> {
+  counter<const T extends string>(name: string, help: string, labelNames: readonly T[] = []): Counter<T> {
     return new Counter({ name: `${prefix}${name}`, help, labelNames, registers: [this.registry] });
   }
 }

@@ -12,24 +12,45 @@ export interface Channel {
   readonly largeBytes: MessagePort;
 }
 
-/** Words of `state`. */
+/** Doors that can be open at a time: their number shares a word with the kind of a job. */
+export const mostDoors = 16;
+
+/** Words of `state`. Those from `liveOfDoor` on are one for each door. */
 export const stateWords = {
   /** Counts jobs taken from the ring: a thread that has some and does not count is stuck. */
   progress: 0,
-  /** Live transactions, so that they can be counted when the thread is lost. */
+  /** Live transactions of all doors, so that they can be counted when the thread is lost. */
   live: 1,
   /** Ticket of the job under way, 0 between jobs; and when it was begun, by `clockWordUs`. */
   current: 2,
   begunAtUs: 3,
+  liveOfDoor: 4,
 } as const;
 
-/** Kinds of jobs. */
+/** Kinds of jobs; the tag of a job's record is one of these and the number of its door: see `jobTag`. */
 export const JobTag = {
   /** Analyse the payload. */
   analyse: 0,
   /** The message was answered without us: note what it means for its transaction. No answer is due. */
   skipped: 1,
 } as const;
+
+export type JobKind = (typeof JobTag)[keyof typeof JobTag];
+
+const doorShift = 8;
+
+/** What a record of a job says besides its bytes. */
+export function jobTag(kind: JobKind, door: number): number {
+  return kind | (door << doorShift);
+}
+
+export function kindOfTag(tag: number): number {
+  return tag & 0xff;
+}
+
+export function doorOfTag(tag: number): number {
+  return tag >>> doorShift;
+}
 
 /** Kinds of answers. */
 export const AnswerTag = {
@@ -51,7 +72,7 @@ export function createChannel(): { readonly channel: Channel; readonly largeByte
   const channel = {
     jobs: createRingMemory(ringCapacityBytes),
     answers: createRingMemory(ringCapacityBytes),
-    state: new SharedArrayBuffer(Object.keys(stateWords).length * 4),
+    state: new SharedArrayBuffer((stateWords.liveOfDoor + mostDoors) * 4),
     largeBytes: port2,
   };
   return { channel, largeBytes: port1 };

@@ -5,6 +5,7 @@ import {
   clockWordUs,
   createChannel,
   JobTag,
+  jobTag,
   notMeasured,
   sharedNowMs,
   stateWords,
@@ -14,6 +15,7 @@ import { LaneReader, LaneWriter } from './lane.ts';
 import type { Work, WorkEstimates } from './work-estimates.ts';
 
 interface PendingJob {
+  readonly estimates: WorkEstimates;
   readonly work: Work;
   readonly estimateUs: number;
   readonly answered: (result: JobResult) => void;
@@ -45,7 +47,7 @@ export class EngineThread {
   readonly #jobs: LaneWriter;
   readonly #answers: LaneReader;
   readonly #largeBytes: MessagePort;
-  readonly #estimates: WorkEstimates;
+  readonly #estimatesOf: (door: number) => WorkEstimates;
   readonly #state: Int32Array;
   readonly #events: EngineThreadEvents;
   /** By ticket. */
@@ -62,13 +64,13 @@ export class EngineThread {
   constructor(
     entry: URL,
     threadData: Omit<ThreadData<unknown>, 'channel'>,
-    estimates: WorkEstimates,
+    estimatesOf: (door: number) => WorkEstimates,
     environment: NodeJS.ProcessEnv,
     events: EngineThreadEvents,
   ) {
     const { channel, largeBytes } = createChannel();
     this.#largeBytes = largeBytes;
-    this.#estimates = estimates;
+    this.#estimatesOf = estimatesOf;
     this.#jobs = new LaneWriter(channel.jobs, largeBytes, largeJobsBytes);
     this.#answers = new LaneReader(channel.answers, largeBytes);
     this.#state = new Int32Array(channel.state);
@@ -110,6 +112,10 @@ export class EngineThread {
     return this.#gone ? 0 : Atomics.load(this.#state, stateWords.live);
   }
 
+  liveTransactionsOf(door: number): number {
+    return this.#gone ? 0 : Atomics.load(this.#state, stateWords.liveOfDoor + door);
+  }
+
   /**
    * How long jobs have waited without one being taken, in milliseconds, as far as somebody looked; 0 when none waits.
    * @param longestGapMs counted at most since the last look: while the whole process stood still, nobody was stuck.
@@ -130,19 +136,28 @@ export class EngineThread {
     // The I/O thread is awake: answers need no bell.
     if (this.#answers.usedBytes > 0) this.collect();
     const ticket = this.#nextTicket;
-    if (!this.#jobs.write(ticket, JobTag.analyse, job.maxAnswerBytes, job.deadlineMs, job.payload))
+    if (
+      !this.#jobs.write(
+        ticket,
+        jobTag(JobTag.analyse, job.door),
+        job.maxAnswerBytes,
+        job.deadlineMs,
+        job.payload,
+      )
+    )
       return false;
     this.#nextTicket = ticket >= 0x7fff_ffff ? 1 : ticket + 1;
-    const estimateUs = this.#estimates.of(job.work);
-    this.#pending.set(ticket, { work: job.work, estimateUs, answered });
+    const estimates = this.#estimatesOf(job.door);
+    const estimateUs = estimates.of(job.work);
+    this.#pending.set(ticket, { estimates, work: job.work, estimateUs, answered });
     this.#pendingUs += estimateUs;
     this.#ring();
     return true;
   }
 
   /** Tells of a message that was answered without the thread. May get lost when the ring is full. */
-  skipped(payload: Uint8Array): void {
-    if (!this.#gone && this.#jobs.write(0, JobTag.skipped, 0, 0, payload)) this.#ring();
+  skipped(door: number, payload: Uint8Array): void {
+    if (!this.#gone && this.#jobs.write(0, jobTag(JobTag.skipped, door), 0, 0, payload)) this.#ring();
   }
 
   post(message: unknown): void {
@@ -197,7 +212,7 @@ export class EngineThread {
     this.#pending.delete(ticket);
     // These are fractions: what is left of their sum when nothing is pending would make an idle thread look busy.
     this.#pendingUs = this.#pending.size === 0 ? 0 : this.#pendingUs - job.estimateUs;
-    if (elapsedUs !== notMeasured) this.#estimates.learn(job.work, elapsedUs);
+    if (elapsedUs !== notMeasured) job.estimates.learn(job.work, elapsedUs);
     job.answered(result);
   }
 

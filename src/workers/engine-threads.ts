@@ -58,8 +58,8 @@ export class EngineThreads implements JobTaker {
   readonly #options: EngineThreadsOptions;
   readonly #observer: EngineThreadsObserver;
   readonly #seats: Seat[] = [];
-  /** What one thread has learned holds for all of them. */
-  readonly #estimates = new WorkEstimates();
+  /** By door. What one thread has learned holds for all of them. */
+  readonly #estimates: WorkEstimates[] = [];
   #stopping = false;
   #supervisor: NodeJS.Timeout | undefined;
   #nextSeat = 0;
@@ -136,8 +136,12 @@ export class EngineThreads implements JobTaker {
   }
 
   /** Tells a thread of a message that was answered without it. */
-  skipped(index: number, payload: Buffer): void {
-    this.#seats[index]?.thread.skipped(payload);
+  skipped(index: number, door: number, payload: Uint8Array): void {
+    this.#seats[index]?.thread.skipped(door, payload);
+  }
+
+  liveTransactionsOf(door: number): number {
+    return this.#seats.reduce((sum, { thread }) => sum + thread.liveTransactionsOf(door), 0);
   }
 
   post(index: number, message: unknown): void {
@@ -174,7 +178,7 @@ export class EngineThreads implements JobTaker {
     const thread = new EngineThread(
       entry,
       { index, data: dataOf(index) },
-      this.#estimates,
+      (door) => this.#estimatesOf(door),
       environmentOf(index),
       {
         message: (message) => {
@@ -199,6 +203,11 @@ export class EngineThreads implements JobTaker {
     );
     const seat: Seat = { thread, ready: false, startedAtMs: performance.now(), pauseMs, timer: undefined };
     return seat;
+  }
+
+  #estimatesOf(door: number): WorkEstimates {
+    this.#estimates[door] ??= new WorkEstimates();
+    return this.#estimates[door];
   }
 
   #replaceLater(index: number, former: Seat, pauseMs: number): void {

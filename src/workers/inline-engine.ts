@@ -1,12 +1,13 @@
-import { type Job, type JobHandler, type JobResult, type JobTaker, RefusedJob } from './jobs.ts';
+import type { Handlers } from './handlers.ts';
+import { type Job, type JobResult, type JobTaker, RefusedJob } from './jobs.ts';
 
 /** The engine in the I/O thread itself, for small machines: nothing crosses threads, and a body holds up everything. */
 export class InlineEngine implements JobTaker {
-  readonly #handler: JobHandler;
+  readonly #handlers: Handlers;
   #backlogScheduled = false;
 
-  constructor(handler: JobHandler) {
-    this.#handler = handler;
+  constructor(handlers: Handlers) {
+    this.#handlers = handlers;
   }
 
   leastBusy(): number {
@@ -24,7 +25,7 @@ export class InlineEngine implements JobTaker {
 
   submit(_index: number, job: Job, answered: (result: JobResult) => void): boolean {
     try {
-      this.#handler.handle(job, (bytes) => answered({ kind: 'done', bytes }));
+      this.#handlers.of(job.door).handle(job, (bytes) => answered({ kind: 'done', bytes }));
     } catch (cause) {
       if (!(cause instanceof RefusedJob)) throw cause;
       answered({ kind: 'refused', error: cause });
@@ -33,8 +34,12 @@ export class InlineEngine implements JobTaker {
     return true;
   }
 
-  skipped(_index: number, payload: Buffer): void {
-    this.#handler.skipped(payload);
+  skipped(_index: number, door: number, payload: Uint8Array): void {
+    this.#handlers.of(door).skipped(Buffer.from(payload));
+  }
+
+  liveTransactionsOf(door: number): number {
+    return this.#handlers.of(door).liveTransactions;
   }
 
   /** One piece a turn of the event loop: frames that came meanwhile are answered first. */
@@ -43,7 +48,7 @@ export class InlineEngine implements JobTaker {
     this.#backlogScheduled = true;
     setImmediate(() => {
       this.#backlogScheduled = false;
-      if (this.#handler.workOnBacklog()) this.#workOnBacklogSoon();
+      if (this.#handlers.workOnBacklog()) this.#workOnBacklogSoon();
     });
   }
 }

@@ -3,11 +3,14 @@ import {
   AnswerTag,
   type Channel,
   clockWordUs,
+  doorOfTag,
   JobTag,
+  kindOfTag,
   notMeasured,
   sharedNowMs,
   stateWords,
 } from './channel.ts';
+import type { Handlers } from './handlers.ts';
 import { type JobHandler, RefusedJob } from './jobs.ts';
 import { LaneReader, LaneWriter, largestInRing } from './lane.ts';
 
@@ -39,7 +42,7 @@ export class JobLoop {
   readonly #answers: LaneWriter;
   readonly #state: Int32Array;
   readonly #port: MessagePort;
-  readonly #handler: JobHandler;
+  readonly #handlers: Handlers;
   /** Answers that found the ring full. */
   readonly #unsent: { readonly ticket: number; readonly tag: number; readonly bytes: Uint8Array }[] = [];
   readonly #liveTransactions: () => number;
@@ -48,12 +51,12 @@ export class JobLoop {
   #announcedAtMs = 0;
 
   /** @param port bells go and come by it, as the message 0. */
-  constructor(channel: Channel, port: MessagePort, handler: JobHandler, liveTransactions: () => number) {
+  constructor(channel: Channel, port: MessagePort, handlers: Handlers, liveTransactions: () => number) {
     this.#jobs = new LaneReader(channel.jobs, channel.largeBytes);
     this.#answers = new LaneWriter(channel.answers, channel.largeBytes, largeAnswersBytes);
     this.#state = new Int32Array(channel.state);
     this.#port = port;
-    this.#handler = handler;
+    this.#handlers = handlers;
     this.#liveTransactions = liveTransactions;
     setInterval(() => this.#countLive(), countMs).unref();
   }
@@ -84,6 +87,8 @@ export class JobLoop {
 
   #countLive(): void {
     Atomics.store(this.#state, stateWords.live, this.#liveTransactions());
+    for (let door = 0; door < this.#handlers.count; door += 1)
+      Atomics.store(this.#state, stateWords.liveOfDoor + door, this.#handlers.of(door).liveTransactions);
   }
 
   #step(): boolean {
@@ -92,7 +97,7 @@ export class JobLoop {
       return true;
     }
     this.#announce();
-    return this.#handler.workOnBacklog();
+    return this.#handlers.workOnBacklog();
   }
 
   #take(): void {
@@ -106,17 +111,24 @@ export class JobLoop {
     Atomics.add(this.#state, stateWords.progress, 1);
     // What is ready must not wait for a body.
     if (payload.length > longJobBytes) this.#announce();
-    if (tag === JobTag.skipped) this.#handler.skipped(payload);
-    else this.#analyse(ticket, value, timeMs, payload);
+    const handler = this.#handlers.of(doorOfTag(tag));
+    if (kindOfTag(tag) === JobTag.skipped) handler.skipped(payload);
+    else this.#analyse(handler, ticket, value, timeMs, payload);
     Atomics.store(this.#state, stateWords.current, 0);
   }
 
-  #analyse(ticket: number, maxAnswerBytes: number, deadlineMs: number, payload: Buffer): void {
+  #analyse(
+    handler: JobHandler,
+    ticket: number,
+    maxAnswerBytes: number,
+    deadlineMs: number,
+    payload: Buffer,
+  ): void {
     const startedAtMs = performance.now();
     // A job that came too late costs nothing, and one that waits for something costs less than its time.
     let measured = sharedNowMs() <= deadlineMs;
     try {
-      this.#handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
+      handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
         this.#answer(ticket, AnswerTag.done, measured ? startedAtMs : undefined, bytes),
       );
       measured = false;

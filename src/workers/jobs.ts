@@ -2,12 +2,17 @@ import type { Work } from './work-estimates.ts';
 
 /** A piece of work for an engine, whichever thread it lives in. Bytes in, bytes out. */
 export interface Job {
+  /** The number of an open door, whose handler the bytes are for. */
+  readonly door: number;
   readonly payload: Buffer;
   readonly maxAnswerBytes: number;
   /** On `sharedNowMs`'s clock: begun later than this, it is answered without analysis. */
   readonly deadlineMs: number;
   readonly work: Work;
 }
+
+/** A job as its handler sees it. */
+export type HandedJob = Pick<Job, 'payload' | 'maxAnswerBytes' | 'deadlineMs'>;
 
 export type JobResult =
   /** `bytes` are valid during the call only. */
@@ -17,7 +22,7 @@ export type JobResult =
   /** The engine died with the job. */
   | { readonly kind: 'lost' };
 
-/** What gives jobs to engines: see EngineThreads and InlineEngine. */
+/** What gives jobs to engines: see EngineThreads and InlineEngine. Doors ask by a Dispatcher of their own. */
 export interface JobTaker {
   /** The engine with the least to do; undefined when none takes jobs. */
   leastBusy(): number | undefined;
@@ -27,18 +32,22 @@ export interface JobTaker {
   /** @returns false, without effect, when that engine takes no more. Otherwise `answered` is called exactly once. */
   submit(index: number, job: Job, answered: (result: JobResult) => void): boolean;
   /** Tells an engine of a message that was answered without it, in words of the door. */
-  skipped(index: number, payload: Buffer): void;
+  skipped(index: number, door: number, payload: Uint8Array): void;
+  /** Transactions of this door that wait for a message, in all engines. */
+  liveTransactionsOf(door: number): number;
 }
 
-/** The engine's side. */
+/** The engine's side of one door. */
 export interface JobHandler {
   /**
    * @param job its payload may change once `handle` has returned.
    * @param answer to be called exactly once, now or later.
    * @throws RefusedJob when the payload is none.
    */
-  handle(job: Omit<Job, 'work'>, answer: (bytes: Uint8Array) => void): void;
+  handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void;
   skipped(payload: Buffer): void;
+  /** Transactions of the door that wait for a message in this engine. */
+  readonly liveTransactions: number;
   /** Work that was put off until its answer had left, done while nothing else waits. False: there is none. */
   workOnBacklog(): boolean;
 }

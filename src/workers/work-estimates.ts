@@ -1,6 +1,6 @@
 /** What a job is like, as far as one can tell without doing it. */
 export interface Work {
-  /** A small number by which the door tells apart what takes times of its own. */
+  /** A small number by which a door tells apart what takes times of its own. */
   readonly kind: number;
   /** In bytes, or whatever grows with the time it takes. */
   readonly size: number;

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askReadiness, readinessUrl, waitForReadiness } from '../../src/cli/readiness.ts';
+import { healthHost, readConfig } from '../../src/daemon/settings.ts';
 import { createHealthServer } from '../../src/ops/health-server.ts';
 
 const servers: (Server | TcpServer)[] = [];
@@ -38,9 +39,11 @@ describe('healthcheck', () => {
     expect(readinessUrl({ host, healthcheckPort: 3080 })).toBe(url);
   });
 
-  it('asks the health port at its own address where it has one', () => {
-    const settings = { host: '10.1.2.3', healthcheckHost: '127.0.0.1', healthcheckPort: 3080 };
-    expect(readinessUrl(settings)).toBe('http://127.0.0.1:3080/ready');
+  it.each([
+    [{}, '10.1.2.3', "the door's"],
+    [{ healthcheckHost: '127.0.0.1' }, '127.0.0.1', 'its own'],
+  ])('with %j asks at %s, %s address', (own, host, _whose) => {
+    expect(healthHost(readConfig({ host: '10.1.2.3', ...own }, {})).host).toBe(host);
   });
 
   it('is healthy when the SPOA is ready', async () => {

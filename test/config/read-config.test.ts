@@ -9,7 +9,7 @@ const promised: [SettingName, string, unknown][] = [
   ['port', 'DD_HAPROXY_SPOA_PORT', 3000],
   ['healthcheckPort', 'APPSEC_EDGE_HEALTHCHECK_PORT', 3080],
   ['bodyLimitBytes', 'DD_APPSEC_BODY_PARSING_SIZE_LIMIT', 0],
-  ['service', 'DD_SERVICE', 'spoa'],
+  ['service', 'DD_SERVICE', undefined],
   ['agentHost', 'DD_AGENT_HOST', 'localhost'],
   ['agentPort', 'DD_TRACE_AGENT_PORT', 8126],
   ['wafTimeoutUs', 'DD_APPSEC_WAF_TIMEOUT', 10_000],

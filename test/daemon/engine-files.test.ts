@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBlockPages, readEngineFiles } from '../../src/daemon/engine-files.ts';
-import { readConfig } from '../../src/daemon/settings.ts';
+import { doorsOf, readConfig } from '../../src/daemon/settings.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -43,7 +43,11 @@ describe('files that settings name', () => {
 describe('block page templates, as the program starts', () => {
   const config = readConfig({ maxFrameSizeBytes: '24572' }, {});
   const started = (html: string) => () =>
-    createBlockPages(config, { pages: { html, json: undefined }, servicePages: new Map() });
+    createBlockPages(
+      config,
+      { pages: { html, json: undefined }, servicePages: new Map() },
+      doorsOf(['haproxy']),
+    );
 
   it('may take what a frame leaves beside the room for headers that HAProxy adds', () => {
     expect(started('x'.repeat(16_384))).not.toThrow();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { threadsFor } from '../../src/daemon/engines.ts';
+import { threadsFor } from '../../src/daemon/start-engines.ts';
 
 const mebibyte = 1024 * 1024;
 

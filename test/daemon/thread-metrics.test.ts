@@ -6,7 +6,7 @@ import { Metrics } from '../../src/ops/metrics.ts';
 
 /** Threads with metrics of their own, which answer at once unless told otherwise. */
 function setUp(count: number) {
-  const metrics = Array.from({ length: count }, () => new Metrics([], { ofProcess: false }));
+  const metrics = Array.from({ length: count }, () => new Metrics({ ofProcess: false }));
   const ready = metrics.map(() => true);
   const mute = new Set<number>();
   const asked: [index: number, request: number][] = [];
@@ -28,7 +28,7 @@ function setUp(count: number) {
   const count1 = (index: number, by = 1): void => metrics[index]?.wafTimeouts.inc(by);
   const replace = (index: number): void => {
     collected.retire(index);
-    metrics[index] = new Metrics([], { ofProcess: false });
+    metrics[index] = new Metrics({ ofProcess: false });
   };
   return { ready, mute, asked, answer, snapshots, shown, count: count1, replace };
 }

@@ -1,20 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { RateLimiter } from '../../src/engine/rate-limiter.ts';
+import { DoorMetrics } from '../../src/ops/door-metrics.ts';
 import { Metrics } from '../../src/ops/metrics.ts';
 import { jsonHeaders, requestHead, testEngine } from '../support/test-engine.ts';
 
 const source = new URL('../../src/', import.meta.url);
-const doorFiles = readdirSync(new URL('adapters/', source)).map((name) => `adapters/${name}/door.ts`);
+const doorFiles = readdirSync(new URL('adapters/', source)).flatMap((name) => [
+  `adapters/${name}/door.ts`,
+  `adapters/${name}/observers.ts`,
+]);
 const sources = ['daemon/run.ts', ...doorFiles]
   .map((path) => readFileSync(new URL(path, source), 'utf8'))
   .join();
 
 /** Names that /metrics shows, those that the process and its doors add included. */
 async function namesShown(): Promise<string[]> {
-  const metrics = new Metrics([]);
+  const metrics = new Metrics();
   for (const [, name, help] of sources.matchAll(
-    /metrics\.(?:gauge|countedElsewhere)\(\s*'(\w+)',\s*'([^']+)'/g,
+    /metrics\.(?:gauge|counter|countedElsewhere)\(\s*'(\w+)',\s*'([^']+)'/g,
   )) {
     metrics.gauge(name ?? '', help ?? '', () => 0);
   }
@@ -33,7 +37,7 @@ describe('docs/metrics.md', () => {
 
 describe('metrics', () => {
   async function textAfter(work: (given: ReturnType<typeof testEngine>) => unknown): Promise<string> {
-    const metrics = new Metrics(['known-msg']);
+    const metrics = new Metrics();
     await work(testEngine({ observers: [metrics.observer()], reportLimiter: new RateLimiter(1, 1000) }));
     return metrics.registry.metrics();
   }
@@ -45,14 +49,14 @@ describe('metrics', () => {
       engine.responseHeaders(transaction.id, { status: 200, headers: [] }, 1000);
       engine.responseHeaders(undefined, { status: 200, headers: [] }, 1000);
     });
-    expect(text).toContain('appsec_edge_transactions_total{reason="blocked"} 1');
-    expect(text).toContain('appsec_edge_transactions_total{reason="complete"} 2');
-    expect(text).toContain('appsec_edge_verdicts_total{verdict="partial"} 1');
-    expect(text).toContain('appsec_edge_verdicts_total{verdict="block"} 1');
-    expect(text).toContain('appsec_edge_verdicts_total{verdict="pass"} 1');
+    expect(text).toContain('appsec_edge_transactions_total{door="test",reason="blocked"} 1');
+    expect(text).toContain('appsec_edge_transactions_total{door="test",reason="complete"} 2');
+    expect(text).toContain('appsec_edge_verdicts_total{door="test",verdict="partial"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{door="test",verdict="block"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{door="test",verdict="pass"} 1');
   });
 
-  it('count by application where HAProxy names one, a hundred at most, and what would have been blocked', async () => {
+  it('count by application where the door names one, a hundred at most, and what would have been blocked', async () => {
     const text = await textAfter(({ engine }) => {
       for (let index = 0; index < 102; index += 1) {
         const application = {
@@ -63,10 +67,10 @@ describe('metrics', () => {
       engine.requestHeaders(requestHead('/?q=attack-block'), 1000);
       engine.drain();
     });
-    expect(text).toContain('appsec_edge_verdicts_total{verdict="report",service="shop-0"} 1');
-    expect(text).toContain('appsec_edge_verdicts_total{verdict="report",service="other"} 2');
-    expect(text).toContain('appsec_edge_verdicts_total{verdict="block"} 1');
-    expect(text).toContain('appsec_edge_would_block_total{service="shop-99"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{door="test",service="shop-0",verdict="report"} 1');
+    expect(text).toContain('appsec_edge_verdicts_total{door="test",service="other",verdict="report"} 2');
+    expect(text).toContain('appsec_edge_verdicts_total{door="test",verdict="block"} 1');
+    expect(text).toContain('appsec_edge_would_block_total{door="test",service="shop-99"} 1');
     expect(text).not.toContain('shop-100');
   });
 
@@ -77,7 +81,7 @@ describe('metrics', () => {
       }
       engine.drain();
     });
-    expect(text).toContain('appsec_edge_detections_total{phase="request-headers"} 3');
+    expect(text).toContain('appsec_edge_detections_total{door="test",phase="request-headers"} 3');
     expect(text).toContain('appsec_edge_rule_matches_total{rule="report-1"} 3');
     expect(text).toContain('appsec_edge_detections_rate_limited_total 2');
   });
@@ -93,9 +97,12 @@ describe('metrics', () => {
     expect(text).toContain('appsec_edge_waf_seconds_count{phase="request-body"} 1');
   });
 
-  it('give names that a peer made up one label', () => {
-    const metrics = new Metrics(['known-msg']);
-    expect(metrics.knownMessage('known-msg')).toBe('known-msg');
-    expect(metrics.knownMessage('x'.repeat(5000))).toBe('unknown');
+  it('give names that a peer made up one label', async () => {
+    const metrics = new Metrics();
+    const door = new DoorMetrics(metrics, 'some-door', ['known-msg']);
+    for (const name of ['known-msg', 'made up', 'x'.repeat(5000)]) door.message(name);
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('appsec_edge_messages_total{door="some-door",message="known-msg"} 1');
+    expect(text).toContain('appsec_edge_messages_total{door="some-door",message="unknown"} 2');
   });
 });

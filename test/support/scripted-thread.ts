@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ThreadData } from '../../src/workers/engine-thread.ts';
 import { readyMessage } from '../../src/workers/engine-threads.ts';
+import { Handlers } from '../../src/workers/handlers.ts';
 import { JobLoop } from '../../src/workers/job-loop.ts';
 import { type JobHandler, RefusedJob } from '../../src/workers/jobs.ts';
 
@@ -55,6 +56,7 @@ const handler: JobHandler = {
   skipped(payload) {
     port.postMessage({ index, skipped: payload.toString() });
   },
+  liveTransactions,
   workOnBacklog() {
     if (backlog === 0) return false;
     backlog -= 1;
@@ -68,7 +70,7 @@ function busy(forMs: number): void {
   while (performance.now() < untilMs);
 }
 
-const loop = new JobLoop(channel, port, handler, () => liveTransactions);
+const loop = new JobLoop(channel, port, new Handlers([handler]), () => liveTransactions);
 port.on('message', (message: unknown) => {
   if (message === 0) loop.wake();
   else port.postMessage({ index, heard: message });

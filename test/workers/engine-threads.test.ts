@@ -60,6 +60,7 @@ async function start(count: number, changes: Partial<EngineThreadsOptions> = {})
 
 function job(order: string, changes: Partial<Job> = {}): Job {
   return {
+    door: 0,
     payload: Buffer.from(order),
     maxAnswerBytes: 1000,
     deadlineMs: Number.MAX_VALUE,
@@ -194,7 +195,7 @@ describe('engine threads', () => {
 
   it('hear of messages that were answered without them, and of everything else', async () => {
     const { threads, told } = await start(2);
-    threads.skipped(1, Buffer.from('some message'));
+    threads.skipped(1, 0, Buffer.from('some message'));
     threads.post(0, { kind: 'hello' });
     threads.broadcast('all');
     await vi.waitFor(() =>
@@ -270,7 +271,7 @@ describe('a thread that ends', () => {
     await vi.waitFor(() => expect(told.losses).toHaveLength(1));
     expect(threads.isReady(1)).toBe(false);
     expect(threads.submit(1, job('echo'), () => expect.unreachable())).toBe(false);
-    threads.skipped(1, Buffer.from('nobody hears this'));
+    threads.skipped(1, 0, Buffer.from('nobody hears this'));
     threads.post(1, 'nor this');
     expect([threads.leastBusy(), threads.leastBusy()]).toEqual([0, 0]);
     await vi.waitFor(() => expect(told.replacements).toEqual([1]), 5000);
@@ -435,7 +436,7 @@ describe('how long a thread is stuck', () => {
     const thread = new EngineThread(
       entry,
       { index: 0, data: {} },
-      new WorkEstimates(),
+      () => new WorkEstimates(),
       {},
       {
         message: (message) => messages.emit(message === 'hanging' ? 'hanging' : 'ready'),

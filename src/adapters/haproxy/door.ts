@@ -1,5 +1,5 @@
 import { explainListen } from '../../config/listen-error.ts';
-import type { Door, DoorServices } from '../../daemon/door.ts';
+import type { Door, DoorServices, Listening } from '../../daemon/door.ts';
 import type { ListenAddress } from '../../net/address.ts';
 import { parseAllowList } from '../../net/allow-list.ts';
 import { observePeers, observeRouter, observeServer } from './observers.ts';
@@ -31,13 +31,13 @@ class HaproxyDoor implements Door {
     this.#addGauges();
   }
 
-  async listen(): Promise<string> {
+  async listen(): Promise<Listening> {
     const { host, port, socketPath } = this.#config;
     const address: ListenAddress = socketPath === undefined ? { host, port } : { socketPath };
     try {
       const listening = await this.#server.listen(address);
       this.#peers?.start();
-      return listening;
+      return { address: listening, tls: this.#tls.identity !== undefined };
     } catch (cause) {
       const { host, port, socketPath: socket } = haproxySettings;
       const variables = { host: host.env, port: port.env, socket: socket.env };
@@ -46,7 +46,7 @@ class HaproxyDoor implements Door {
   }
 
   async drain(graceMs: number, deadlineMs: number): Promise<void> {
-    await this.#server.drain(graceMs, deadlineMs, () => this.#services.liveTransactions() > 0);
+    await this.#server.drain(graceMs, deadlineMs, () => this.#services.engines.liveTransactions > 0);
     this.#peers?.stop();
   }
 
@@ -69,9 +69,9 @@ class HaproxyDoor implements Door {
     const { maxFrameSizeBytes, maxFramesInFlight, maxConnections, helloTimeoutMs, idleTimeoutMs } =
       this.#config;
     const { allowed, socketMode, processingTimeoutMs, peerSecret } = this.#config;
-    const { jobs, instance, logger, metrics } = this.#services;
+    const { engines, instance, logger, metrics } = this.#services;
     const router = new NotifyRouter(
-      jobs,
+      engines,
       { instance, processingTimeoutMs, peers: this.#peers },
       observeRouter(logger, metrics),
     );

@@ -1,7 +1,7 @@
 import type { HandlerServices } from '../../daemon/door.ts';
 import { type Action, encodeActions, SpopError } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
-import { type Job, type JobHandler, RefusedJob } from '../../workers/jobs.ts';
+import { type HandedJob, type JobHandler, RefusedJob } from '../../workers/jobs.ts';
 import { parseIdentity } from './identity.ts';
 import { NotifyHandler } from './notify-handler.ts';
 import { routeOf } from './notify-route.ts';
@@ -20,10 +20,7 @@ export class NotifyJobs implements JobHandler {
     this.#observer = observer;
   }
 
-  handle(
-    { payload, maxAnswerBytes, deadlineMs }: Omit<Job, 'work'>,
-    answer: (bytes: Uint8Array) => void,
-  ): void {
+  handle({ payload, maxAnswerBytes, deadlineMs }: HandedJob, answer: (bytes: Uint8Array) => void): void {
     if (sharedNowMs() > deadlineMs) {
       this.#late(payload, answer);
       return;
@@ -49,6 +46,10 @@ export class NotifyJobs implements JobHandler {
   skipped(payload: Buffer): void {
     const [messageName = '', identity = ''] = payload.toString().split('\n');
     this.#handler.skipped(messageName, identity);
+  }
+
+  get liveTransactions(): number {
+    return this.#handler.liveTransactions;
   }
 
   workOnBacklog(): boolean {

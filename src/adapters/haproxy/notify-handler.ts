@@ -102,6 +102,10 @@ export class NotifyHandler {
     this.#engine.skipped(identity.spanId, last);
   }
 
+  get liveTransactions(): number {
+    return this.#engine.liveTransactions;
+  }
+
   /** Analyses a message that was answered before. False when there is none. */
   workOnBacklog(): boolean {
     return this.#engine.workOnBacklog();

@@ -1,5 +1,5 @@
+import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
-import type { Metrics } from '../../ops/metrics.ts';
 import type { SkipReason } from './contract.ts';
 import type { NotifyObserver } from './notify-handler.ts';
 import type { PeerObserver } from './peers/observer.ts';
@@ -10,18 +10,37 @@ import type { SkipObserver } from './skip-observer.ts';
 /** A message that repeats with every request is said once in so long, with the number held back. */
 const repeatIntervalMs = 10_000;
 
+/** Kinds of errors of this door, as metrics name them; docs/errors.md says what to do about each. */
+type ErrorKind =
+  | 'tls'
+  | 'protocol'
+  | 'truncated-frame'
+  | 'internal'
+  | 'unknown-message'
+  | 'malformed-argument'
+  | 'block-page-too-large'
+  | 'variables-dropped';
+
+function countError(metrics: DoorMetrics, kind: ErrorKind): void {
+  metrics.error(kind);
+}
+
 /**
  * Sockets and frames to metrics and log.
  * @param heardOf told of every agent that connects.
  */
 export function observeServer(
   logger: Logger,
-  metrics: Metrics,
+  metrics: DoorMetrics,
   heardOf: (instance: string) => void,
 ): ServerObserver {
   const warnOfLimit = throttled(repeatIntervalMs, (more) =>
     logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
   );
+  const connections = metrics.counter('spop_connections_total', 'SPOP connections accepted.');
+  const refusals = metrics.counter('spop_connections_refused_total', 'SPOP connections refused, by reason.', [
+    'reason',
+  ]);
   let stranger: string | undefined;
   const warnOfStranger = throttled(repeatIntervalMs, (more) =>
     logger.warn(
@@ -34,9 +53,13 @@ export function observeServer(
     logger.warn({ ...failed, more }, 'connection closed: TLS handshake failed'),
   );
   return {
-    connected: () => metrics.connectionsOpened.inc(),
+    connected() {
+      metrics.connectionAccepted();
+      connections.inc();
+    },
     refused(reason, address) {
-      metrics.connectionsRefused.inc({ reason });
+      metrics.connectionRefused(reason);
+      refusals.inc({ reason });
       if (reason === 'limit') {
         warnOfLimit();
       } else {
@@ -45,7 +68,7 @@ export function observeServer(
       }
     },
     handshakeFailed(cause, address) {
-      metrics.errors.inc({ kind: 'tls' });
+      countError(metrics, 'tls');
       failed = { address, reason: handshakeReason(cause) };
       warnOfHandshake();
     },
@@ -58,11 +81,11 @@ export function observeServer(
     },
     disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
     protocolError(error) {
-      metrics.errors.inc({ kind: 'protocol' });
+      countError(metrics, 'protocol');
       logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
     },
     truncatedFrame(pendingBytes) {
-      metrics.errors.inc({ kind: 'truncated-frame' });
+      countError(metrics, 'truncated-frame');
       logger.debug({ pendingBytes }, 'connection ended inside a frame');
     },
     timedOut(which) {
@@ -74,7 +97,7 @@ export function observeServer(
 }
 
 /** What was let through unseen, to metrics and log. */
-export function observeSkips(logger: Logger, metrics: Metrics): SkipObserver {
+export function observeSkips(logger: Logger, metrics: DoorMetrics): SkipObserver {
   const reasons = new Set<SkipReason>();
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
@@ -85,7 +108,7 @@ export function observeSkips(logger: Logger, metrics: Metrics): SkipObserver {
   });
   return {
     skipped(reason) {
-      metrics.skipped.inc({ reason });
+      metrics.skipped(reason);
       reasons.add(reason);
       warn();
     },
@@ -94,11 +117,16 @@ export function observeSkips(logger: Logger, metrics: Metrics): SkipObserver {
 }
 
 /** Messages between agents, to metrics and log. */
-export function observeRouter(logger: Logger, metrics: Metrics): RouterObserver {
+export function observeRouter(logger: Logger, metrics: DoorMetrics): RouterObserver {
   const { skipped } = observeSkips(logger, metrics);
+  const relayed = metrics.counter(
+    'relayed_total',
+    'Messages whose transaction lives in another agent, by result.',
+    ['result'],
+  );
   return {
     skipped,
-    relayed: (answered) => metrics.relayed.inc({ result: answered ? 'answered' : 'analysed-here' }),
+    relayed: (answered) => relayed.inc({ result: answered ? 'answered' : 'analysed-here' }),
   };
 }
 
@@ -118,8 +146,8 @@ export function observePeers(logger: Logger): PeerObserver {
   };
 }
 
-function reportFailedFrame(logger: Logger, metrics: Metrics, cause: unknown): void {
-  metrics.errors.inc({ kind: 'internal' });
+function reportFailedFrame(logger: Logger, metrics: DoorMetrics, cause: unknown): void {
+  countError(metrics, 'internal');
   logger.error(
     { err: cause },
     'a frame could not be analysed and was acknowledged without: please report this',
@@ -127,7 +155,7 @@ function reportFailedFrame(logger: Logger, metrics: Metrics, cause: unknown): vo
 }
 
 /** Messages to metrics and log. */
-export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver {
+export function observeHandler(logger: Logger, metrics: DoorMetrics): NotifyObserver {
   const once = new Set<string>();
   const warnOnce = (key: string, details: object, message: string): void => {
     if (once.has(key) || once.size >= 100) return;
@@ -143,15 +171,15 @@ export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver
     ),
   );
   return {
-    message: (name) => metrics.messages.inc({ message: metrics.knownMessage(name) }),
+    message: (name) => metrics.message(name),
     failed(message, cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      countError(metrics, 'internal');
       lastFailure = cause;
       lastMessage = message;
       logFailure();
     },
     unknownMessage(name) {
-      metrics.errors.inc({ kind: 'unknown-message' });
+      countError(metrics, 'unknown-message');
       warnOnce(
         `message ${name}`,
         { spoe_message: name },
@@ -159,7 +187,7 @@ export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver
       );
     },
     malformed(message, cause) {
-      metrics.errors.inc({ kind: 'malformed-argument' });
+      countError(metrics, 'malformed-argument');
       warnOnce(`malformed ${message}`, { spoe_message: message }, `malformed argument: ${cause.message}`);
     },
     configurationMismatch: (theirs, ours) =>
@@ -169,7 +197,7 @@ export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver
         `HAProxy uses configuration files ${theirs}, this agent comes with ${ours}: see haproxyconf/CHANGELOG.md`,
       ),
     pageSubstituted(maxActionsBytes) {
-      metrics.errors.inc({ kind: 'block-page-too-large' });
+      countError(metrics, 'block-page-too-large');
       warnOnce(
         'page',
         { maxActionsBytes },
@@ -177,7 +205,7 @@ export function observeHandler(logger: Logger, metrics: Metrics): NotifyObserver
       );
     },
     variablesDropped(names) {
-      metrics.errors.inc({ kind: 'variables-dropped' });
+      countError(metrics, 'variables-dropped');
       warnOnce('variables', { names }, "variables do not fit into HAProxy's frame: raise tune.bufsize");
     },
   };

@@ -1,3 +1,5 @@
+import { StartError } from '../../config/errors.ts';
+
 /** HAProxy's `tune.bufsize` less 4 with our global-config.cfg is above this by what the files keep for added headers. */
 const headAndPageBytes = 16_384;
 
@@ -13,4 +15,14 @@ const mostBytes = 8_192;
 export function rewritingRoomBytes(frameBytes: number): number {
   const usual = Math.max(frameBytes - headAndPageBytes, Math.floor(frameBytes / 16));
   return Math.min(usual, mostBytes);
+}
+
+/** @throws StartError when a block page of the operator can never fit into a frame. */
+export function checkBlockPages(maxFrameSizeBytes: number, largestPageBytes: number): void {
+  const addedHeadersBytes = rewritingRoomBytes(maxFrameSizeBytes);
+  if (largestPageBytes <= maxFrameSizeBytes - addedHeadersBytes) return;
+  throw new StartError(
+    `block page template of ${largestPageBytes} bytes cannot fit into a frame of ${maxFrameSizeBytes} ` +
+      `(DD_HAPROXY_SPOA_MAX_FRAME_SIZE) that leaves ${addedHeadersBytes} to HAProxy's rules: make the page smaller`,
+  );
 }

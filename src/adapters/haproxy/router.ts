@@ -1,6 +1,6 @@
 import { encodeActions, SPOP_ERRORS, SpopError, type SpopErrorCode } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
-import type { JobResult, JobTaker } from '../../workers/jobs.ts';
+import type { Dispatched, Dispatcher } from '../../workers/dispatcher.ts';
 import type { SkipReason } from './contract.ts';
 import { type Identity, type Owner, parseIdentity } from './identity.ts';
 import type { Notify, NotifyAnswer, NotifyAnswerer } from './notify.ts';
@@ -64,11 +64,11 @@ const answers = {
 } as const satisfies Record<SkipReason, Buffer>;
 
 export class NotifyRouter implements NotifyAnswerer {
-  readonly #engines: JobTaker;
+  readonly #engines: Dispatcher;
   readonly #options: NotifyRouterOptions;
   readonly #observer: RouterObserver;
 
-  constructor(engines: JobTaker, options: NotifyRouterOptions, observer: RouterObserver) {
+  constructor(engines: Dispatcher, options: NotifyRouterOptions, observer: RouterObserver) {
     this.#engines = engines;
     this.#options = options;
     this.#observer = observer;
@@ -132,29 +132,16 @@ export class NotifyRouter implements NotifyAnswerer {
     deadlineMs: number,
     done: (answer: NotifyAnswer) => void,
   ): void {
-    const thread = this.#threadOf(identity?.owner);
-    if (thread === undefined) {
-      this.#skip('no-engine', route, done);
-      return;
-    }
+    const owner = identity?.owner;
+    const ownThread = owner?.instance === this.#options.instance ? owner?.thread : undefined;
+    const thread = this.#engines.engineFor(ownThread);
     const job = {
       payload: notify.payload,
       maxAnswerBytes: notify.maxActionsBytes,
       deadlineMs,
       work: route.work,
     };
-    const inTime = sharedNowMs() + this.#engines.expectedWaitMs(thread) <= deadlineMs;
-    if (inTime && this.#engines.submit(thread, job, (result) => this.#conclude(result, route, done))) return;
-    if (route.identity !== undefined)
-      this.#engines.skipped(thread, encodeSkipped(route.messageName, route.identity));
-    this.#skip('overload', route, done);
-  }
-
-  /** The owner, if it is one of ours and there; else whoever is free. */
-  #threadOf(owner: Owner | undefined): number | undefined {
-    if (owner?.instance === this.#options.instance && this.#engines.isReady(owner.thread))
-      return owner.thread;
-    return this.#engines.leastBusy();
+    this.#engines.dispatch(thread, job, (result) => this.#conclude(result, thread, route, done));
   }
 
   /**
@@ -174,10 +161,19 @@ export class NotifyRouter implements NotifyAnswerer {
     };
   }
 
-  #conclude(result: JobResult, route: NotifyRoute, done: (answer: NotifyAnswer) => void): void {
+  #conclude(
+    result: Dispatched,
+    thread: number | undefined,
+    route: NotifyRoute,
+    done: (answer: NotifyAnswer) => void,
+  ): void {
     if (result.kind === 'done') done(result.bytes);
     else if (result.kind === 'refused') done(spopErrorOf(result.error.code, result.error.message));
-    else this.#skip('engine-lost', route, done);
+    else {
+      if (result.reason === 'overload' && thread !== undefined && route.identity !== undefined)
+        this.#engines.skipped(thread, encodeSkipped(route.messageName, route.identity));
+      this.#skip(result.reason, route, done);
+    }
   }
 
   #skip(

@@ -1,5 +1,5 @@
 import { sharedNowMs } from '../../workers/channel.ts';
-import type { JobTaker } from '../../workers/jobs.ts';
+import type { Dispatched, Dispatcher, Shed } from '../../workers/dispatcher.ts';
 
 /*
  * Copies that wait for their analysis. Whoever sent them has its answer. Engines get them as they come along with their
@@ -20,7 +20,7 @@ export interface BacklogObserver {
   unseen(reason: LostReason): void;
 }
 
-/** Work that an engine may have before it gets more. */
+/** An engine gets a copy only when it can begin it so soon. */
 const aheadMs = 4;
 
 /** Jobs are handed out for so long before sockets have their turn: without engine threads, this is their analysis. */
@@ -39,7 +39,7 @@ interface Waiting {
 }
 
 export class Backlog {
-  readonly #engines: JobTaker;
+  readonly #engines: Dispatcher;
   readonly #options: BacklogOptions;
   readonly #observer: BacklogObserver;
   /** Oldest first, from `#first` on. */
@@ -51,7 +51,7 @@ export class Backlog {
   #retry: NodeJS.Timeout | undefined;
   #emptied: (() => void)[] = [];
 
-  constructor(engines: JobTaker, options: BacklogOptions, observer: BacklogObserver) {
+  constructor(engines: Dispatcher, options: BacklogOptions, observer: BacklogObserver) {
     this.#engines = engines;
     this.#options = options;
     this.#observer = observer;
@@ -98,7 +98,7 @@ export class Backlog {
         this.#tellIfEmpty();
         return;
       }
-      if (!this.#submit(next)) {
+      if (!this.#dispatch(next)) {
         this.#retryLater();
         return;
       }
@@ -109,26 +109,29 @@ export class Backlog {
     }
   }
 
-  #submit(next: Waiting): boolean {
-    const thread = this.#engines.leastBusy();
-    if (thread === undefined || this.#engines.expectedWaitMs(thread) > aheadMs) return false;
-    const { payload, hasBody, sinceMs } = next;
-    this.#analysing += 1;
+  /** @returns whether an engine has taken it. */
+  #dispatch({ payload, hasBody }: Waiting): boolean {
     const job = {
       payload,
       maxAnswerBytes: 0,
-      deadlineMs: sinceMs + this.#options.maxAgeMs,
+      deadlineMs: sharedNowMs() + aheadMs,
       work: { kind: hasBody ? 1 : 0, size: payload.length, guessUs: hasBody ? guessUs.body : guessUs.head },
     };
-    const taken = this.#engines.submit(thread, job, ({ kind }) => {
+    let refused = false;
+    this.#analysing += 1;
+    this.#engines.dispatch(this.#engines.engineFor(undefined), job, (result) => {
       this.#analysing -= 1;
-      if (kind === 'lost') this.#observer.unseen('engine-lost');
-      if (this.messages > 0) this.#handOutSoon();
-      else this.#tellIfEmpty();
+      refused = wasRefused(result);
+      if (!refused) this.#onDone(result);
     });
-    if (taken) this.#shift();
-    else this.#analysing -= 1;
-    return taken;
+    if (!refused) this.#shift();
+    return !refused;
+  }
+
+  #onDone(result: Dispatched): void {
+    if (result.kind === 'shed') this.#observer.unseen('engine-lost');
+    if (this.messages > 0) this.#handOutSoon();
+    else this.#tellIfEmpty();
   }
 
   /** An answer comes by as well; but where nothing of ours is under way, none will. */
@@ -169,4 +172,11 @@ export class Backlog {
     if (this.messages > 0 || this.#analysing > 0) return;
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
+}
+
+const refusals: ReadonlySet<Shed> = new Set(['no-engine', 'overload']);
+
+/** No engine has it: it can be tried again. */
+function wasRefused(result: Dispatched): boolean {
+  return result.kind === 'shed' && refusals.has(result.reason);
 }

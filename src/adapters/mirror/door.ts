@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { explainListen } from '../../config/listen-error.ts';
-import type { Door, DoorServices } from '../../daemon/door.ts';
+import type { Door, DoorServices, Listening } from '../../daemon/door.ts';
 import type { ListenAddress } from '../../net/address.ts';
 import { parseAllowList } from '../../net/allow-list.ts';
 import { everyAddress } from './addresses.ts';
@@ -9,14 +9,11 @@ import { Backlog } from './backlog.ts';
 import { createMirrorHealth } from './health.ts';
 import { observeArrivals, observeBacklog, observeServer } from './observers.ts';
 import { MirrorServer } from './server.ts';
-import { type MirrorConfig, mirrorSettings } from './settings.ts';
+import { type MirrorDoorConfig, mirrorSettings } from './settings.ts';
 import { readMirrorTls, renewMirrorTls } from './tls.ts';
 
-/** What the door reads of the settings: its own, and how much of a body the engine looks at. */
-type DoorConfig = MirrorConfig & { readonly bodyLimitBytes: number };
-
 /** The receiver, the backlog behind it, and the port for health checks. */
-export function createDoor(config: DoorConfig, services: DoorServices): Door {
+export function createDoor(config: MirrorDoorConfig, services: DoorServices): Door {
   return new MirrorDoor(config, services);
 }
 
@@ -24,7 +21,7 @@ export function createDoor(config: DoorConfig, services: DoorServices): Door {
 const handshakeTimeoutMs = 10_000;
 
 class MirrorDoor implements Door {
-  readonly #config: DoorConfig;
+  readonly #config: MirrorDoorConfig;
   readonly #services: DoorServices;
   readonly #backlog: Backlog;
   readonly #memory: ArrivingMemory;
@@ -32,19 +29,19 @@ class MirrorDoor implements Door {
   readonly #health: Server;
   #leaving = false;
 
-  constructor(config: DoorConfig, services: DoorServices) {
-    const { jobs, logger, metrics } = services;
+  constructor(config: MirrorDoorConfig, services: DoorServices) {
+    const { engines, logger, metrics } = services;
     this.#config = config;
     this.#services = services;
     const { mirrorBacklogBytes: maxBytes, mirrorBacklogAgeMs: maxAgeMs } = config;
-    this.#backlog = new Backlog(jobs, { maxBytes, maxAgeMs }, observeBacklog(logger, metrics));
+    this.#backlog = new Backlog(engines, { maxBytes, maxAgeMs }, observeBacklog(logger, metrics));
     this.#memory = new ArrivingMemory(maxBytes);
     this.#server = this.#createServer();
     this.#health = createMirrorHealth(() => this.#leaving);
     this.#addGauges();
   }
 
-  async listen(): Promise<string> {
+  async listen(): Promise<Listening> {
     const listening: string[] = [];
     for (const [place, { address }] of this.#config.mirrorListen.entries()) {
       const { env } = mirrorSettings.mirrorListen;
@@ -53,7 +50,7 @@ class MirrorDoor implements Door {
     const { mirrorHealthcheck: address } = this.#config;
     const { env } = mirrorSettings.mirrorHealthcheck;
     await this.#explained(address, env, () => listenHealth(this.#health, address));
-    return listening.join(', ');
+    return { address: listening.join(', '), tls: this.#config.mirrorTlsCertificatePath !== undefined };
   }
 
   /** Copies that were sent are read, and those that were read are analysed. */

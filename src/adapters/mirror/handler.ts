@@ -5,8 +5,7 @@ import type { Inspector } from '../../engine/inspector.ts';
 import { type Field, parseFields, parseRequestHead } from '../../http1/index.ts';
 import { type AllowList, parseAllowList } from '../../net/allow-list.ts';
 import { textOfBytes } from '../../spop/index.ts';
-import { sharedNowMs } from '../../workers/channel.ts';
-import type { Job, JobHandler } from '../../workers/jobs.ts';
+import type { HandedJob, JobHandler } from '../../workers/jobs.ts';
 import { Applications } from './applications.ts';
 import { type Copy, readCopy } from './copy.ts';
 import { type HandlerObserver, observeHandler } from './observers.ts';
@@ -18,7 +17,7 @@ import {
   senderOf,
   untrustedOriginal,
 } from './sender.ts';
-import type { MirrorConfig } from './settings.ts';
+import type { MirrorDoorConfig } from './settings.ts';
 
 /** What the handler needs of the configuration. */
 export interface MirrorRules {
@@ -46,12 +45,12 @@ export class CopyJobs implements JobHandler {
     this.#observer = observer;
   }
 
-  handle({ payload, deadlineMs }: Omit<Job, 'work'>, answer: (bytes: Uint8Array) => void): void {
-    if (sharedNowMs() > deadlineMs) {
-      this.#observer.tooLate();
-      answer(done);
-      return;
-    }
+  get liveTransactions(): number {
+    return this.#inspector.liveTransactions;
+  }
+
+  /** The deadline is about who gets a copy: one that an engine has is analysed. */
+  handle({ payload }: HandedJob, answer: (bytes: Uint8Array) => void): void {
     try {
       const analysis = this.#analyse(readCopy(payload));
       if (analysis instanceof Promise) {
@@ -153,7 +152,7 @@ function textOf(latin1: string): string {
 
 /** The engine side of the door. */
 export function createHandler(
-  config: MirrorConfig & { readonly clientIpHeader: string | undefined },
+  config: MirrorDoorConfig,
   { inspector, logger, metrics, transactionTimeoutMs }: HandlerServices,
 ): JobHandler {
   const rules: MirrorRules = {

@@ -1,7 +1,8 @@
+import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
-import type { Metrics } from '../../ops/metrics.ts';
-import type { ArrivalObserver, CutReason } from './arrival.ts';
+import type { ArrivalObserver } from './arrival.ts';
 import type { BacklogObserver, LostReason } from './backlog.ts';
+import { messageName } from './messages.ts';
 import type { MirrorServerObserver } from './server.ts';
 
 /** A message that repeats with every request is said once in so long, with the number held back. */
@@ -13,25 +14,20 @@ const lossIntervalMs = 60_000;
 /** What the handler tells of its work. Must not throw. */
 export interface HandlerObserver {
   message(): void;
-  /** It came out of the backlog too late to be analysed. */
-  tooLate(): void;
   /** Contained. */
   failed(cause: unknown): void;
 }
 
 /** Copies in an engine, to metrics and log. */
-export function observeHandler(logger: Logger, metrics: Metrics): HandlerObserver {
-  const { unseen } = observeBacklog(logger, metrics);
-  const reportFailed = failures(logger, metrics);
+export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObserver {
   return {
-    message: () => metrics.messages.inc({ message: 'mirrored-request' }),
-    tooLate: () => unseen('too-old'),
-    failed: reportFailed,
+    message: () => metrics.message(messageName),
+    failed: failures(logger, metrics),
   };
 }
 
 /** What goes unseen, to metrics and log. */
-export function observeBacklog(logger: Logger, metrics: Metrics): BacklogObserver {
+export function observeBacklog(logger: Logger, metrics: DoorMetrics): BacklogObserver {
   const reasons = new Set<LostReason>();
   const warn = throttled(lossIntervalMs, (more) => {
     logger.warn(
@@ -42,7 +38,7 @@ export function observeBacklog(logger: Logger, metrics: Metrics): BacklogObserve
   });
   return {
     unseen(reason) {
-      metrics.skipped.inc({ reason });
+      metrics.skipped(reason);
       reasons.add(reason);
       warn();
     },
@@ -50,18 +46,12 @@ export function observeBacklog(logger: Logger, metrics: Metrics): BacklogObserve
 }
 
 /** Requests as they arrive, to metrics and log. */
-export function observeArrivals(logger: Logger, metrics: Metrics): ArrivalObserver {
-  const counted = { arrived: 0 };
-  metrics.countedElsewhere(
-    'mirrored_requests_total',
-    'Mirrored requests that arrived.',
-    () => counted.arrived,
-  );
-  const cuts: Record<CutReason, number> = { 'too-large': 0, memory: 0, 'cut-off': 0 };
-  metrics.countedElsewhere(
+export function observeArrivals(logger: Logger, metrics: DoorMetrics): ArrivalObserver {
+  const arrived = metrics.counter('mirrored_requests_total', 'Mirrored requests that arrived.');
+  const cut = metrics.counter(
     'mirrored_bodies_cut_total',
-    'Bodies of mirrored requests that were not kept whole, or did not come whole.',
-    () => cuts['too-large'] + cuts.memory + cuts['cut-off'],
+    'Bodies of mirrored requests that were not kept whole, or did not come whole, by reason.',
+    ['reason'],
   );
   const warnOfMemory = throttled(lossIntervalMs, (more) =>
     logger.warn(
@@ -70,29 +60,16 @@ export function observeArrivals(logger: Logger, metrics: Metrics): ArrivalObserv
     ),
   );
   return {
-    arrived() {
-      counted.arrived += 1;
-    },
+    arrived: () => arrived.inc(),
     bodyCut(reason) {
-      cuts[reason] += 1;
+      cut.inc({ reason });
       if (reason === 'memory') warnOfMemory();
     },
   };
 }
 
 /** Sockets to metrics and log. */
-export function observeServer(logger: Logger, metrics: Metrics): MirrorServerObserver {
-  const counted = { opened: 0, refused: 0 };
-  metrics.countedElsewhere(
-    'mirror_connections_total',
-    'Connections of senders of mirrored requests.',
-    () => counted.opened,
-  );
-  metrics.countedElsewhere(
-    'mirror_connections_refused_total',
-    'Connections of senders that were refused: too many, or an address that is not allowed.',
-    () => counted.refused,
-  );
+export function observeServer(logger: Logger, metrics: DoorMetrics): MirrorServerObserver {
   const warnOfLimit = throttled(repeatIntervalMs, (more) =>
     logger.warn({ more }, 'connection refused: DD_REQUEST_MIRROR_MAX_CONNECTIONS reached'),
   );
@@ -110,22 +87,20 @@ export function observeServer(logger: Logger, metrics: Metrics): MirrorServerObs
     logger.warn({ more }, 'a mirrored request stopped arriving: it was analysed as far as it came'),
   );
   return {
-    connected() {
-      counted.opened += 1;
-    },
+    connected: () => metrics.connectionAccepted(),
     refusedConnection(reason, address) {
-      counted.refused += 1;
+      metrics.connectionRefused(reason);
       last = { address };
       if (reason === 'limit') warnOfLimit();
       else warnOfStranger();
     },
     handshakeFailed(cause, address) {
-      metrics.errors.inc({ kind: 'tls' });
+      metrics.error('tls');
       last = { address, reason: 'code' in cause ? cause.code : cause.message };
       warnOfHandshake();
     },
     refused(status, problem) {
-      metrics.errors.inc({ kind: 'protocol' });
+      metrics.error('protocol');
       last = { status, problem };
       warnOfRefusal();
     },
@@ -135,13 +110,13 @@ export function observeServer(logger: Logger, metrics: Metrics): MirrorServerObs
   };
 }
 
-function failures(logger: Logger, metrics: Metrics): (cause: unknown) => void {
+function failures(logger: Logger, metrics: DoorMetrics): (cause: unknown) => void {
   let last: unknown;
   const write = throttled(1000, (more) =>
     logger.error({ err: last, more }, 'a mirrored request could not be analysed: please report this'),
   );
   return (cause) => {
-    metrics.errors.inc({ kind: 'internal' });
+    metrics.error('internal');
     last = cause;
     write();
   };

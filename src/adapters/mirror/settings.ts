@@ -8,7 +8,8 @@ import {
   path,
 } from '../../config/parsers.ts';
 import { type ConfigOf, optional, withDefault } from '../../config/setting.ts';
-import { goAddress, mirrorAddresses } from './addresses.ts';
+import type { HealthHost } from '../../daemon/door.ts';
+import { everyAddress, goAddress, mirrorAddresses } from './addresses.ts';
 import { hostServices } from './applications.ts';
 
 /** Settings of the door for mirrored requests. */
@@ -116,3 +117,19 @@ export const mirrorSettings = {
 } as const;
 
 export type MirrorConfig = ConfigOf<typeof mirrorSettings>;
+
+/** What the door reads of the settings: its own, and some of the process. */
+export type MirrorDoorConfig = MirrorConfig & {
+  /** How much of a body the engine looks at. */
+  readonly bodyLimitBytes: number;
+  /** The only field that the engine takes the client's address from. */
+  readonly clientIpHeader: string | undefined;
+};
+
+/** The process's health port listens where the first of our addresses is, unless a setting says it. */
+export function mirrorHealthHost({ mirrorListen: [first] }: MirrorConfig): HealthHost {
+  const { env: variable } = mirrorSettings.mirrorListen;
+  const address = first?.address;
+  const host = address !== undefined && 'host' in address ? address.host : everyAddress;
+  return { host: host === everyAddress ? '0.0.0.0' : host, variable };
+}

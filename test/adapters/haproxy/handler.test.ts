@@ -7,6 +7,7 @@ import { encodeSkipped } from '../../../src/adapters/haproxy/notify-route.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import { decodeActions, encodeMessages } from '../../../src/spop/index.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';
+import { Handlers } from '../../../src/workers/handlers.ts';
 import { InlineEngine } from '../../../src/workers/inline-engine.ts';
 import { type Job, type JobResult, RefusedJob } from '../../../src/workers/jobs.ts';
 import {
@@ -44,6 +45,7 @@ function setUp() {
 
 const inTime = (payload: Buffer): Job => ({
   ...{
+    door: 0,
     payload,
     maxAnswerBytes: 16_000,
     deadlineMs: sharedNowMs() + 60_000,
@@ -126,7 +128,7 @@ describe('the engine in the I/O thread', () => {
   function inline() {
     const { jobs, handler, recorder } = setUp();
     const results: JobResult['kind'][] = [];
-    const engine = new InlineEngine(jobs);
+    const engine = new InlineEngine(new Handlers([jobs]));
     const submit = (payload: Buffer) => engine.submit(0, inTime(payload), ({ kind }) => results.push(kind));
     return { engine, handler, recorder, results, submit };
   }

@@ -5,6 +5,7 @@ import type { Notify, NotifyAnswer } from '../../../src/adapters/haproxy/notify.
 import { NotifyRouter, type PeerRelay, type RouterObserver } from '../../../src/adapters/haproxy/router.ts';
 import { decodeActions, encodeMessages, type SpoeMessageInput, SpopError } from '../../../src/spop/index.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';
+import { Dispatcher } from '../../../src/workers/dispatcher.ts';
 import { type Job, type JobResult, type JobTaker, RefusedJob } from '../../../src/workers/jobs.ts';
 import {
   message,
@@ -42,8 +43,11 @@ class Engines implements JobTaker {
     if (!this.full) this.jobs.push({ index, job, answered });
     return !this.full;
   }
-  skipped(index: number, payload: Buffer): void {
-    this.told.push(`${index}: ${payload.toString()}`);
+  skipped(index: number, _door: number, payload: Uint8Array): void {
+    this.told.push(`${index}: ${Buffer.from(payload).toString()}`);
+  }
+  liveTransactionsOf(): number {
+    return 0;
   }
 }
 
@@ -82,7 +86,7 @@ function setUp({ withPeers = true } = {}) {
     relayed: (answered) => told.push(answered ? 'relayed' : 'not relayed'),
   };
   const router = new NotifyRouter(
-    engines,
+    new Dispatcher(engines, 0),
     { instance: here, processingTimeoutMs: timeoutMs, peers: withPeers ? peers : undefined },
     observer,
   );

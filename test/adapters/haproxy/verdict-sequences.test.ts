@@ -58,6 +58,7 @@ function agent() {
       return method(...args);
     };
   const inspector: Inspector = {
+    liveTransactions: 0,
     knows: (id) => engine.knows(id),
     skipped: (id, last) => engine.skipped(id, last),
     failed: (id) => engine.failed(id),

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ArrivingMemory, type Holder } from '../../../src/adapters/mirror/arriving-memory.ts';
 import { Backlog } from '../../../src/adapters/mirror/backlog.ts';
 import { CopyWriter, readCopy } from '../../../src/adapters/mirror/copy.ts';
+import { Dispatcher } from '../../../src/workers/dispatcher.ts';
 import { closeReceivers, HandEngine, until } from './receiver.ts';
 
 afterEach(closeReceivers);
@@ -12,7 +13,9 @@ function backlogOf(changes: { maxBytes?: number; maxAgeMs?: number } = {}) {
   const engine = new HandEngine();
   const unseen: string[] = [];
   const options = { maxBytes: 1000, maxAgeMs: 60_000, ...changes };
-  const backlog = new Backlog(engine, options, { unseen: (reason) => unseen.push(reason) });
+  const backlog = new Backlog(new Dispatcher(engine, 0), options, {
+    unseen: (reason) => unseen.push(reason),
+  });
   const texts = (): string[] => engine.jobs.map(({ payload }) => payload.toString());
   return { engine, backlog, unseen, texts };
 }

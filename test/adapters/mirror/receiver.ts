@@ -6,6 +6,7 @@ import { type Copy, readCopy } from '../../../src/adapters/mirror/copy.ts';
 import { MirrorServer, type MirrorServerOptions } from '../../../src/adapters/mirror/server.ts';
 import { type Field, parseRequestHead, type RequestHead } from '../../../src/http1/index.ts';
 import type { ListenAddress } from '../../../src/net/address.ts';
+import { Dispatcher } from '../../../src/workers/dispatcher.ts';
 import type { Job, JobResult, JobTaker } from '../../../src/workers/jobs.ts';
 
 /** Takes every job, and keeps it until it is told that the work is done, or does it at once. */
@@ -32,6 +33,9 @@ export class HandEngine implements JobTaker {
     return true;
   }
   skipped(): void {}
+  liveTransactionsOf(): number {
+    return 0;
+  }
 
   work(kind: 'done' | 'lost' = 'done'): void {
     for (const answered of this.#answers.splice(0)) {
@@ -77,7 +81,7 @@ export class Receiver {
     const say = (what: string): void => void this.told.push(what);
     this.memory = new ArrivingMemory(memoryBytes);
     this.backlog = new Backlog(
-      this.engine,
+      new Dispatcher(this.engine, 0),
       { maxBytes: backlogBytes, maxAgeMs: backlogAgeMs },
       { unseen: (reason) => say(`unseen: ${reason}`) },
     );
