@@ -36,6 +36,7 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY haproxyconf ./haproxyconf
+COPY envoyconf ./envoyconf
 COPY lua ./lua
 COPY --from=dependencies /appsec-edge/node_modules ./node_modules
 COPY --from=dependencies /appsec-edge/sbom.json ./sbom.json

@@ -145,12 +145,13 @@ describe('the package that npm makes of a fresh clone', () => {
   }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('has the program, the files for HAProxy, and what is said about them', () => {
+  it('has the program, the files for HAProxy and Envoy, and what is said about them', () => {
     expect(files).toEqual(
       expect.arrayContaining([
         ...['dist/main.js', 'dist/daemon/engine-thread-main.js'],
         ...['haproxyconf/spoe.cfg', 'haproxyconf/frontend-config.cfg', 'haproxyconf/backend.cfg'],
         ...['haproxyconf/global-config.cfg', 'lua/datadog_aap_blocking_response.lua'],
+        ...['envoyconf/envoy/envoy.yaml', 'envoyconf/kubernetes/kustomization.yaml'],
         ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'package.json'],
         ...['docs/configuration.md', 'docs/check.md', 'packaging/systemd/appsec-edge.service'],
       ]),

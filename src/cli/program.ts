@@ -4,6 +4,7 @@ import { packageVersion } from '../config/package-info.ts';
 import { type Config, settingNames, settings } from '../daemon/settings.ts';
 import { type DoorName, doorNames, doors } from '../doors.ts';
 import { addCheckCommand } from './check/command.ts';
+import { addEnvoyconfCommand } from './envoyconf/command.ts';
 import { addHaproxyconfCommand } from './haproxyconf/command.ts';
 import { addHealthcheckCommand } from './healthcheck.ts';
 import { addInspectCommand } from './inspect/command.ts';
@@ -18,6 +19,7 @@ const examples = `Examples:
   appsec-edge run --doors haproxy
   appsec-edge inspect 'http://shop.example/?q=<script>alert(1)</script>'
   appsec-edge haproxyconf /etc/haproxy/appsec-edge --server 127.0.0.1:3000
+  appsec-edge envoyconf istio-gateway ./istio --ca ca.crt
   appsec-edge check /etc/haproxy/haproxy.cfg
   appsec-edge policy check /etc/appsec-edge/policy
   appsec-edge healthcheck --healthcheck-port 3080
@@ -40,6 +42,7 @@ export function createProgram(): Command {
   for (const name of doorNames) addDoorCommand(program, name);
   addInspectCommand(program);
   addHaproxyconfCommand(program);
+  addEnvoyconfCommand(program);
   addCheckCommand(program);
   addPolicyCommand(program);
   addHealthcheckCommand(program);

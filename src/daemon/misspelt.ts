@@ -12,6 +12,7 @@ const nearPrefixes = ['DD_', 'HAPROXY_SPOA_', 'APPSEC_', 'API_SECURITY_'];
 /** Read by the tests and tools of this project, and by Datadog's libraries in other languages. */
 const knownElsewhere: ReadonlySet<string> = new Set([
   ...['APPSEC_EDGE_HAPROXY', 'APPSEC_EDGE_REQUIRE_HAPROXY', 'APPSEC_EDGE_FUZZ_SEED'],
+  ...['APPSEC_EDGE_ENVOY', 'APPSEC_EDGE_REQUIRE_ENVOY'],
   ...['DD_API_SECURITY_REQUEST_SAMPLE_RATE', 'DD_API_SECURITY_PARSE_RESPONSE_BODY'],
 ]);
 

@@ -1,20 +1,29 @@
-// Finds or fetches the HAProxy binaries once, before any end-to-end test file is loaded, so that
-// `describe.each` can list them: inject('haproxyBinaries').
+// Finds or fetches the HAProxy and Envoy binaries once, before any end-to-end test file is loaded, so that
+// `describe.each` can list them: inject('haproxyBinaries'), inject('envoyBinaries').
 import type { TestProject } from 'vitest/node';
+import { allEnvoyBinaries, type EnvoyBinary } from '../../../tools/envoy-binaries.ts';
 import { allHaproxyBinaries, type HaproxyBinary } from '../../../tools/haproxy-binaries.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     haproxyBinaries: HaproxyBinary[];
+    envoyBinaries: EnvoyBinary[];
   }
 }
 
-/** Set to 1 where a skipped branch would be a hole nobody sees: a missing binary then fails the run. */
+/** Set to 1 where a skipped version would be a hole nobody sees: a missing binary then fails the run. */
 export const requireVariable = 'APPSEC_EDGE_REQUIRE_HAPROXY';
+export const requireEnvoyVariable = 'APPSEC_EDGE_REQUIRE_ENVOY';
 
 export async function setup(project: TestProject): Promise<void> {
-  const binaries = await allHaproxyBinaries();
+  const [haproxies, envoys] = await Promise.all([allHaproxyBinaries(), allEnvoyBinaries()]);
+  failWithout(requireVariable, haproxies);
+  failWithout(requireEnvoyVariable, envoys);
+  project.provide('haproxyBinaries', haproxies);
+  project.provide('envoyBinaries', envoys);
+}
+
+function failWithout(variable: string, binaries: readonly (HaproxyBinary | EnvoyBinary)[]): void {
   const reasons = binaries.flatMap((binary) => (binary.kind === 'missing' ? [binary.reason] : []));
-  if (process.env[requireVariable] === '1' && reasons.length > 0) throw new Error(reasons.join('\n'));
-  project.provide('haproxyBinaries', binaries);
+  if (process.env[variable] === '1' && reasons.length > 0) throw new Error(reasons.join('\n'));
 }
