@@ -13,7 +13,18 @@ const doorFolders = readdirSync(join(source, 'adapters')).map((name) => `adapter
 
 /** What a door may import besides itself; never another door. */
 const ofDoors = ['spop', 'http1', 'net', 'engine', 'workers', 'ops', 'config', 'daemon/door.ts'];
-const ofDaemon = [...doorFolders, 'datadog', 'policy', 'ops', 'engine', 'workers', 'net', 'spop', 'http1', 'config'];
+const ofDaemon = [
+  ...doorFolders,
+  'datadog',
+  'policy',
+  'ops',
+  'engine',
+  'workers',
+  'net',
+  'spop',
+  'http1',
+  'config',
+];
 
 /** docs/architecture.md, "Folders, and what may import what". */
 const allowed: Readonly<Record<string, readonly string[]>> = {
