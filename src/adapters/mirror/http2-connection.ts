@@ -1,9 +1,14 @@
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  type OutgoingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Field } from '../../http1/index.ts';
 import type { Arrival } from './arrival.ts';
-import type { ConnectionServices, MirrorConnection } from './connection.ts';
-import type { CopyOrigin, Wire } from './copy.ts';
+import type { BeginningRequest, ConnectionServices, MirrorConnection } from './connection.ts';
+import type { CopyOrigin } from './copy.ts';
 
 type Fields = readonly Field[];
 
@@ -41,6 +46,8 @@ export class Http2Connection implements MirrorConnection {
       strictFieldWhitespaceValidation: false,
       settings: {
         enablePush: false,
+        // Without it, Envoy gives up copies of upgrades.
+        enableConnectProtocol: true,
         initialWindowSize: windowBytes,
         maxConcurrentStreams: mostStreams,
         maxHeaderListSize: services.maxHeadBytes,
@@ -76,23 +83,22 @@ export class Http2Connection implements MirrorConnection {
 
   #receive(stream: ServerHttp2Stream, fields: Fields): void {
     this.#open += 1;
+    const isTunnel = valueIn(fields, ':method') === 'CONNECT';
     const arrival = this.#services.begin(this.#origin, {
       ...headOf(fields),
-      method: valueIn(fields, ':method') ?? '',
-      fields,
-      bodyBytes: stream.endAfterHeaders ? 0 : lengthIn(fields),
+      bodyBytes: stream.endAfterHeaders || isTunnel ? 0 : lengthIn(fields),
     });
     if (/^100-continue$/i.test(valueIn(fields, 'expect') ?? '')) stream.additionalHeaders({ ':status': 100 });
-    this.#follow(stream, arrival, /^application\/grpc/i.test(valueIn(fields, 'content-type') ?? ''));
+    // What follows is no body, and has no end.
+    if (isTunnel) arrival.end(true);
+    this.#follow(stream, arrival, answerTo(fields));
+    if (isTunnel) stream.respond(plainAnswer, { endStream: true });
   }
 
-  #follow(stream: ServerHttp2Stream, arrival: Arrival, isGrpc: boolean): void {
+  #follow(stream: ServerHttp2Stream, arrival: Arrival, fields: OutgoingHttpHeaders): void {
     let trailers: Buffer | undefined;
-    let answered = false;
     const answer = (): void => {
-      if (answered || stream.destroyed) return;
-      answered = true;
-      stream.respond(isGrpc ? grpcAnswer : plainAnswer, { endStream: true });
+      if (!stream.headersSent && !stream.destroyed) stream.respond(fields, { endStream: true });
     };
     stream.setTimeout(this.#services.stallMs, () => {
       this.#services.observer.stalled();
@@ -122,6 +128,10 @@ const plainAnswer = { ':status': 200 };
 /** NGINX and gRPC's own clients take a 200 without it for an error. */
 const grpcAnswer = { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' };
 
+function answerTo(fields: Fields): OutgoingHttpHeaders {
+  return /^application\/grpc/i.test(valueIn(fields, 'content-type') ?? '') ? grpcAnswer : plainAnswer;
+}
+
 function pairsOf(rawHeaders: readonly string[]): Fields {
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -139,17 +149,22 @@ function lengthIn(fields: Fields): number | undefined {
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
-/** As HTTP/1 writes it. That no value has a line feed, nghttp2 has seen to. */
-function headOf(fields: Fields): { readonly head: Buffer; readonly wire: Wire } {
-  const method = valueIn(fields, ':method') ?? '';
+/**
+ * As HTTP/1 writes it; that no value has a line feed, nghttp2 has seen to. An upgrade is a CONNECT with `:protocol` (RFC
+ * 8441), and was a GET to the origin.
+ */
+function headOf(fields: Fields): Pick<BeginningRequest, 'head' | 'wire' | 'method' | 'fields'> {
+  const protocol = valueIn(fields, ':protocol');
+  const method = protocol === undefined ? (valueIn(fields, ':method') ?? '') : 'GET';
   const authority = valueIn(fields, ':authority');
   const target = valueIn(fields, ':path') ?? authority ?? '';
-  const others = fields.filter(
+  const lines: Field[] = fields.filter(
     ([name, value]) => !name.startsWith(':') && !(name === 'host' && value === authority),
   );
-  const lines = linesOf(authority === undefined ? others : [['host', authority], ...others]);
-  const head = Buffer.concat([Buffer.from(`${method} ${target} HTTP/2\n`, 'latin1'), lines]);
-  return { head, wire: authority === undefined ? 'http2-without-authority' : 'http2' };
+  if (protocol !== undefined) lines.unshift(['upgrade', protocol]);
+  if (authority !== undefined) lines.unshift(['host', authority]);
+  const head = Buffer.concat([Buffer.from(`${method} ${target} HTTP/2\n`, 'latin1'), linesOf(lines)]);
+  return { head, method, fields: lines, wire: authority === undefined ? 'http2-without-authority' : 'http2' };
 }
 
 function linesOf(fields: Fields): Buffer {

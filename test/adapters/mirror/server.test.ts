@@ -134,6 +134,26 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(copy?.request.target).toBe('/shop.Cart/Watch');
   });
 
+  it('takes an upgrade for the GET that it was', async () => {
+    const receiver = await Receiver.start();
+    const session = http2(receiver);
+    await new Promise((resolve) => session.once('remoteSettings', resolve));
+    const stream = session.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': '/chat?q=1',
+      ':authority': 'shop.test',
+    });
+    stream.on('error', () => undefined);
+    const [copy] = await receiver.copies(1);
+    expect(copy?.request).toMatchObject({ method: 'GET', target: '/chat?q=1' });
+    expect(copy?.request.fields).toEqual([
+      ['host', 'shop.test'],
+      ['upgrade', 'websocket'],
+    ]);
+    expect([copy?.whole, copy?.bodySize]).toEqual([true, 0]);
+  });
+
   it('analyses what came of a stream that is reset', async () => {
     const receiver = await Receiver.start();
     const sender = await receiver.sender();
