@@ -4,8 +4,7 @@
  * table is in docs/mirror.md.
  */
 import { isIP } from 'node:net';
-import type { HeaderList } from '../../engine/http.ts';
-import { headerValue } from '../../engine/http.ts';
+import { type HeaderList, headerValue, headerValues } from '../../engine/http.ts';
 import type { Wire } from './copy.ts';
 
 /** Setting DD_REQUEST_MIRROR_SENDER. */
@@ -54,7 +53,7 @@ export function originalOf(sender: Sender, copied: CopiedHead, tls: boolean): Or
       return {
         headers: clients,
         https: isHttps(headerValue(headers, 'x-forwarded-proto')) ?? tls,
-        clientIp: addressIn(clients, 'x-envoy-external-address'),
+        clientIp: externalAddress(clients),
       };
     }
     case 'nginx':
@@ -112,24 +111,37 @@ function isHttps(scheme: string | undefined): boolean | undefined {
   return first === 'http' || first === 'ws' ? false : undefined;
 }
 
-/**
- * NGINX sends the fields of its configuration before those of the client, in their order. Wallarm's configuration begins
- * with X-SERVER-PORT, before Host, and gives the scheme in X-Scheme; its X-Forwarded-Proto is the client's own.
- */
-function schemeOfNginx(headers: HeaderList): boolean | undefined {
-  const [xScheme, xForwardedProto] = [
-    headerValue(headers, 'x-scheme'),
-    headerValue(headers, 'x-forwarded-proto'),
-  ];
-  const names = headers.map(([name]) => name);
-  const port = names.indexOf('x-server-port');
-  const isWallarms = port !== -1 && port < names.indexOf('host');
-  const [first, second] = isWallarms ? [xScheme, xForwardedProto] : [xForwardedProto, xScheme];
-  return isHttps(first) ?? isHttps(second);
+/** An Envoy at the edge overwrites it with an address of X-Forwarded-For; another one passes on the client's own. */
+function externalAddress(headers: HeaderList): string | undefined {
+  const address = addressIn(headers, 'x-envoy-external-address');
+  const hops = headerValues(headers, 'x-forwarded-for').flatMap((value) => value.split(','));
+  return hops.some((hop) => hop.trim() === address) ? address : undefined;
 }
 
-/** X-Real-IP stands before X-Forwarded-For where the configuration sets both; a client's own would come behind it. */
+/**
+ * Wallarm's configuration begins with X-SERVER-PORT, before Host. NGINX sends the fields of its configuration before those
+ * of the client, in their order, so that no client can write it there.
+ */
+function isWallarms(headers: HeaderList): boolean {
+  const names = headers.map(([name]) => name);
+  const port = names.indexOf('x-server-port');
+  return port !== -1 && port < names.indexOf('host');
+}
+
+/** In Wallarm's configuration X-Scheme is the scheme, and X-Forwarded-Proto the client's own. */
+function schemeOfNginx(headers: HeaderList): boolean | undefined {
+  const [xScheme, xForwardedProto] = ['x-scheme', 'x-forwarded-proto'].map((name) =>
+    isHttps(headerValue(headers, name)),
+  );
+  return isWallarms(headers) ? (xScheme ?? xForwardedProto) : (xForwardedProto ?? xScheme);
+}
+
+/**
+ * X-Real-IP stands before X-Forwarded-For where the configuration sets both; a client's own would come behind it.
+ * Wallarm's sets X-Forwarded-For alone, to whoever has connected.
+ */
 function clientOfNginx(headers: HeaderList): string | undefined {
+  if (isWallarms(headers)) return addressIn(headers, 'x-forwarded-for');
   const names = headers.map(([name]) => name);
   const [real, forwarded] = [names.indexOf('x-real-ip'), names.indexOf('x-forwarded-for')];
   return real !== -1 && real < forwarded ? addressIn(headers, 'x-real-ip') : undefined;
