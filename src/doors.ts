@@ -32,8 +32,8 @@ const mirror: DoorDefinition<MirrorDoorConfig> & { readonly settings: typeof mir
   command: 'mirror',
   summary: 'Receive requests that NGINX, Envoy, Traefik or a Gateway API mirror, and report attacks in them.',
   settings: mirrorSettings,
-  // Nobody is held back for a body: it comes anyway.
-  processDefaults: { bodyLimitBytes: '10000000' },
+  // Nobody is held back for a body, and nobody waits for the WAF.
+  processDefaults: { bodyLimitBytes: '10000000', wafTimeoutUs: '100ms' },
   healthHost: mirrorHealthHost,
   traits: () => ({
     name: 'mirror',

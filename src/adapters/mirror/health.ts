@@ -20,8 +20,12 @@ export function createMirrorHealth(isLeaving: () => boolean): Server {
   return createServer(timeouts, (request, response) => {
     const path = request.url?.split('?', 1)[0];
     const refuses = path === '/ready' && isLeaving();
-    response.writeHead(refuses ? 503 : 200, { 'content-type': 'application/json' });
-    response.end(refuses ? leaving : healthy);
+    const body = refuses ? leaving : healthy;
+    response.writeHead(refuses ? 503 : 200, {
+      'content-type': 'application/json',
+      'content-length': body.length,
+    });
+    response.end(body);
     request.resume();
   });
 }

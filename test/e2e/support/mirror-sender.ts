@@ -241,7 +241,22 @@ export interface SenderKind {
 
 /** `describe` once for each sender; one that is not to be had is a skipped test with the reason. */
 export function describeEachSender(title: string, body: (sender: SenderKind) => void): void {
-  for (const binary of inject('senderBinaries')) {
+  describeSenders(title, inject('senderBinaries'), [false, true], body);
+}
+
+/** The same with one version of each program, by HTTP/1: for tests that take their time. */
+export function describeOneSenderEach(title: string, body: (sender: SenderKind) => void): void {
+  const newest = new Map(inject('senderBinaries').map((binary) => [binary.program, binary]));
+  describeSenders(title, [...newest.values()], [false], body);
+}
+
+function describeSenders(
+  title: string,
+  binaries: readonly SenderBinary[],
+  envoySpeaksHttp2: readonly boolean[],
+  body: (sender: SenderKind) => void,
+): void {
+  for (const binary of binaries) {
     describeSender(title, `${binary.program} ${binary.branch}`, binary, () => {
       if (binary.kind === 'missing') return;
       const { program, path, branch } = binary;
@@ -251,7 +266,7 @@ export function describeEachSender(title: string, body: (sender: SenderKind) => 
     });
   }
   const envoy = newestEnvoy();
-  for (const http2 of [false, true]) {
+  for (const http2 of envoySpeaksHttp2) {
     const name = `Envoy ${envoy.version}${http2 ? ' by HTTP/2' : ''}`;
     describeSender(title, name, envoy, () => {
       if (envoy.kind === 'missing') return;
