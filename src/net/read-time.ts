@@ -1,17 +1,24 @@
-/*
- * A frame may have waited in the kernel while this thread was busy with others. All sockets that are read in one turn
- * of the event loop were ready, as far as one can know, when the turn began: that is when their frames were received.
+/**
+ * When the bytes that are read now had arrived. They may have waited in the kernel while this thread was busy with others.
+ * All sockets that are read in one turn of the event loop were ready, as far as one can know, when the turn began.
  */
+export class ReadTime {
+  readonly #nowMs: () => number;
+  #startedAtMs: number | undefined;
 
-let startedAtMs: number | undefined;
-
-/** When this turn of the event loop first asked, on `performance.now()`'s clock, in milliseconds. */
-export function turnStartedAtMs(): number {
-  if (startedAtMs === undefined) {
-    startedAtMs = performance.now();
-    setImmediate(() => {
-      startedAtMs = undefined;
-    });
+  /** @param nowMs a clock that never jumps, in milliseconds */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
   }
-  return startedAtMs;
+
+  /** When somebody first asked in this turn of the event loop, on the clock of the constructor. */
+  turnStartedAtMs(): number {
+    if (this.#startedAtMs === undefined) {
+      this.#startedAtMs = this.#nowMs();
+      setImmediate(() => {
+        this.#startedAtMs = undefined;
+      });
+    }
+    return this.#startedAtMs;
+  }
 }

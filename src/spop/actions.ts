@@ -66,6 +66,10 @@ export function encodeAck(streamId: Uint64, frameId: Uint64, actions: readonly A
   return writer.take();
 }
 
+/**
+ * Appends one action.
+ * @throws RangeError if its name or value cannot be encoded; what was written of it stays
+ */
 export function writeAction(writer: ByteWriter, action: Action): void {
   if (action.kind === 'set-var') {
     writer.uint8(ActionType.SET_VAR);

@@ -26,12 +26,12 @@
  * Frames handed out are views of the chunk they came in; see frame-splitter.ts.
  */
 import type { Buffer } from 'node:buffer';
-import { type Action, writeAction } from './actions.ts';
+import type { Action } from './actions.ts';
 import type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { checkConnectionFrame, checkedMaxFrameSize, LARGEST_HELLO_SIZE } from './connection-rules.ts';
 import { decodeDisconnect, encodeAgentDisconnect } from './disconnect.ts';
-import { decodeFrame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
+import { decodeFrame, type Frame, type KnownFrame, MIN_FRAME_SIZE } from './frame.ts';
 import type { FrameMemory } from './frame-memory.ts';
 import { FrameSplitter } from './frame-splitter.ts';
 import {
@@ -40,13 +40,13 @@ import {
   encodeAgentHello,
   type HaproxyHello,
   negotiate,
-  type PeerAnswer,
-  type PeerGreeting,
 } from './hello.ts';
+import { type PeerAnswer, type PeerGreeting, roomOfFrameId } from './peer-extension.ts';
+import { PendingNotifies } from './pending-notifies.ts';
 import { SpopError, StatusCode } from './spop-error.ts';
-import { UnsentAcks } from './unsent-acks.ts';
-import { type Uint64, VARINT_MAX_BYTES, varintSize } from './varint.ts';
+import { type Uint64, varintSize } from './varint.ts';
 
+/** What an agent keeps and says. */
 export interface AgentConnectionOptions {
   /** Largest frame we keep, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;
@@ -55,28 +55,21 @@ export interface AgentConnectionOptions {
   /** Answer health checks with AGENT-DISCONNECT, so that HAProxy takes this server out. Default false. */
   readonly refuseHealthchecks?: boolean;
   /**
-   * What we say about ourselves to another agent of ours (see hello.ts); without it, nothing. A HELLO that names a
+   * What we say about ourselves to another agent of ours (see peer-extension.ts); without it, nothing. A HELLO that names a
    * peer is understood either way, and `hello.peer` says so.
    */
   readonly answerPeer?: ((greeting: PeerGreeting) => PeerAnswer) | undefined;
 }
 
-/**
- * What the smallest frame leaves for actions, whatever its ids: no peer can ask for less, for what must be in every
- * ACK has to fit.
- */
-const LEAST_ACTIONS_BYTES = MIN_FRAME_SIZE - 5 - 2 * VARINT_MAX_BYTES;
-
+/** The agent's side of one connection, from its first byte to its last: see the head of this file. */
 export class AgentConnection {
   /** May be changed at any time; draining sets it. */
   refuseHealthchecks: boolean;
   readonly #ownMaxFrameSize: number;
   readonly #splitter: FrameSplitter;
   readonly #answerPeer: AgentConnectionOptions['answerPeer'];
-  /** By ids, the NOTIFY that came last with them. */
-  readonly #waiting = new Map<string, NotifyEvent>();
   readonly #output = new ByteWriter();
-  readonly #unsent = new UnsentAcks(this.#output);
+  readonly #pending = new PendingNotifies(this.#output);
   #state: 'new' | 'open' | 'closed' = 'new';
   #negotiated: AgentHello | undefined;
   #hello: HaproxyHello | undefined;
@@ -101,7 +94,7 @@ export class AgentConnection {
 
   /** NOTIFYs that wait for their ACK. */
   get inFlight(): number {
-    return this.#waiting.size;
+    return this.#pending.size;
   }
 
   /** What HAProxy said in its HELLO, once it has. */
@@ -145,26 +138,14 @@ export class AgentConnection {
     return { truncated, pendingBytes, inFlight };
   }
 
-  /**
-   * The bytes of actions that fit into the ACK of this NOTIFY (see `encodedActionSize`).
-   * 0 before HELLO. A peer relays for a HAProxy whose frames may be smaller than those we agreed on with the peer;
-   * so the frame-id of its NOTIFYs, which nobody needs for anything else, is the largest answer that it can use.
-   */
-  maxActionsSize(streamId: Uint64, frameId: Uint64): number {
-    if (this.#negotiated === undefined) return 0;
-    const fitting = this.#negotiated.maxFrameSize - 5 - varintSize(streamId) - varintSize(frameId);
-    if (this.#hello?.peer === undefined) return fitting;
-    return Math.min(fitting, Math.max(Number(frameId), LEAST_ACTIONS_BYTES));
-  }
-
   /** Whether HAProxy still waits for the ACK of this NOTIFY. */
   isAwaited(notify: NotifyEvent): boolean {
-    return this.#waiting.get(keyOf(notify.streamId, notify.frameId)) === notify;
+    return this.#pending.isAwaited(notify);
   }
 
   /** This NOTIFY gets no ACK any more: HAProxy has given up on it. */
   giveUp(notify: NotifyEvent): void {
-    if (this.isAwaited(notify)) this.#waiting.delete(keyOf(notify.streamId, notify.frameId));
+    this.#pending.giveUp(notify);
   }
 
   /**
@@ -176,15 +157,7 @@ export class AgentConnection {
    */
   ack(streamId: Uint64, frameId: Uint64, actions: readonly Action[] | Uint8Array): boolean {
     if (this.#state === 'closed') return false;
-    const key = keyOf(streamId, frameId);
-    const name = `ACK of stream-id ${streamId}, frame-id ${frameId}`;
-    if (!this.#waiting.has(key))
-      throw new SpopError('SPOP_ACK_UNKNOWN_FRAME', `${name}: no NOTIFY waits for it`);
-    if (actions.length === 0) throw new SpopError('SPOP_ACK_EMPTY', `${name}: no action`);
-    const start = this.#output.length;
-    this.#writeAck(streamId, frameId, actions, name);
-    this.#waiting.delete(key);
-    this.#unsent.written(key, start);
+    this.#pending.ack(streamId, frameId, actions, this.#negotiated?.maxFrameSize ?? 0);
     return true;
   }
 
@@ -202,7 +175,7 @@ export class AgentConnection {
 
   /** Everything to be sent since the last call, for one write; undefined when there is nothing. */
   takeOutput(): Buffer | undefined {
-    this.#unsent.sent();
+    this.#pending.sent();
     return this.#output.length === 0 ? undefined : this.#output.take();
   }
 
@@ -215,7 +188,7 @@ export class AgentConnection {
   }
 
   /** SPOE.txt 3.2.4: the first frame is HAPROXY-HELLO. A goodbye is understood too (3.2.8: "at anytime"). */
-  #firstFrame(frame: ReturnType<typeof decodeFrame>): AgentEvent {
+  #firstFrame(frame: Frame): AgentEvent {
     if (frame.kind === 'haproxy-disconnect') return this.#goodbye(frame);
     if (frame.kind !== 'haproxy-hello') {
       const what = frame.kind === 'unknown' ? `type ${frame.type}` : frame.kind;
@@ -245,7 +218,7 @@ export class AgentConnection {
     return { kind: 'hello', hello, negotiated };
   }
 
-  #laterFrame(frame: ReturnType<typeof decodeFrame>): AgentEvent | undefined {
+  #laterFrame(frame: Frame): AgentEvent | undefined {
     switch (frame.kind) {
       case 'notify':
         return this.#notify(frame);
@@ -271,18 +244,23 @@ export class AgentConnection {
     // A stream-id of 0 is in order: HAProxy up to 3.0 counts the streams of a process from there.
     if (frameId === 0)
       throw new SpopError('SPOP_BAD_FRAME_IDS', `NOTIFY of stream-id ${streamId} with frame-id 0`);
-    const key = keyOf(streamId, frameId);
-    this.#unsent.takeBack(key);
     const { droppedBytes: missingBytes } = this.#splitter;
     const event: NotifyEvent = {
       kind: 'notify',
       streamId,
       frameId,
       payload,
+      maxActionsBytes: this.#roomFor(streamId, frameId),
       ...(missingBytes > 0 && { missingBytes }),
     };
-    this.#waiting.set(key, event);
+    this.#pending.add(event);
     return event;
+  }
+
+  #roomFor(streamId: Uint64, frameId: Uint64): number {
+    const frameSize = this.#negotiated?.maxFrameSize ?? 0;
+    const fitting = frameSize - 5 - varintSize(streamId) - varintSize(frameId);
+    return this.#hello?.peer === undefined ? fitting : roomOfFrameId(frameId, fitting);
   }
 
   #goodbye(frame: KnownFrame): AgentEvent {
@@ -292,29 +270,9 @@ export class AgentConnection {
     return { kind: 'disconnect', status, message };
   }
 
-  #writeAck(streamId: Uint64, frameId: Uint64, actions: readonly Action[] | Uint8Array, name: string): void {
-    const limit = this.#negotiated?.maxFrameSize ?? 0;
-    const start = this.#output.length;
-    try {
-      const size = writeFrame(this.#output, { type: FrameType.ACK, streamId, frameId }, () => {
-        if (actions instanceof Uint8Array) this.#output.bytes(actions);
-        else for (const action of actions) writeAction(this.#output, action);
-      });
-      if (size > limit)
-        throw new SpopError('SPOP_ACK_TOO_BIG', `${name}: ${size} bytes, negotiated ${limit}`);
-    } catch (error) {
-      this.#output.truncate(start);
-      throw error;
-    }
-  }
-
   #close(): void {
     this.#state = 'closed';
-    this.#waiting.clear();
+    this.#pending.clear();
     this.#splitter.end();
   }
-}
-
-function keyOf(streamId: Uint64, frameId: Uint64): string {
-  return `${streamId}/${frameId}`;
 }

@@ -4,6 +4,7 @@ import type { AgentHello, HaproxyHello } from './hello.ts';
 import type { SpopError } from './spop-error.ts';
 import type { Uint64 } from './varint.ts';
 
+/** One frame of HAProxy, or what is wrong with it. */
 export type AgentEvent =
   /** The handshake succeeded; `negotiated` is what we answered. */
   | { readonly kind: 'hello'; readonly hello: HaproxyHello; readonly negotiated: AgentHello }
@@ -16,6 +17,8 @@ export type AgentEvent =
       readonly streamId: Uint64;
       readonly frameId: Uint64;
       readonly payload: Buffer;
+      /** The bytes of actions that its ACK has room for: see `encodedActionSize`. */
+      readonly maxActionsBytes: number;
       readonly missingBytes?: number;
     }
   /** A health check was answered, by AGENT-HELLO or by a refusal; closed. */
@@ -25,6 +28,7 @@ export type AgentEvent =
   /** The peer broke the protocol, and was told; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
 
+/** A NOTIFY, from when it came to when it is answered. */
 export type NotifyEvent = Extract<AgentEvent, { kind: 'notify' }>;
 
 /** How a byte stream ended: between two frames, or in the middle of one. */

@@ -6,9 +6,11 @@
  * Buffers handed out are views, not copies. See frame-splitter.ts for how long they stay valid.
  */
 import type { Buffer } from 'node:buffer';
+import { nameText } from './name-text.ts';
 import { SpopError } from './spop-error.ts';
 import { compactInteger, UINT64_MAX, type Uint64, VARINT_FIRST_LONG, VARINT_MAX_BYTES } from './varint.ts';
 
+/** Reads bytes of a peer from first to last, and never beyond them. Every read throws SpopError when too little is left. */
 export class ByteReader {
   readonly #bytes: Buffer;
   readonly #end: number;
@@ -83,7 +85,7 @@ export class ByteReader {
   name(what: string): string {
     const length = this.#length(what);
     const start = this.#advance(length, what);
-    return length === 0 ? '' : this.#bytes.toString('latin1', start, start + length);
+    return nameText(this.#bytes, start, length);
   }
 
   #length(what: string): number {

@@ -8,6 +8,7 @@ import { checkUint64, type Uint64, VARINT_FIRST_LONG, VARINT_MAX_BYTES } from '.
 const FIRST_CAPACITY = 512;
 const EMPTY = Buffer.alloc(0);
 
+/** Collects bytes that leave; grows as needed. Writing throws RangeError for what the wire has no form for. */
 export class ByteWriter {
   #bytes: Buffer = EMPTY;
   #length = 0;
@@ -72,12 +73,14 @@ export class ByteWriter {
   name(value: string): void {
     this.varint(value.length);
     this.#reserve(value.length);
+    const bytes = this.#bytes;
+    const start = this.#length;
     for (let index = 0; index < value.length; index += 1) {
       const unit = value.charCodeAt(index);
       if (unit > 0xff) throw new RangeError(`name ${JSON.stringify(value)} has a character above U+00FF`);
-      this.#bytes[this.#length + index] = unit;
+      bytes[start + index] = unit;
     }
-    this.#length += value.length;
+    this.#length = start + value.length;
   }
 
   /** Overwrites four bytes written earlier; how a frame gets its length once it is known. */

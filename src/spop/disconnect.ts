@@ -12,6 +12,7 @@ import { typedText } from './typed-data.ts';
  */
 export const MAX_DISCONNECT_MESSAGE_BYTES = 200;
 
+/** Why one side leaves. */
 export interface Disconnect {
   /** One of SPOE.txt 3.5, or a number that the sender made up. */
   readonly status: number;

@@ -10,6 +10,7 @@ export interface FrameKeeper {
   drop(): void;
 }
 
+/** Bounds what the frames that came in part may take, over all connections together. */
 export class FrameMemory {
   readonly #limitBytes: number;
   /** Bytes by keeper, in the order in which their frames were begun. */

@@ -28,6 +28,7 @@ const FIRST_CAPACITY = 1_024;
 /** What is kept of a frame that passes through: type, ids, and whatever small arguments stand first in it. */
 export const DROPPED_HEAD_BYTES = 1_024;
 
+/** Bytes in, in chunks of any size; frames out, one at a time: `push`, then `next` until it is undefined. */
 export class FrameSplitter implements FrameKeeper {
   #keptLimit: number;
   #acceptedLimit: number;

@@ -12,7 +12,7 @@
  *
  * Payloads are opaque on both ways: the messages of a NOTIFY leave as they came from HAProxy, the actions of an ACK
  * are handed out as bytes. Stream-ids are our own, counted from 1, one for each NOTIFY; its frame-id is the caller's,
- * since our agents give it a meaning of their own (`AgentConnection.maxActionsSize`).
+ * since our agents give it a meaning of their own (peer-extension.ts).
  *
  * Memory: one frame of the agreed size that is half received, an entry for each NOTIFY in flight, and what was not
  * taken of the output. The caller bounds the latter two, by `inFlight` and `pendingOutputBytes`.
@@ -25,13 +25,8 @@ import { checkConnectionFrame, checkedMaxFrameSize, LARGEST_HELLO_SIZE } from '.
 import { decodeDisconnect, encodeHaproxyDisconnect } from './disconnect.ts';
 import { decodeFrame, type Frame, FrameType, type KnownFrame, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
 import { FrameSplitter } from './frame-splitter.ts';
-import {
-  type AgentHello,
-  decodeAgentHello,
-  encodeHaproxyHello,
-  type PeerGreeting,
-  SPOP_VERSION,
-} from './hello.ts';
+import { type AgentHello, decodeAgentHello, encodeHaproxyHello, SPOP_VERSION } from './hello.ts';
+import type { PeerGreeting } from './peer-extension.ts';
 import { SpopError, StatusCode } from './spop-error.ts';
 import { varintSize } from './varint.ts';
 
@@ -46,6 +41,7 @@ export type HaproxyEvent =
   /** The agent broke the protocol, and the output tells it so; closed. */
   | { readonly kind: 'error'; readonly error: SpopError };
 
+/** What an agent says of itself when it connects to another. */
 export interface HaproxyConnectionOptions {
   /** Largest frame we accept and announce, in bytes; 256 to 16 MiB, default 16,384. */
   readonly maxFrameSize?: number;
@@ -53,6 +49,7 @@ export interface HaproxyConnectionOptions {
   readonly peer?: PeerGreeting;
 }
 
+/** HAProxy's side of one connection, from its HELLO to its last byte: see the head of this file. */
 export class HaproxyConnection {
   readonly #ownMaxFrameSize: number;
   readonly #splitter: FrameSplitter;

@@ -7,9 +7,7 @@
  * only to a peer that has it: ACKs stay on their connection (no `async`), frames are never reassembled (no
  * `fragmentation`).
  *
- * Agents of ours add items of their own to both frames when one of them connects to another: who speaks, and what
- * the other side needs to be sure of it (src/adapters/haproxy/peers/proof.ts). HAProxy sends none of them and would
- * ignore them (3.2.4: unknown items may be), and so does an agent that does not know them.
+ * Agents of ours add items of their own to both frames when one of them connects to another: peer-extension.ts.
  *
  * Items that we do not know are ignored; one that we know is refused when it appears twice or has the
  * wrong type. Any of the four integer types will do for max-frame-size, as for HAProxy.
@@ -17,9 +15,19 @@
 import type { Buffer } from 'node:buffer';
 import { ByteWriter } from './byte-writer.ts';
 import { FrameType, MIN_FRAME_SIZE, writeFrame } from './frame.ts';
-import { type KvItem, readKvList, writeKvList } from './kv-list.ts';
+import { type KvItem, readKvList, stringItem, stringOf, writeKvList } from './kv-list.ts';
+import {
+  ANSWER_ITEMS,
+  answerItems,
+  GREETING_ITEMS,
+  greetingItems,
+  type PeerAnswer,
+  type PeerGreeting,
+  readAnswer,
+  readGreeting,
+} from './peer-extension.ts';
 import { SpopError, type SpopErrorCode } from './spop-error.ts';
-import { type TypedData, typedText } from './typed-data.ts';
+import type { TypedData } from './typed-data.ts';
 
 /** The version we answer with. */
 export const SPOP_VERSION = '2.0';
@@ -48,25 +56,6 @@ export interface AgentHello {
   readonly peer?: PeerAnswer | undefined;
 }
 
-/** What an agent of ours says when it connects to another: items `appsec-edge-peer` and `appsec-edge-nonce`. */
-export interface PeerGreeting {
-  /** The process that connects: 16 hexadecimal digits, new at each of its starts. */
-  readonly instance: string;
-  /** 32 hexadecimal digits, drawn for this connection. */
-  readonly nonce: string;
-}
-
-/** What the other answers: items `appsec-edge-instance` and `appsec-edge-proof`. */
-export interface PeerAnswer {
-  readonly instance: string;
-  /** 64 hexadecimal digits, from an agent that has a secret. */
-  readonly proof: string | undefined;
-}
-
-const INSTANCE_DIGITS = 16;
-const NONCE_DIGITS = 32;
-const PROOF_DIGITS = 64;
-
 /** @throws SpopError with status 4 to 7: malformed, or one of the three mandatory items missing. */
 export function decodeHaproxyHello(payload: Buffer): HaproxyHello {
   const items = readKvList(payload, [
@@ -75,8 +64,7 @@ export function decodeHaproxyHello(payload: Buffer): HaproxyHello {
     'capabilities',
     'healthcheck',
     'engine-id',
-    'appsec-edge-peer',
-    'appsec-edge-nonce',
+    ...GREETING_ITEMS,
   ]);
   const versions = required(items, 'supported-versions', 'SPOP_NO_VERSION');
   const maxFrameSize = required(items, 'max-frame-size', 'SPOP_NO_MAX_FRAME_SIZE');
@@ -89,19 +77,13 @@ export function decodeHaproxyHello(payload: Buffer): HaproxyHello {
     capabilities: listOf(capabilities, 'capabilities'),
     healthcheck: healthcheck !== undefined && booleanOf(healthcheck, 'healthcheck'),
     engineId: engineId === undefined ? undefined : stringOf(engineId, 'engine-id'),
-    peer: greetingOf(items.get('appsec-edge-peer'), items.get('appsec-edge-nonce')),
+    peer: readGreeting(items),
   };
 }
 
 /** @throws SpopError as `decodeHaproxyHello` does. */
 export function decodeAgentHello(payload: Buffer): AgentHello {
-  const items = readKvList(payload, [
-    'version',
-    'max-frame-size',
-    'capabilities',
-    'appsec-edge-instance',
-    'appsec-edge-proof',
-  ]);
+  const items = readKvList(payload, ['version', 'max-frame-size', 'capabilities', ...ANSWER_ITEMS]);
   const version = required(items, 'version', 'SPOP_NO_VERSION');
   const maxFrameSize = required(items, 'max-frame-size', 'SPOP_NO_MAX_FRAME_SIZE');
   const capabilities = required(items, 'capabilities', 'SPOP_NO_CAPABILITIES');
@@ -109,7 +91,7 @@ export function decodeAgentHello(payload: Buffer): AgentHello {
     version: stringOf(version, 'version').trim(),
     maxFrameSize: sizeOf(maxFrameSize),
     capabilities: listOf(capabilities, 'capabilities'),
-    peer: answerOf(items.get('appsec-edge-instance'), items.get('appsec-edge-proof')),
+    peer: readAnswer(items),
   };
 }
 
@@ -147,59 +129,25 @@ export function negotiate(hello: HaproxyHello, ownMaxFrameSize: number): AgentHe
 /** A whole AGENT-HELLO frame, length included. */
 export function encodeAgentHello(hello: AgentHello): Buffer {
   const items: KvItem[] = [
-    text('version', hello.version),
+    stringItem('version', hello.version),
     { name: 'max-frame-size', value: { type: 'uint32', value: hello.maxFrameSize } },
-    text('capabilities', hello.capabilities.join(',')),
+    stringItem('capabilities', hello.capabilities.join(',')),
   ];
-  if (hello.peer !== undefined) {
-    items.push(text('appsec-edge-instance', hello.peer.instance));
-    if (hello.peer.proof !== undefined) items.push(text('appsec-edge-proof', hello.peer.proof));
-  }
+  if (hello.peer !== undefined) items.push(...answerItems(hello.peer));
   return encodeHello(FrameType.AGENT_HELLO, items);
 }
 
 /** A whole HAPROXY-HELLO frame, length included. */
 export function encodeHaproxyHello(hello: HaproxyHello): Buffer {
   const items: KvItem[] = [
-    text('supported-versions', hello.supportedVersions.join(',')),
+    stringItem('supported-versions', hello.supportedVersions.join(',')),
     { name: 'max-frame-size', value: { type: 'uint32', value: hello.maxFrameSize } },
-    text('capabilities', hello.capabilities.join(',')),
+    stringItem('capabilities', hello.capabilities.join(',')),
   ];
   if (hello.healthcheck) items.push({ name: 'healthcheck', value: { type: 'boolean', value: true } });
-  if (hello.engineId !== undefined) items.push(text('engine-id', hello.engineId));
-  if (hello.peer !== undefined) {
-    items.push(text('appsec-edge-peer', hello.peer.instance), text('appsec-edge-nonce', hello.peer.nonce));
-  }
+  if (hello.engineId !== undefined) items.push(stringItem('engine-id', hello.engineId));
+  if (hello.peer !== undefined) items.push(...greetingItems(hello.peer));
   return encodeHello(FrameType.HAPROXY_HELLO, items);
-}
-
-function text(name: string, value: string): KvItem {
-  return { name, value: { type: 'string', value } };
-}
-
-function greetingOf(instance: TypedData | undefined, nonce: TypedData | undefined): PeerGreeting | undefined {
-  if (instance === undefined) return undefined;
-  return {
-    instance: digitsOf(instance, 'appsec-edge-peer', INSTANCE_DIGITS),
-    nonce: digitsOf(nonce, 'appsec-edge-nonce', NONCE_DIGITS),
-  };
-}
-
-function answerOf(instance: TypedData | undefined, proof: TypedData | undefined): PeerAnswer | undefined {
-  if (instance === undefined) return undefined;
-  return {
-    instance: digitsOf(instance, 'appsec-edge-instance', INSTANCE_DIGITS),
-    proof: proof && digitsOf(proof, 'appsec-edge-proof', PROOF_DIGITS),
-  };
-}
-
-/** Hexadecimal digits, in lower case, and exactly so many: they are compared, logged, and go into a proof. */
-function digitsOf(data: TypedData | undefined, name: string, count: number): string {
-  const digits = data === undefined ? '' : stringOf(data, name);
-  if (digits.length !== count || !/^[0-9a-f]+$/.test(digits)) {
-    throw new SpopError('SPOP_BAD_ITEM', `item ${name} is not ${count} hexadecimal digits`);
-  }
-  return digits;
 }
 
 function encodeHello(type: FrameType, items: readonly KvItem[]): Buffer {
@@ -220,13 +168,6 @@ function sizeOf(data: TypedData): number {
     throw new SpopError(code, `item max-frame-size is ${data.type}, expected a 32-bit size in bytes`);
   }
   return data.value;
-}
-
-function stringOf(data: TypedData, name: string): string {
-  const text = data.type === 'string' ? typedText(data) : undefined;
-  if (text === undefined)
-    throw new SpopError('SPOP_BAD_ITEM', `item ${name} is ${data.type}, expected string`);
-  return text;
 }
 
 function booleanOf(data: TypedData, name: string): boolean {

@@ -27,7 +27,8 @@
  *       if (connection.closed) socket.end();
  *     });
  *
- * haproxy-connection.ts is the other side, for an agent that relays to another one what belongs there.
+ * haproxy-connection.ts is the other side, for an agent that relays to another one what belongs there. What agents of
+ * ours say to each other on such a connection, and is no part of SPOP, is peer-extension.ts.
  *
  * This folder is sans-IO: no socket, no timer, no log, nothing of ours from outside, only node:buffer. No
  * bytes make it throw anything but `SpopError`, nor loop; memory is bounded by the frame size, and by a
@@ -41,6 +42,7 @@ export {
   encodeActions,
   encodedActionSize,
   VariableScope,
+  writeAction,
 } from './actions.ts';
 export { AgentConnection, type AgentConnectionOptions } from './agent-connection.ts';
 export type { AgentEvent, EndOfStream, NotifyEvent } from './agent-event.ts';
@@ -69,8 +71,6 @@ export {
   encodeHaproxyHello,
   type HaproxyHello,
   negotiate,
-  type PeerAnswer,
-  type PeerGreeting,
   SPOP_VERSION,
 } from './hello.ts';
 export {
@@ -82,6 +82,7 @@ export {
   type SpoeMessage,
   type SpoeMessageInput,
 } from './messages.ts';
+export { frameIdOfRoom, type PeerAnswer, type PeerGreeting } from './peer-extension.ts';
 export { SPOP_ERRORS, SpopError, type SpopErrorCode, StatusCode } from './spop-error.ts';
 export { readTypedData, type TypedData, type TypedDataInput, textOfBytes, typedText } from './typed-data.ts';
 export type { Int64, Uint64 } from './varint.ts';

@@ -8,6 +8,7 @@ import {
   skipTypedData,
   type TypedData,
   type TypedDataInput,
+  typedText,
   writeTypedData,
 } from './typed-data.ts';
 
@@ -42,9 +43,26 @@ export function readKvList<Name extends string>(
   return items;
 }
 
+/** Appends the items in this order. */
 export function writeKvList(writer: ByteWriter, items: readonly KvItem[]): void {
   for (const { name, value } of items) {
     writer.name(name);
     writeTypedData(writer, value);
   }
+}
+
+/** An item whose value is a string. */
+export function stringItem(name: string, value: string): KvItem {
+  return { name, value: { type: 'string', value } };
+}
+
+/**
+ * The text of the item `name`.
+ * @throws SpopError SPOP_BAD_ITEM if it is no string
+ */
+export function stringOf(data: TypedData, name: string): string {
+  const text = data.type === 'string' ? typedText(data) : undefined;
+  if (text === undefined)
+    throw new SpopError('SPOP_BAD_ITEM', `item ${name} is ${data.type}, expected string`);
+  return text;
 }

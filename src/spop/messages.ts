@@ -21,12 +21,14 @@ import type { Uint64 } from './varint.ts';
 /** The argument count is one byte on the wire. */
 export const MAX_ARGUMENTS = 255;
 
+/** One argument of a message, decoded. */
 export interface SpoeArgument {
   /** Empty for an unnamed argument. One character a byte. */
   readonly name: string;
   readonly value: TypedData;
 }
 
+/** One message, decoded; arguments in the order in which they came, the same name as often as it came. */
 export interface SpoeMessage {
   readonly name: string;
   readonly args: readonly SpoeArgument[];

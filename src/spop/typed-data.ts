@@ -65,12 +65,9 @@ export function readTypedData(reader: ByteReader): TypedData {
     case DataType.boolean:
       return (head & FLAG_TRUE) === 0 ? FALSE_DATA : TRUE_DATA;
     case DataType.int32:
-      return {
-        type: 'int32',
-        value: ranged(toSigned64(reader.varint('int32')), -(2 ** 31), 2 ** 31 - 1, 'int32'),
-      };
+      return { type: 'int32', value: int32From(reader) };
     case DataType.uint32:
-      return { type: 'uint32', value: ranged(reader.varint('uint32'), 0, 2 ** 32 - 1, 'uint32') };
+      return { type: 'uint32', value: uint32From(reader) };
     case DataType.int64:
       return { type: 'int64', value: toSigned64(reader.varint('int64')) };
     case DataType.uint64:
@@ -88,7 +85,10 @@ export function readTypedData(reader: ByteReader): TypedData {
   }
 }
 
-/** Moves past one value, checking only what is needed to find its end. Throws as `readTypedData` does. */
+/**
+ * Moves past one value without making anything of it. Throws as `readTypedData` does, and never otherwise: what could
+ * be skipped can be read.
+ */
 export function skipTypedData(reader: ByteReader): void {
   const head = reader.uint8('type of a value');
   switch (head & 0x0f) {
@@ -96,7 +96,11 @@ export function skipTypedData(reader: ByteReader): void {
     case DataType.boolean:
       return;
     case DataType.int32:
+      int32From(reader);
+      return;
     case DataType.uint32:
+      uint32From(reader);
+      return;
     case DataType.int64:
     case DataType.uint64:
       reader.varint('integer');
@@ -162,12 +166,21 @@ export function typedText(data: TypedDataInput): string | undefined {
 
 /** As `typedText`, for bytes taken from elsewhere. */
 export function textOfBytes(bytes: Uint8Array): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view =
+    bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return view.toString(isUtf8(view) ? 'utf8' : 'latin1');
 }
 
 function unknownType(head: number): SpopError {
   return new SpopError('SPOP_UNKNOWN_DATA_TYPE', `typed data of type ${head & 0x0f}; the types are 0 to 9`);
+}
+
+function int32From(reader: ByteReader): number {
+  return ranged(toSigned64(reader.varint('int32')), -(2 ** 31), 2 ** 31 - 1, 'int32');
+}
+
+function uint32From(reader: ByteReader): number {
+  return ranged(reader.varint('uint32'), 0, 2 ** 32 - 1, 'uint32');
 }
 
 function ranged(value: number | bigint, min: number, max: number, type: string): number {

@@ -52,13 +52,8 @@ export function doorOfTag(tag: number): number {
   return tag >>> doorShift;
 }
 
-/** Kinds of answers. */
-export const AnswerTag = {
-  /** The bytes are the answer. */
-  done: 0,
-  /** The payload was no payload: the bytes are a code and a sentence, separated by a line feed. */
-  refused: 1,
-} as const;
+/** Of the record of an answer: they are all of one kind. */
+export const answerTag = 0;
 
 /** The value of an answer is the microseconds that its job took, or this. */
 export const notMeasured = 0;

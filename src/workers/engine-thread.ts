@@ -1,6 +1,5 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import {
-  AnswerTag,
   type Channel,
   clockWordUs,
   createChannel,
@@ -10,7 +9,7 @@ import {
   sharedNowMs,
   stateWords,
 } from './channel.ts';
-import { type Job, type JobResult, RefusedJob } from './jobs.ts';
+import type { Job, JobResult } from './jobs.ts';
 import { LaneReader, LaneWriter } from './lane.ts';
 import type { Work, WorkEstimates } from './work-estimates.ts';
 
@@ -188,8 +187,8 @@ export class EngineThread {
 
   #takeAnswers(): void {
     while (this.#answers.next()) {
-      const { ticket, tag, value, bytes } = this.#answers.record;
-      this.#settle(ticket, value, resultOf(tag, bytes));
+      const { ticket, value, bytes } = this.#answers.record;
+      this.#settle(ticket, value, { kind: 'done', bytes });
       this.#answers.release();
     }
   }
@@ -229,10 +228,4 @@ export class EngineThread {
     for (const job of jobs) job.answered({ kind: 'lost' });
     this.#events.gone({ jobs: jobs.length, transactions, cause });
   }
-}
-
-function resultOf(tag: number, bytes: Buffer): JobResult {
-  if (tag === AnswerTag.done) return { kind: 'done', bytes };
-  const [code = '', ...message] = bytes.toString().split('\n');
-  return { kind: 'refused', error: new RefusedJob(code, message.join('\n')) };
 }

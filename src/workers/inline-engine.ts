@@ -1,5 +1,5 @@
 import type { Handlers } from './handlers.ts';
-import { type Job, type JobResult, type JobTaker, RefusedJob } from './jobs.ts';
+import type { Job, JobResult, JobTaker } from './jobs.ts';
 
 /** The engine in the I/O thread itself, for small machines: nothing crosses threads, and a body holds up everything. */
 export class InlineEngine implements JobTaker {
@@ -24,12 +24,7 @@ export class InlineEngine implements JobTaker {
   }
 
   submit(_index: number, job: Job, answered: (result: JobResult) => void): boolean {
-    try {
-      this.#handlers.of(job.door).handle(job, (bytes) => answered({ kind: 'done', bytes }));
-    } catch (cause) {
-      if (!(cause instanceof RefusedJob)) throw cause;
-      answered({ kind: 'refused', error: cause });
-    }
+    this.#handlers.of(job.door).handle(job, (bytes) => answered({ kind: 'done', bytes }));
     this.#workOnBacklogSoon();
     return true;
   }

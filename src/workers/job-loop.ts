@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import {
-  AnswerTag,
+  answerTag,
   type Channel,
   clockWordUs,
   doorOfTag,
@@ -11,7 +11,7 @@ import {
   stateWords,
 } from './channel.ts';
 import type { Handlers } from './handlers.ts';
-import { type JobHandler, RefusedJob } from './jobs.ts';
+import type { JobHandler } from './jobs.ts';
 import { LaneReader, LaneWriter, largestInRing } from './lane.ts';
 
 /** After so long the event loop has its turn: timers, the port, the tracer's sockets. */
@@ -44,7 +44,7 @@ export class JobLoop {
   readonly #port: MessagePort;
   readonly #handlers: Handlers;
   /** Answers that found the ring full. */
-  readonly #unsent: { readonly ticket: number; readonly tag: number; readonly bytes: Uint8Array }[] = [];
+  readonly #unsent: { readonly ticket: number; readonly bytes: Uint8Array }[] = [];
   readonly #liveTransactions: () => number;
   #running = false;
   #unannounced = 0;
@@ -127,24 +127,18 @@ export class JobLoop {
     const startedAtMs = performance.now();
     // A job that came too late costs nothing, and one that waits for something costs less than its time.
     let measured = sharedNowMs() <= deadlineMs;
-    try {
-      handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
-        this.#answer(ticket, AnswerTag.done, measured ? startedAtMs : undefined, bytes),
-      );
-      measured = false;
-    } catch (cause) {
-      if (!(cause instanceof RefusedJob)) throw cause;
-      const said = Buffer.from(`${cause.code}\n${cause.message}`);
-      this.#answer(ticket, AnswerTag.refused, undefined, said);
-    }
+    handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
+      this.#answer(ticket, measured ? startedAtMs : undefined, bytes),
+    );
+    measured = false;
   }
 
   /** @param startedAtMs undefined: says nothing about the time that jobs take. */
-  #answer(ticket: number, tag: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
+  #answer(ticket: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
     const nowMs = performance.now();
     const elapsedUs = startedAtMs === undefined ? notMeasured : Math.ceil((nowMs - startedAtMs) * 1000);
-    if (this.#unsent.length > 0 || !this.#answers.write(ticket, tag, elapsedUs, 0, bytes)) {
-      this.#unsent.push({ ticket, tag, bytes: Buffer.from(bytes) });
+    if (this.#unsent.length > 0 || !this.#answers.write(ticket, answerTag, elapsedUs, 0, bytes)) {
+      this.#unsent.push({ ticket, bytes: Buffer.from(bytes) });
       if (this.#unsent.length === 1) setTimeout(this.#retry, retryMs);
       this.#announce();
       return;
@@ -161,7 +155,7 @@ export class JobLoop {
 
   readonly #retry = (): void => {
     for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
-      if (!this.#answers.write(next.ticket, next.tag, notMeasured, 0, next.bytes)) break;
+      if (!this.#answers.write(next.ticket, answerTag, notMeasured, 0, next.bytes)) break;
       this.#unsent.shift();
     }
     this.#unannounced += 1;

@@ -17,8 +17,6 @@ export type HandedJob = Pick<Job, 'payload' | 'maxAnswerBytes' | 'deadlineMs'>;
 export type JobResult =
   /** `bytes` are valid during the call only. */
   | { readonly kind: 'done'; readonly bytes: Uint8Array }
-  /** The payload breaks the door's protocol. */
-  | { readonly kind: 'refused'; readonly error: RefusedJob }
   /** The engine died with the job. */
   | { readonly kind: 'lost' };
 
@@ -41,8 +39,8 @@ export interface JobTaker {
 export interface JobHandler {
   /**
    * @param job its payload may change once `handle` has returned.
-   * @param answer to be called exactly once, now or later.
-   * @throws RefusedJob when the payload is none.
+   * @param answer to be called exactly once, now or later. What is no payload of the door never becomes a job, and what goes
+   *   wrong with one is answered: an exception ends the engine thread.
    */
   handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void;
   skipped(payload: Buffer): void;
@@ -50,15 +48,4 @@ export interface JobHandler {
   readonly liveTransactions: number;
   /** Work that was put off until its answer had left, done while nothing else waits. False: there is none. */
   workOnBacklog(): boolean;
-}
-
-/** The payload breaks the door's protocol; `code` is the door's. */
-export class RefusedJob extends Error {
-  override readonly name = 'RefusedJob';
-  readonly code: string;
-
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

@@ -171,7 +171,13 @@ describe('after the handshake', () => {
 
   it('a NOTIFY is handed on with its ids and payload, ABORT or not', () => {
     expect(open().receive(bare('0300000001f0000100aa'))).toEqual([
-      { kind: 'notify', streamId: 240, frameId: 1, payload: Buffer.from([0, 0xaa]) },
+      {
+        kind: 'notify',
+        streamId: 240,
+        frameId: 1,
+        maxActionsBytes: 16_380 - 8,
+        payload: Buffer.from([0, 0xaa]),
+      },
     ]);
     expect(open().receive(bare('03000000030101'))).toMatchObject([{ kind: 'notify' }]);
   });
@@ -320,6 +326,11 @@ describe('a closed connection', () => {
   });
 });
 
+function roomOf([event]: readonly AgentEvent[]): number {
+  if (event?.kind !== 'notify') throw new Error('expected a NOTIFY');
+  return event.maxActionsBytes;
+}
+
 describe('ACK', () => {
   it('counts down what is in flight', () => {
     const connection = open();
@@ -359,11 +370,10 @@ describe('ACK', () => {
     [240, 2_288],
     [0, 2n ** 64n - 1n],
   ])(
-    'of ids %s and %s fits to the last byte that maxActionsSize promises, and not one more',
+    'of ids %s and %s fits to the last byte that the NOTIFY promises, and not one more',
     (streamId, frameId) => {
       const connection = open({}, encodeHaproxyHello({ ...TYPICAL_HELLO, maxFrameSize: 300 }));
-      connection.receive(notify(streamId, frameId));
-      const room = connection.maxActionsSize(streamId, frameId);
+      const room = roomOf(connection.receive(notify(streamId, frameId)));
       expect(() => connection.ack(streamId, frameId, Buffer.alloc(room + 1, 1))).toThrow(
         expect.objectContaining({ code: 'SPOP_ACK_TOO_BIG', status: 3 }),
       );
@@ -402,9 +412,8 @@ describe('ACK', () => {
     expect(() => connection.ack(1, 1, [ACTION])).toThrow(unknown);
   });
 
-  it('is never larger than 0 bytes before HELLO', () => {
+  it('is refused before HELLO', () => {
     const connection = new AgentConnection();
-    expect(connection.maxActionsSize(1, 1)).toBe(0);
     expect(() => connection.ack(1, 1, [ACTION])).toThrow(SpopError);
   });
 });

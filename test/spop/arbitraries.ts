@@ -1,7 +1,15 @@
 /** fast-check generators: one for every type that can be on the wire. */
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
-import type { Action, SpoeMessageInput, TypedData, Uint64, VariableScope } from '../../src/spop/index.ts';
+import {
+  type Action,
+  ByteWriter,
+  encodeMessages,
+  type SpoeMessageInput,
+  type TypedData,
+  type Uint64,
+  type VariableScope,
+} from '../../src/spop/index.ts';
 
 const compact = (value: bigint): Uint64 => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
 
@@ -61,6 +69,41 @@ export const message: fc.Arbitrary<SpoeMessageInput> = fc.record({
   name,
   args: fc.array(fc.record({ name, value: typedData }), { maxLength: 12 }),
 });
+
+/** A value as bytes: any type, right or reserved, with any flags, before any 64 bits, right bytes or any bytes. */
+export const typedBytes: fc.Arbitrary<Buffer> = fc
+  .tuple(fc.nat(255), fc.oneof(uint64, fc.uint8Array({ maxLength: 24 })))
+  .map(([head, value]) => {
+    const writer = new ByteWriter();
+    writer.uint8(head);
+    if (value instanceof Uint8Array) writer.bytes(value);
+    else writer.varint(value);
+    return writer.take();
+  });
+
+/** NOTIFY payloads of right messages of which some bytes were replaced by others, or by a value of any type. */
+export const mutatedPayload: fc.Arbitrary<Buffer> = fc
+  .tuple(
+    fc.array(message, { maxLength: 3 }),
+    fc.array(
+      fc.tuple(
+        fc.nat(),
+        fc.oneof(
+          typedBytes,
+          bytes.map((some) => some.subarray(0, 3)),
+        ),
+      ),
+      { maxLength: 3 },
+    ),
+  )
+  .map(([messages, changes]) => {
+    let payload = encodeMessages(messages);
+    for (const [seed, change] of changes) {
+      const place = seed % (payload.length + 1);
+      payload = Buffer.concat([payload.subarray(0, place), change, payload.subarray(place + change.length)]);
+    }
+    return payload;
+  });
 
 export const scope: fc.Arbitrary<VariableScope> = fc.constantFrom('proc', 'sess', 'txn', 'req', 'res');
 

@@ -67,7 +67,13 @@ describe('the memory for frames that came in part', () => {
     expect(finish(connection, 900_000)).toEqual({ missing: true });
     const small = encodeNotify(2, 1, [{ name: 'm', args: [] }]);
     expect(connection.receive(small)).toEqual([
-      { kind: 'notify', streamId: 2, frameId: 1, payload: Buffer.from([1, 109, 0]) },
+      {
+        kind: 'notify',
+        streamId: 2,
+        frameId: 1,
+        maxActionsBytes: 2 ** 24 - 7,
+        payload: Buffer.from([1, 109, 0]),
+      },
     ]);
   });
 });

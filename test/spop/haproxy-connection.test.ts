@@ -176,7 +176,7 @@ describe('NOTIFY', () => {
     haproxy.notify(encodeMessages([{ name: 'm', args: [] }]), 500);
     const [event] = agent.receive(haproxy.takeOutput() ?? Buffer.alloc(0));
     if (event?.kind !== 'notify') throw new Error('expected a NOTIFY');
-    expect(agent.maxActionsSize(event.streamId, event.frameId)).toBe(500);
+    expect(event.maxActionsBytes).toBe(500);
     agent.ack(event.streamId, event.frameId, ACTIONS);
     const [ack] = haproxy.receive(agent.takeOutput() ?? Buffer.alloc(0));
     expect(ack).toMatchObject({ kind: 'ack', streamId: 1 });

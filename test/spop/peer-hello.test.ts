@@ -122,8 +122,9 @@ describe('an agent', () => {
 describe('the room for the answer to a relayed NOTIFY', () => {
   function roomFor(frameId: number | bigint, hello: Buffer): number {
     const connection = new AgentConnection();
-    connection.receive(Buffer.concat([hello, encodeNotify(1, frameId, [])]));
-    return connection.maxActionsSize(1, frameId);
+    const notify = connection.receive(Buffer.concat([hello, encodeNotify(1, frameId, [])])).at(-1);
+    if (notify?.kind !== 'notify') throw new Error('expected a NOTIFY');
+    return notify.maxActionsBytes;
   }
 
   it('is the frame-id, which a peer sets to what HAProxy can take', () => {

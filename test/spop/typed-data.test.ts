@@ -10,7 +10,7 @@ import {
   typedText,
 } from '../../src/spop/index.ts';
 import { skipTypedData, writeTypedData } from '../../src/spop/typed-data.ts';
-import { typedData } from './arbitraries.ts';
+import { typedBytes, typedData } from './arbitraries.ts';
 
 /** By hand from the table of SPOE.txt 3.1. */
 const GOLDEN: readonly [name: string, data: TypedDataInput, hex: string][] = [
@@ -36,6 +36,18 @@ const encode = (data: TypedDataInput) => {
   return writer.take();
 };
 const fromHex = (hex: string) => new ByteReader(Buffer.from(hex, 'hex'));
+
+/** How many bytes are left, or the code of the error. */
+function outcomeOf(step: (reader: ByteReader) => unknown, bytes: Buffer): number | string {
+  const reader = new ByteReader(bytes);
+  try {
+    step(reader);
+    return reader.remaining;
+  } catch (error) {
+    if (error instanceof SpopError) return error.code;
+    throw error;
+  }
+}
 
 describe('typed data', () => {
   it.each(GOLDEN)('%s is encoded and decoded as in the table of SPOE.txt', (_, data, hex) => {
@@ -87,9 +99,18 @@ describe('typed data', () => {
   it.each([
     ['an int32 of 2^31', '02f0f1feffff06'],
     ['a uint32 of -1', '03fff0fefefefefefefe0e'],
-  ])('refuses %s on the wire', (_, hex) => {
-    expect(() => readTypedData(fromHex(hex))).toThrow(
-      expect.objectContaining({ code: 'SPOP_INTEGER_OUT_OF_RANGE', status: 4 }),
+  ])('refuses %s on the wire, read or skipped', (_, hex) => {
+    const outOfRange = expect.objectContaining({ code: 'SPOP_INTEGER_OUT_OF_RANGE', status: 4 });
+    expect(() => readTypedData(fromHex(hex))).toThrow(outOfRange);
+    expect(() => skipTypedData(fromHex(hex))).toThrow(outOfRange);
+  });
+
+  it('skips what can be read, as far, and refuses what cannot, for the same reason', () => {
+    fc.assert(
+      fc.property(typedBytes, (bytes) => {
+        expect(outcomeOf(skipTypedData, bytes)).toEqual(outcomeOf(readTypedData, bytes));
+      }),
+      { numRuns: 3_000 },
     );
   });
 

@@ -4,7 +4,7 @@ import type { ThreadData } from '../../src/workers/engine-thread.ts';
 import { readyMessage } from '../../src/workers/engine-threads.ts';
 import { Handlers } from '../../src/workers/handlers.ts';
 import { JobLoop } from '../../src/workers/job-loop.ts';
-import { type JobHandler, RefusedJob } from '../../src/workers/jobs.ts';
+import type { JobHandler } from '../../src/workers/jobs.ts';
 
 export interface ScriptedData {
   /** What it does in place of starting. */
@@ -40,8 +40,6 @@ const handler: JobHandler = {
         backlog += 1;
         answer(answered);
         break;
-      case 'refuse':
-        throw new RefusedJob('SOME_CODE', 'first line\nsecond line');
       case 'throw':
         throw new Error('thrown on demand');
       case 'exit':

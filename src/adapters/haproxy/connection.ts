@@ -1,20 +1,18 @@
 import type { Socket } from 'node:net';
 import { endAfterLastFrame } from '../../net/linger.ts';
-import { turnStartedAtMs } from '../../net/read-time.ts';
+import type { ReadTime } from '../../net/read-time.ts';
 import {
-  type Action,
   AgentConnection,
   type AgentConnectionOptions,
   type AgentEvent,
   type FrameMemory,
-  type NotifyEvent,
-  SpopError,
   StatusCode,
 } from '../../spop/index.ts';
+import { type Answering, ConnectionAnswers } from './connection-answers.ts';
 import { Farewell } from './connection-drain.ts';
-import { ContainedAnswerer, type NotifyAnswer, type NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server-observer.ts';
 
+/** Limits of a connection; docs/limits.md has their defaults. */
 export interface ConnectionOptions {
   readonly maxFrameSizeBytes: number;
   /** Of all connections. */
@@ -24,6 +22,11 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs: number;
   /** What another agent is told of us; see peers/proof.ts. */
   readonly answerPeer?: AgentConnectionOptions['answerPeer'];
+}
+
+/** What a connection shares with all others. */
+export interface ConnectionServices extends Answering {
+  readonly readTime: ReadTime;
 }
 
 /** The ACKs of one read leave in one write, but for a read of more frames than HAProxy ever has under way. */
@@ -38,32 +41,27 @@ export class Connection {
   readonly #socket: Socket;
   readonly #agent: AgentConnection;
   readonly #options: ConnectionOptions;
-  readonly #answerer: NotifyAnswerer;
   readonly #observer: ServerObserver;
-  readonly #failedAnswer: (payload: Buffer) => Action[];
+  readonly #readTime: ReadTime;
+  readonly #answers: ConnectionAnswers;
   readonly #helloTimer: NodeJS.Timeout;
   readonly #farewell: Farewell;
   /** Events of the last read that wait their turn. */
   readonly #queue: AgentEvent[] = [];
   /** When the events of the queue were read. */
   #receivedAtMs = 0;
-  #analysing = 0;
   #workScheduled = false;
-  #lastAckAtMs = 0;
 
   constructor(
     socket: Socket,
     options: ConnectionOptions,
-    answerer: NotifyAnswerer,
-    failedAnswer: (payload: Buffer) => Action[],
-    observer: ServerObserver,
+    services: ConnectionServices,
     refuseHealthchecks: boolean,
   ) {
     this.#socket = socket;
     this.#options = options;
-    this.#answerer = new ContainedAnswerer(answerer, failedAnswer, (cause) => observer.frameFailed?.(cause));
-    this.#failedAnswer = failedAnswer;
-    this.#observer = observer;
+    this.#observer = services.observer;
+    this.#readTime = services.readTime;
     this.#agent = new AgentConnection({
       maxFrameSize: options.maxFrameSizeBytes,
       frameMemory: options.frameMemory,
@@ -72,6 +70,10 @@ export class Connection {
     });
     // After a moment in which this process stood still, what has arrived meanwhile is read first.
     this.#helloTimer = setTimeout(() => setImmediate(() => this.#helloMissing()), options.helloTimeoutMs);
+    this.#answers = new ConnectionAnswers(this.#agent, services, {
+      acknowledged: () => this.#farewell.answered(),
+      answeredLater: () => this.#workSoon(),
+    });
     this.#farewell = new Farewell((goodbye) => this.#contained(() => this.#leave(goodbye)));
     socket.setNoDelay(true);
     socket.setTimeout(options.idleTimeoutMs, () => this.#idle());
@@ -96,9 +98,9 @@ export class Connection {
     return this.#agent.hello?.peer?.instance;
   }
 
-  /** When the last ACK left, on `performance.now()`'s clock; 0 before the first. */
+  /** When the last ACK left, on `sharedNowMs`'s clock; 0 before the first. */
   get lastAckAtMs(): number {
-    return this.#lastAckAtMs;
+    return this.#answers.lastAckAtMs;
   }
 
   /** Asked to leave with an answer. */
@@ -130,7 +132,7 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     this.#contained(() => {
-      this.#receivedAtMs = turnStartedAtMs();
+      this.#receivedAtMs = this.#readTime.turnStartedAtMs();
       for (const event of this.#agent.receive(chunk)) this.#queue.push(event);
       this.#work();
     });
@@ -158,7 +160,7 @@ export class Connection {
   #mustWait(): boolean {
     // Nothing is answered any more once closed: what is left is worked off.
     if (this.#agent.closed) return false;
-    return this.#socket.writableNeedDrain || this.#analysing >= this.#options.maxFramesInFlight;
+    return this.#socket.writableNeedDrain || this.#answers.underAnalysis >= this.#options.maxFramesInFlight;
   }
 
   /** A mistake of ours outside any frame: this connection cannot go on, the others can. */
@@ -182,7 +184,7 @@ export class Connection {
         );
         break;
       case 'notify':
-        this.#notify(event);
+        this.#answers.ask(event, this.#receivedAtMs);
         break;
       case 'healthcheck':
         clearTimeout(this.#helloTimer);
@@ -193,64 +195,6 @@ export class Connection {
       case 'error':
         this.#observer.protocolError?.(event.error);
         break;
-    }
-  }
-
-  #notify(event: NotifyEvent): void {
-    const maxActionsBytes = this.#agent.maxActionsSize(event.streamId, event.frameId);
-    const notify = {
-      payload: event.payload,
-      missingBytes: event.missingBytes,
-      maxActionsBytes,
-      receivedAtMs: this.#receivedAtMs,
-      relayed: this.peer !== undefined,
-      // Without `pipelining`, and as a peer, the other side goes on only after an answer, however late.
-      mayBeLate: this.peer === undefined && this.#isPipelined,
-    };
-    let answered = false;
-    let later = false;
-    this.#answerer.answer(notify, (answer) => {
-      answered = true;
-      if (later) this.#analysing -= 1;
-      this.#settle(event, answer);
-      if (later) this.#workSoon();
-    });
-    if (answered) return;
-    later = true;
-    this.#analysing += 1;
-  }
-
-  get #isPipelined(): boolean {
-    return this.#agent.negotiated?.capabilities.includes('pipelining') ?? false;
-  }
-
-  #settle(event: NotifyEvent, answer: NotifyAnswer): void {
-    if (answer instanceof SpopError) {
-      // Closed already: the peer was told of an earlier one, and nobody waits for this answer.
-      if (this.#agent.closed) return;
-      this.#observer.protocolError?.(answer);
-      this.#agent.fail(answer);
-      return;
-    }
-    // HAProxy gave up on it, and may have asked something else by the same ids.
-    if (answer === 'late') this.#agent.giveUp(event);
-    if (answer === 'late' || !this.#agent.isAwaited(event)) return;
-    try {
-      this.#agent.ack(event.streamId, event.frameId, answer);
-    } catch (cause) {
-      // What was planned cannot be encoded after all: HAProxy must not wait for our mistake.
-      this.#observer.frameFailed?.(cause);
-      this.#ackFailed(event);
-    }
-    this.#lastAckAtMs = performance.now();
-    this.#farewell.answered();
-  }
-
-  #ackFailed(event: NotifyEvent): void {
-    try {
-      this.#agent.ack(event.streamId, event.frameId, this.#failedAnswer(event.payload));
-    } catch (cause) {
-      this.#observer.frameFailed?.(cause);
     }
   }
 

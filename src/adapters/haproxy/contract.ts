@@ -6,14 +6,13 @@
 /** The version that haproxyconf/ sends in the argument `conf_version`. */
 export const configurationVersion = '1.4.0';
 
+/** The SPOE messages, by what they carry. */
 export const messageNames = {
   requestHeaders: 'http-request-headers-msg',
   requestBody: 'http-request-body-msg',
   responseHeaders: 'http-response-headers-msg',
   responseBody: 'http-response-body-msg',
 } as const;
-
-export type MessageName = (typeof messageNames)[keyof typeof messageNames];
 
 /** Arguments of the messages. Those after `timeout` are known to our own configuration only. */
 export const argumentNames = {

@@ -7,6 +7,7 @@ import { ByteReader, ByteWriter, SpopError, textOfBytes } from '../../spop/index
  * apart.
  */
 
+/** A header list as far as it could be read. */
 export interface DecodedHeaders {
   readonly headers: HeaderList;
   /** The list was malformed; `headers` is what came before. */

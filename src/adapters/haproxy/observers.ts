@@ -1,7 +1,7 @@
 import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { SkipReason } from './contract.ts';
-import type { NotifyObserver } from './notify-handler.ts';
+import type { MessageObserver } from './notify-observer.ts';
 import type { PeerObserver } from './peers/observer.ts';
 import type { RouterObserver } from './router.ts';
 import type { ServerObserver } from './server-observer.ts';
@@ -155,7 +155,7 @@ function reportFailedFrame(logger: Logger, metrics: DoorMetrics, cause: unknown)
 }
 
 /** Messages to metrics and log. */
-export function observeHandler(logger: Logger, metrics: DoorMetrics): NotifyObserver {
+export function observeHandler(logger: Logger, metrics: DoorMetrics): MessageObserver {
   const once = new Set<string>();
   const warnOnce = (key: string, details: object, message: string): void => {
     if (once.has(key) || once.size >= 100) return;

@@ -1,4 +1,4 @@
-import { encodeActions, SPOP_ERRORS, SpopError, type SpopErrorCode } from '../../spop/index.ts';
+import { encodeActions } from '../../spop/index.ts';
 import { sharedNowMs } from '../../workers/channel.ts';
 import type { Dispatched, Dispatcher } from '../../workers/dispatcher.ts';
 import type { SkipReason } from './contract.ts';
@@ -63,6 +63,7 @@ const answers = {
   'too-large': encodeActions(skippedActions('too-large')),
 } as const satisfies Record<SkipReason, Buffer>;
 
+/** Gives each NOTIFY to who can answer it; see the head of this file. */
 export class NotifyRouter implements NotifyAnswerer {
   readonly #engines: Dispatcher;
   readonly #options: NotifyRouterOptions;
@@ -74,6 +75,7 @@ export class NotifyRouter implements NotifyAnswerer {
     this.#observer = observer;
   }
 
+  /** @throws SpopError when the payload is no list of messages: from here on, it is one. */
   answer(notify: Notify, answered: (answer: NotifyAnswer) => void): void {
     if (notify.missingBytes !== undefined) {
       this.#tooLarge(notify, answered);
@@ -155,10 +157,7 @@ export class NotifyRouter implements NotifyAnswerer {
   ): (answer: NotifyAnswer) => void {
     if (!notify.mayBeLate || processingTimeoutMs === undefined) return done;
     const givenUpAtMs = notify.receivedAtMs + processingTimeoutMs;
-    return (answer) => {
-      const isLate = !(answer instanceof SpopError) && performance.now() >= givenUpAtMs;
-      done(isLate ? 'late' : answer);
-    };
+    return (answer) => done(sharedNowMs() >= givenUpAtMs ? 'late' : answer);
   }
 
   #conclude(
@@ -168,7 +167,6 @@ export class NotifyRouter implements NotifyAnswerer {
     done: (answer: NotifyAnswer) => void,
   ): void {
     if (result.kind === 'done') done(result.bytes);
-    else if (result.kind === 'refused') done(spopErrorOf(result.error.code, result.error.message));
     else {
       if (result.reason === 'overload' && thread !== undefined && route.identity !== undefined)
         this.#engines.skipped(thread, encodeSkipped(route.messageName, route.identity));
@@ -186,19 +184,8 @@ export class NotifyRouter implements NotifyAnswerer {
     done(known === undefined ? answers[reason] : encodeActions(skippedActions(reason, known)));
   }
 
-  /** On the clock of the threads. */
   #deadlineOf(notify: Notify, route: NotifyRoute, share: number): number {
     const timeoutMs = route.processingTimeoutMs ?? this.#options.processingTimeoutMs;
-    return notify.receivedAtMs + clockOffsetMs + timeoutMs * share;
+    return notify.receivedAtMs + timeoutMs * share;
   }
-}
-
-const clockOffsetMs = sharedNowMs() - performance.now();
-
-function spopErrorOf(code: string, message: string): SpopError {
-  return new SpopError(isSpopErrorCode(code) ? code : 'SPOP_OUT_OF_BYTES', message);
-}
-
-function isSpopErrorCode(code: string): code is SpopErrorCode {
-  return Object.hasOwn(SPOP_ERRORS, code);
 }

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
 import { describeAddress, type ListenAddress, removeStaleSocket } from '../../net/address.ts';
 import { Listener, type ListenerOptions } from '../../net/listener.ts';
+import { ReadTime } from '../../net/read-time.ts';
 import type { TlsIdentity } from '../../net/tls.ts';
 import { FrameMemory, StatusCode } from '../../spop/index.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import { sharedNowMs } from '../../workers/channel.ts';
+import { Connection, type ConnectionOptions, type ConnectionServices } from './connection.ts';
 import type { NotifyAnswerer } from './notify.ts';
 import type { ServerObserver } from './server-observer.ts';
 import { failedActionsFor } from './unseen.ts';
@@ -39,22 +41,28 @@ const goodbye = 'shutting down';
 const leastFrameMemoryBytes = 64 * 1024 * 1024;
 const largestFramesAtOnce = 4;
 
+/** HAProxy's way in: listens for its connections, and for those of other agents, and drains them. */
 export class SpopServer {
   readonly #options: SpopServerOptions;
-  readonly #answerer: NotifyAnswerer;
   readonly #observer: ServerObserver;
   readonly #listener: Listener;
   readonly #connections = new Set<Connection>();
   readonly #connectionOptions: ConnectionOptions;
+  readonly #connectionServices: ConnectionServices;
   #draining = false;
   #everConnected = false;
 
   constructor(options: SpopServerOptions, answerer: NotifyAnswerer, observer: ServerObserver = {}) {
     this.#options = options;
-    this.#answerer = answerer;
     this.#observer = observer;
     const frameMemoryBytes = Math.max(leastFrameMemoryBytes, largestFramesAtOnce * options.maxFrameSizeBytes);
     this.#connectionOptions = { ...options, frameMemory: new FrameMemory(frameMemoryBytes) };
+    this.#connectionServices = {
+      answerer,
+      failedAnswer: failedActionsFor,
+      observer,
+      readTime: new ReadTime(sharedNowMs),
+    };
     this.#listener = new Listener(options, {
       accepted: (socket) => this.#accept(socket),
       refused: (reason, address) => this.#observer.refused?.(reason, address),
@@ -99,14 +107,14 @@ export class SpopServer {
    * says that a message may still come for a transaction of ours.
    */
   async drain(graceMs: number, deadlineMs: number, isAwaiting: () => boolean = () => false): Promise<void> {
-    const deadlineAtMs = performance.now() + deadlineMs;
+    const deadlineAtMs = sharedNowMs() + deadlineMs;
     this.#draining = true;
     for (const connection of this.#connections) connection.refuseHealthchecks();
     if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
     this.#listener.close();
-    while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
+    while (this.#connections.size > 0 && sharedNowMs() < deadlineAtMs) {
       this.#sayGoodbyeToIdle(isAwaiting);
-      this.#askToLeave(deadlineAtMs - lastCallMs - performance.now());
+      this.#askToLeave(deadlineAtMs - lastCallMs - sharedNowMs());
       await delay(drainPollMs);
     }
     this.close();
@@ -134,7 +142,7 @@ export class SpopServer {
   }
 
   #sayGoodbyeToIdle(isAwaiting: () => boolean): void {
-    const nowMs = performance.now();
+    const nowMs = sharedNowMs();
     const onlyPeers = [...this.#connections].every(({ peer }) => peer !== undefined);
     const peersMayGo = onlyPeers && this.inFlight === 0 && !isAwaiting();
     for (const connection of this.#connections) {
@@ -150,9 +158,7 @@ export class SpopServer {
     const connection = new Connection(
       socket,
       this.#connectionOptions,
-      this.#answerer,
-      failedActionsFor,
-      this.#observer,
+      this.#connectionServices,
       this.#draining,
     );
     this.#connections.add(connection);

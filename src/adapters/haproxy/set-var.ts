@@ -2,7 +2,7 @@ import { type Deferred, type Inspected, isBlocking } from '../../engine/analysis
 import type { BlockPages, BlockResponse } from '../../engine/block-page.ts';
 import type { HeaderList } from '../../engine/http.ts';
 import { type BlockVerdict, plainBlock, type RedirectVerdict, type Verdict } from '../../engine/verdict.ts';
-import { type Action, encodedActionSize } from '../../spop/index.ts';
+import { type Action, ByteWriter, encodedActionSize, writeAction } from '../../spop/index.ts';
 import { variableNames } from './contract.ts';
 import { rewritingRoomBytes } from './rewriting-room.ts';
 import type { Standing } from './standing.ts';
@@ -25,8 +25,10 @@ import type { Standing } from './standing.ts';
  * HAProxy also skips everything behind an action that it does not understand, a second reason for the order.
  */
 
+/** What goes into one ACK, and what could not. */
 export interface ActionPlan {
-  readonly actions: Action[];
+  /** Encoded, for one ACK. */
+  readonly actions: Uint8Array;
   /** The operator's block page, or the Location of a redirect, did not fit into a frame of this connection. */
   readonly pageSubstituted: boolean;
   /** Names of variables that had to be left out. */
@@ -36,6 +38,7 @@ export interface ActionPlan {
 /** The variable is for a log line. */
 const maxRuleIdsBytes = 512;
 
+/** What HAProxy is to be told. */
 export interface PlanInput {
   readonly analysis: Inspected | Deferred;
   /** Which direction `analysis.wantsBody` is about; undefined when no body can follow. */
@@ -136,10 +139,10 @@ function planTraceId({ identity, analysis }: PlanInput, plan: FittingPlan): void
   if (identity !== undefined) plan.add(text(variableNames.traceId, analysis.transaction.traceId));
 }
 
-/** Collects actions as long as they fit. */
+/** Collects actions as long as they fit, encoded: each is written once, and taken back if it does not. */
 class FittingPlan {
   remainingBytes: number;
-  readonly #actions: Action[] = [];
+  readonly #encoded = new ByteWriter();
   readonly #dropped: string[] = [];
 
   constructor(maxBytes: number) {
@@ -147,24 +150,28 @@ class FittingPlan {
   }
 
   add(action: Action): void {
-    const size = encodedActionSize(action);
-    if (size > this.remainingBytes) {
-      this.#dropped.push(action.name);
+    const start = this.#encoded.length;
+    writeAction(this.#encoded, action);
+    const size = this.#encoded.length - start;
+    if (size <= this.remainingBytes) {
+      this.remainingBytes -= size;
       return;
     }
-    this.remainingBytes -= size;
-    this.#actions.push(action);
+    this.#encoded.truncate(start);
+    this.#dropped.push(action.name);
   }
 
   done(pageSubstituted: boolean): ActionPlan {
-    return { actions: this.#actions, pageSubstituted, dropped: this.#dropped };
+    return { actions: this.#encoded.take(), pageSubstituted, dropped: this.#dropped };
   }
 }
 
+/** Sets a variable of the transaction to a string. */
 export function text(name: string, value: string): Action {
   return { kind: 'set-var', scope: 'txn', name, value: { type: 'string', value } };
 }
 
+/** Sets a variable of the transaction to a boolean. */
 export function boolean(name: string, value: boolean): Action {
   return { kind: 'set-var', scope: 'txn', name, value: { type: 'boolean', value } };
 }
@@ -181,9 +188,16 @@ function headerLines(response: BlockResponse): string {
   return response.headers.map(([name, value]) => `${name}: ${value}\n`).join('');
 }
 
+/** By name of the header: there are some ten, and the tracer makes them up, not who sends requests. */
+const tracingVariables = new Map<string, string>();
+
 /** Names of variables know letters, digits, `.` and `_` only. */
 function tracingVariable(headerName: string): string {
-  return variableNames.tracingPrefix + headerName.toLowerCase().replace(/[^a-z0-9._]/g, '_');
+  const known = tracingVariables.get(headerName);
+  if (known !== undefined) return known;
+  const name = variableNames.tracingPrefix + headerName.toLowerCase().replace(/[^a-z0-9._]/g, '_');
+  tracingVariables.set(headerName, name);
+  return name;
 }
 
 const ellipsis = '...';

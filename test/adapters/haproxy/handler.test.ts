@@ -1,15 +1,17 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import type { SkipReason } from '../../../src/adapters/haproxy/contract.ts';
-import { NotifyJobs } from '../../../src/adapters/haproxy/handler.ts';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
+import { NotifyHandler } from '../../../src/adapters/haproxy/handler.ts';
 import { encodeSkipped } from '../../../src/adapters/haproxy/notify-route.ts';
+import type { Analysis } from '../../../src/engine/analysis.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
+import type { Inspector } from '../../../src/engine/inspector.ts';
 import { decodeActions, encodeMessages } from '../../../src/spop/index.ts';
 import { sharedNowMs } from '../../../src/workers/channel.ts';
 import { Handlers } from '../../../src/workers/handlers.ts';
 import { InlineEngine } from '../../../src/workers/inline-engine.ts';
-import { type Job, type JobResult, RefusedJob } from '../../../src/workers/jobs.ts';
+import type { Job, JobResult } from '../../../src/workers/jobs.ts';
+import { jobOf, silentObserver } from '../../support/notify-answers.ts';
 import {
   requestBodyMessage,
   requestHeadersMessage,
@@ -18,126 +20,135 @@ import {
 } from '../../support/spoe-messages.ts';
 import { jsonHeaders, testEngine } from '../../support/test-engine.ts';
 
-const silent: NotifyObserver = {
-  message: () => undefined,
-  failed: () => undefined,
-  unknownMessage: () => undefined,
-  malformed: () => undefined,
-  configurationMismatch: () => undefined,
-  pageSubstituted: () => undefined,
-  variablesDropped: () => undefined,
-};
-
-function setUp() {
+function setUp(overrides: (engine: Inspector) => Partial<Inspector> = () => ({})) {
   const { engine, recorder } = testEngine();
   const told: (SkipReason | unknown)[] = [];
-  const handler = new NotifyHandler(engine, new BlockPages(), silent, 60_000);
-  const jobs = new NotifyJobs(handler, {
-    skipped: (reason) => told.push(reason),
-    frameFailed: (cause) => told.push(cause),
+  const handler = new NotifyHandler({
+    inspector: { ...inspectorOf(engine), ...overrides(engine) },
+    pages: new BlockPages(),
+    observer: {
+      ...silentObserver,
+      failed: (_message, cause) => told.push(cause),
+      skipped: (reason) => told.push(reason),
+      frameFailed: (cause) => told.push(cause),
+    },
+    timeToLiveMs: 60_000,
   });
   const answers: Record<string, unknown>[] = [];
   const answer = (bytes: Uint8Array): void => {
     answers.push(variablesOf(decodeActions(Buffer.from(bytes))));
   };
-  return { engine, recorder, handler, jobs, told, answers, answer };
+  return { engine, recorder, handler, told, answers, answer };
 }
 
-const inTime = (payload: Buffer): Job => ({
-  ...{
-    door: 0,
-    payload,
-    maxAnswerBytes: 16_000,
-    deadlineMs: sharedNowMs() + 60_000,
-    work: { kind: 0, size: 1, guessUs: 1 },
-  },
-});
-const late = (payload: Buffer): Job => ({ ...inTime(payload), deadlineMs: sharedNowMs() - 1 });
+/** The engine, of which single methods can be replaced. */
+function inspectorOf(engine: Inspector): Inspector {
+  return {
+    requestHeaders: (...args) => engine.requestHeaders(...args),
+    requestBody: (...args) => engine.requestBody(...args),
+    responseHeaders: (...args) => engine.responseHeaders(...args),
+    responseBody: (...args) => engine.responseBody(...args),
+    liveTransactions: engine.liveTransactions,
+    knows: (id) => engine.knows(id),
+    skipped: (id, last) => engine.skipped(id, last),
+    failed: (id) => engine.failed(id),
+    end: (id, reason) => engine.end(id, reason),
+    workOnBacklog: () => engine.workOnBacklog(),
+    releaseAll: () => engine.releaseAll(),
+  };
+}
+
+const fails = (): never => {
+  throw new Error('ours');
+};
+const late = (payload: Buffer): Job => ({ ...jobOf(payload), deadlineMs: sharedNowMs() - 1 });
 
 describe('a job', () => {
   it('is answered with the encoded actions of its messages', () => {
-    const { jobs, answer, answers, told } = setUp();
-    jobs.handle(inTime(encodeMessages([requestHeadersMessage('/?q=attack-block')])), answer);
+    const { handler, answer, answers, told } = setUp();
+    handler.handle(jobOf(encodeMessages([requestHeadersMessage('/?q=attack-block')])), answer);
     expect(answers).toMatchObject([{ blocked: true, verdict: 'block' }]);
     expect(told).toEqual([]);
   });
 
   it('that takes time is answered once, later', async () => {
-    const { jobs, answer, answers } = setUp();
+    const { handler, answer, answers } = setUp();
     const headers = [...jsonHeaders, ['content-encoding', 'gzip']] as const;
     const body = requestBodyMessage(undefined, gzipSync('{"q":"attack-block"}'));
-    jobs.handle(inTime(encodeMessages([requestHeadersMessage('/', headers), body])), answer);
+    handler.handle(jobOf(encodeMessages([requestHeadersMessage('/', headers), body])), answer);
     expect(answers).toEqual([]);
     await vi.waitFor(() => expect(answers).toMatchObject([{ blocked: true }]));
   });
 
   it('that comes too late is not begun, and its transaction knows', () => {
-    const { jobs, answer, answers, told, recorder } = setUp();
-    jobs.handle(inTime(encodeMessages([requestHeadersMessage('/')])), answer);
+    const { handler, answer, answers, told, recorder } = setUp();
+    handler.handle(jobOf(encodeMessages([requestHeadersMessage('/')])), answer);
     const identity = String(answers[0]?.['span_id']);
-    jobs.handle(late(encodeMessages([responseHeadersMessage(identity)])), answer);
+    handler.handle(late(encodeMessages([responseHeadersMessage(identity)])), answer);
     expect(answers[1]).toMatchObject({ verdict: 'skipped', skipped_reason: 'overload' });
     expect(recorder.reasons).toEqual(['skipped']);
     expect(told).toEqual(['overload']);
-    jobs.handle(late(encodeMessages([requestHeadersMessage('/?q=attack-block')])), answer);
+    handler.handle(late(encodeMessages([requestHeadersMessage('/?q=attack-block')])), answer);
     expect(answers[2]).toMatchObject({ verdict: 'skipped' });
     expect(recorder.runs).toHaveLength(1);
   });
 
-  it('that is no list of messages is refused with the code of the protocol', () => {
-    const { jobs, answer, answers } = setUp();
-    const broken = inTime(Buffer.from([3, 65]));
-    expect(() => jobs.handle(broken, answer)).toThrow(RefusedJob);
-    expect(() => jobs.handle(broken, answer)).toThrow(expect.objectContaining({ code: 'SPOP_OUT_OF_BYTES' }));
-    expect(answers).toEqual([]);
+  it('that is no list of messages, which no router lets pass, is answered as a mistake of ours', () => {
+    const { handler, answer, answers, told } = setUp();
+    handler.handle(jobOf(Buffer.from([3, 65])), answer);
+    expect(answers).toMatchObject([{ verdict: 'error', span_id: 'error' }]);
+    expect(told).toEqual([expect.objectContaining({ code: 'SPOP_OUT_OF_BYTES' })]);
   });
 
   it.each([
-    [
-      'throws',
-      () => {
-        throw new Error('ours');
-      },
-    ],
+    ['throws', fails],
     ['rejects', () => Promise.reject(new Error('ours'))],
-    [
-      'plans what cannot be encoded',
-      () => [{ kind: 'set-var', scope: 'txn', name: 'x', value: { type: 'int32', value: 2 ** 40 } }],
-    ],
-  ])('whose handler %s is answered as a mistake of ours', async (_what, handle) => {
-    const { jobs, handler, answer, answers, told } = setUp();
-    handler.handle = handle as unknown as NotifyHandler['handle'];
-    jobs.handle(inTime(encodeMessages([requestHeadersMessage('/')])), answer);
-    await vi.waitFor(() =>
-      expect(answers).toEqual([
-        { request_body: false, response_body: false, span_id: 'error', verdict: 'error' },
-      ]),
-    );
-    expect(told).toEqual([expect.any(Error)]);
+  ])(
+    'whose engine %s, and cannot be told of it, is answered as a mistake of ours',
+    async (_what, requestBody) => {
+      const { handler, answer, answers, told } = setUp(() => ({ requestBody, failed: fails }));
+      handler.handle(jobOf(encodeMessages([requestBodyMessage('77', '{}')])), answer);
+      await vi.waitFor(() =>
+        expect(answers).toEqual([
+          { request_body: false, response_body: false, span_id: '77.error', verdict: 'error' },
+        ]),
+      );
+      expect(told).toEqual([expect.any(Error)]);
+    },
+  );
+
+  it('whose answer cannot be encoded is answered as a mistake of ours', () => {
+    const verdict = { kind: 'block', status: 2 ** 40, type: 'html', securityResponseId: '' } as const;
+    const { handler, answer, answers, told } = setUp((engine) => ({
+      responseHeaders: (...args) => ({ ...engine.responseHeaders(...args), verdict }) as Analysis,
+    }));
+    handler.handle(jobOf(encodeMessages([responseHeadersMessage('77')])), answer);
+    expect(answers).toMatchObject([{ verdict: 'error', span_id: '77.error' }]);
+    expect(told).toEqual([expect.any(RangeError)]);
   });
 
   it('that was answered elsewhere is noted', () => {
-    const { jobs, answer, answers, recorder } = setUp();
-    jobs.handle(inTime(encodeMessages([requestHeadersMessage('/')])), answer);
-    jobs.skipped(encodeSkipped('http-response-headers-msg', String(answers[0]?.['span_id'])));
+    const { handler, answer, answers, recorder } = setUp();
+    handler.handle(jobOf(encodeMessages([requestHeadersMessage('/')])), answer);
+    handler.skipped(encodeSkipped('http-response-headers-msg', String(answers[0]?.['span_id'])));
     expect(recorder.reasons).toEqual(['skipped']);
   });
 });
 
 describe('the engine in the I/O thread', () => {
   function inline() {
-    const { jobs, handler, recorder } = setUp();
+    const { handler, recorder } = setUp();
     const results: JobResult['kind'][] = [];
-    const engine = new InlineEngine(new Handlers([jobs]));
-    const submit = (payload: Buffer) => engine.submit(0, inTime(payload), ({ kind }) => results.push(kind));
+    const engine = new InlineEngine(new Handlers([handler]));
+    const submit = (payload: Buffer) => engine.submit(0, jobOf(payload), ({ kind }) => results.push(kind));
     return { engine, handler, recorder, results, submit };
   }
 
-  it('answers and refuses at once, exactly once', () => {
+  it('answers at once, exactly once', () => {
     const { results, submit } = inline();
     expect(submit(encodeMessages([requestHeadersMessage('/')]))).toBe(true);
     expect(submit(Buffer.from([3, 65]))).toBe(true);
-    expect(results).toEqual(['done', 'refused']);
+    expect(results).toEqual(['done', 'done']);
   });
 
   it('is the only one, always there', () => {

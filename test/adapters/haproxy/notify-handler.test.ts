@@ -1,13 +1,21 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { configurationVersion, messageNames } from '../../../src/adapters/haproxy/contract.ts';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
+import {
+  configurationVersion,
+  messageNames,
+  type SkipReason,
+} from '../../../src/adapters/haproxy/contract.ts';
+import { NotifyHandler } from '../../../src/adapters/haproxy/handler.ts';
+import type { NotifyObserver } from '../../../src/adapters/haproxy/notify-observer.ts';
+import { routeOf } from '../../../src/adapters/haproxy/notify-route.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import type { EngineOptions } from '../../../src/engine/engine.ts';
 import type { HeaderList } from '../../../src/engine/http.ts';
 import { localTracer, type Tracer } from '../../../src/engine/trace.ts';
-import { encodeMessages, type SpoeMessageInput, SpopError } from '../../../src/spop/index.ts';
+import { type SpoeMessageInput, SpopError } from '../../../src/spop/index.ts';
+import { mutatedPayload } from '../../spop/arbitraries.ts';
+import { actionsOf, variablesFor } from '../../support/notify-answers.ts';
 import {
   binary,
   int64,
@@ -22,7 +30,6 @@ import {
 } from '../../support/spoe-messages.ts';
 import { jsonHeaders, testEngine } from '../../support/test-engine.ts';
 
-const roomBytes = 16_000;
 const jsonResponse: HeaderList = [['content-type', 'application/json']];
 
 class ToldNotify implements NotifyObserver {
@@ -46,15 +53,34 @@ class ToldNotify implements NotifyObserver {
   variablesDropped(names: readonly string[]): void {
     this.told.push(`dropped ${names.join(' ')}`);
   }
+  skipped(reason: SkipReason): void {
+    this.told.push(`skipped ${reason}`);
+  }
+  frameFailed(cause: unknown): void {
+    this.told.push(`frame failed: ${String(cause)}`);
+  }
 }
 
 function setUp(changes: Partial<EngineOptions> = {}) {
   const { engine, recorder } = testEngine(changes);
   const observer = new ToldNotify();
-  const handler = new NotifyHandler(engine, new BlockPages(), observer, 60_000);
-  const notify = async (...messages: SpoeMessageInput[]) =>
-    variablesOf(await handler.handle(encodeMessages(messages), roomBytes));
+  const handler = new NotifyHandler({
+    inspector: engine,
+    pages: new BlockPages(),
+    observer,
+    timeToLiveMs: 60_000,
+  });
+  const notify = (...messages: SpoeMessageInput[]) => variablesFor(handler, messages);
   return { engine, recorder, observer, handler, notify };
+}
+
+function isRouted(payload: Buffer): boolean {
+  try {
+    routeOf(payload);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const idOf = (variables: Record<string, unknown>): string => String(variables['span_id']);
@@ -178,24 +204,22 @@ describe('a NOTIFY', () => {
     expect(variables).toMatchObject({ blocked: true });
   });
 
-  it('that is no list of messages is a violation of the protocol', () => {
-    const { handler } = setUp();
-    expect(() => handler.handle(Buffer.from([0xff]), roomBytes)).toThrow(SpopError);
+  it('that is no list of messages, which no router lets pass, is answered as a mistake of ours', async () => {
+    const { handler, observer } = setUp();
+    expect(variablesOf(await actionsOf(handler, Buffer.from([0xff])))).toMatchObject({ verdict: 'error' });
+    expect(observer.told).toEqual([expect.stringMatching(/^frame failed: SpopError: /)]);
   });
 
-  it('of any bytes is answered or refused with SpopError, never anything else', async () => {
+  it('of any bytes that a router lets pass is answered without a mistake', async () => {
     const { handler, observer } = setUp();
+    const any = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
     await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
-        try {
-          const actions = await handler.handle(Buffer.from(bytes), roomBytes);
-          expect(actions.length).toBeGreaterThan(0);
-        } catch (error) {
-          expect(error).toBeInstanceOf(SpopError);
-        }
+      fc.asyncProperty(fc.oneof(any, mutatedPayload), async (payload) => {
+        fc.pre(isRouted(payload));
+        expect((await actionsOf(handler, payload)).length).toBeGreaterThan(0);
       }),
     );
-    expect(observer.told.filter((line) => line.startsWith('failed'))).toEqual([]);
+    expect(observer.told.filter((line) => /^(failed|frame failed)/.test(line))).toEqual([]);
   });
 
   it('of any values in any argument is answered', async () => {

@@ -1,16 +1,18 @@
 // A handler that knows where it lives: identities name the owner, so that later messages find it.
 import { describe, expect, it } from 'vitest';
+import { NotifyHandler } from '../../../src/adapters/haproxy/handler.ts';
 import { formatIdentity, type Owner, parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
+import type { NotifyObserver } from '../../../src/adapters/haproxy/notify-observer.ts';
+import { encodeSkipped } from '../../../src/adapters/haproxy/notify-route.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import { DeferredInspector } from '../../../src/engine/deferred-inspector.ts';
-import { encodeMessages, type SpoeMessageInput } from '../../../src/spop/index.ts';
+import type { SpoeMessageInput } from '../../../src/spop/index.ts';
+import { silentObserver, variablesFor } from '../../support/notify-answers.ts';
 import {
   requestBodyMessage,
   requestHeadersMessage,
   responseBodyMessage,
   responseHeadersMessage,
-  variablesOf,
 } from '../../support/spoe-messages.ts';
 import { jsonHeaders, reportingDoor, testEngine } from '../../support/test-engine.ts';
 
@@ -18,16 +20,14 @@ const owner: Owner = { instance: '1111111111111111', thread: 2 };
 const formerOwner: Owner = { instance: '2222222222222222', thread: 0 };
 const trace = '0123456789abcdef0123456789abcdef';
 
-const silent: NotifyObserver = {
-  message: () => undefined,
+const observer: NotifyObserver = {
+  ...silentObserver,
   failed(name, cause) {
     throw new Error(name, { cause });
   },
-  unknownMessage: () => undefined,
-  malformed: () => undefined,
-  configurationMismatch: () => undefined,
-  pageSubstituted: () => undefined,
-  variablesDropped: () => undefined,
+  frameFailed(cause) {
+    throw cause;
+  },
 };
 
 function setUp({ observing = false, owned = true } = {}) {
@@ -35,9 +35,14 @@ function setUp({ observing = false, owned = true } = {}) {
   const bounds = { messages: 100, bytes: 1_000_000 };
   const silently = { skipped: () => undefined, failed: () => undefined };
   const inspector = observing ? new DeferredInspector(engine, reportingDoor, bounds, silently) : engine;
-  const handler = new NotifyHandler(inspector, new BlockPages(), silent, 60_000, owned ? owner : undefined);
-  const notify = async (...messages: SpoeMessageInput[]) =>
-    variablesOf(await handler.handle(encodeMessages(messages), 16_000));
+  const handler = new NotifyHandler({
+    inspector,
+    pages: new BlockPages(),
+    observer,
+    timeToLiveMs: 60_000,
+    owner: owned ? owner : undefined,
+  });
+  const notify = (...messages: SpoeMessageInput[]) => variablesFor(handler, messages);
   return { engine, recorder, handler, notify };
 }
 
@@ -112,7 +117,7 @@ describe('a message that was answered without the handler', () => {
   ])('%s leaves its transaction as %s', async (name, reason) => {
     const { notify, handler, recorder, engine } = setUp();
     const { span_id: text } = await notify(requestHeadersMessage('/'));
-    handler.skipped(name, String(text));
+    handler.skipped(encodeSkipped(name, String(text)));
     expect(recorder.reasons).toEqual(reason === undefined ? [] : [reason]);
     expect(engine.liveTransactions).toBe(reason === undefined ? 1 : 0);
   });
@@ -122,7 +127,7 @@ describe('a message that was answered without the handler', () => {
     async (text) => {
       const { notify, handler, engine } = setUp();
       await notify(requestHeadersMessage('/'));
-      handler.skipped('http-response-headers-msg', text);
+      handler.skipped(encodeSkipped('http-response-headers-msg', text));
       expect(engine.liveTransactions).toBe(1);
     },
   );

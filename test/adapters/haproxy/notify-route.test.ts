@@ -29,6 +29,8 @@ function thrownBy(step: () => unknown): unknown {
   return undefined;
 }
 
+const codeOf = (cause: unknown): unknown => (cause instanceof SpopError ? cause.code : cause);
+
 describe('the route of a NOTIFY', () => {
   it('names the first message and the first identity', () => {
     const route = routeOfMessages(
@@ -112,23 +114,16 @@ describe('the route of a NOTIFY', () => {
     expect(routeOfBeginning(payload)).toEqual(wanted);
   });
 
-  it('throws SpopError or nothing, whatever the bytes, and nothing for what can be decoded', () => {
-    const cut = fc
-      .tuple(fc.array(wire.message, { maxLength: 3 }), fc.nat(100), fc.uint8Array({ maxLength: 4 }))
-      .map(([messages, at, noise]) => {
-        const whole = encodeMessages(messages);
-        const place = Math.floor((whole.length * at) / 100);
-        return Buffer.concat([whole.subarray(0, place), noise, whole.subarray(place + noise.length)]);
-      });
+  it('throws SpopError or nothing, whatever the bytes, and for none but those that cannot be decoded', () => {
     const any = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
     fc.assert(
-      fc.property(fc.oneof(cut, any), (payload) => {
+      fc.property(fc.oneof(wire.mutatedPayload, any), (payload) => {
         const cause = thrownBy(() => routeOf(payload));
-        if (cause === undefined) return;
-        expect(cause).toBeInstanceOf(SpopError);
-        expect(() => decodeMessages(payload)).toThrow(SpopError);
+        // What is let pass is never refused where it is decoded: no other thread has to know that it could be.
+        const ofDecoding = thrownBy(() => decodeMessages(payload));
+        expect(codeOf(ofDecoding)).toBe(codeOf(cause));
       }),
-      { numRuns: 3000 },
+      { numRuns: 5_000 },
     );
   });
 

@@ -12,6 +12,7 @@ import type { Verdict } from '../../../src/engine/verdict.ts';
 import {
   type Action,
   AgentConnection,
+  decodeActions,
   encodeActions,
   encodedActionSize,
   encodeHaproxyHello,
@@ -69,6 +70,11 @@ function plan(example: Case, maxActionsBytes: number, templates: BlockPageTempla
   return planActions(inputOf(example), new BlockPages(templates), maxActionsBytes);
 }
 
+/** The same, decoded. */
+function planned(...args: Parameters<typeof plan>): readonly Action[] {
+  return decodeActions(Buffer.from(plan(...args).actions));
+}
+
 /** Through a real connection: what HAProxy reads back, and the size of the frame. */
 function acknowledged(
   example: Case,
@@ -78,9 +84,10 @@ function acknowledged(
 ) {
   const connection = new AgentConnection({ maxFrameSize: 2 ** 20 });
   connection.receive(encodeHaproxyHello({ ...TYPICAL_HELLO, maxFrameSize: frameBytes }));
-  connection.receive(encodeNotify(ids[0], ids[1], []));
+  const [notify] = connection.receive(encodeNotify(ids[0], ids[1], []));
+  if (notify?.kind !== 'notify') throw new Error('no NOTIFY was received');
   connection.takeOutput();
-  const result = plan(example, connection.maxActionsSize(...ids), templates);
+  const result = plan(example, notify.maxActionsBytes, templates);
   connection.ack(...ids, result.actions);
   const [ack] = decodeAgentFrames(connection.takeOutput() ?? Buffer.alloc(0));
   if (ack?.kind !== 'ack') throw new Error('no ACK was sent');
@@ -145,15 +152,14 @@ describe('the ACK of any verdict', () => {
   });
 
   it('uses all of the frame for the page, but for the room that HAProxy needs, before it gives the page up', () => {
-    const needed = plan({ verdict: block }, 1_000_000).actions;
+    const needed = planned({ verdict: block }, 1_000_000);
     const withoutNarrative = needed.filter((action) => action.name !== 'verdict');
     const bytes = withoutNarrative.reduce((sum, action) => sum + encodedActionSize(action), 0);
     // The length of a page is reckoned with five bytes; the built-in page needs two.
     const smallest = bytes + 3 + Math.floor((bytes + 3) / 15);
     expect(smallest - rewritingRoomBytes(smallest)).toBe(bytes + 3);
-    const fits = plan({ verdict: block }, smallest);
-    expect(variablesOf(fits.actions)['body']).not.toBe('');
-    expect(variablesOf(plan({ verdict: block }, smallest - 4).actions)['body']).toBe('');
+    expect(variablesOf(planned({ verdict: block }, smallest))['body']).not.toBe('');
+    expect(variablesOf(planned({ verdict: block }, smallest - 4))['body']).toBe('');
   });
 });
 
@@ -276,7 +282,7 @@ describe('the order of actions', () => {
   const names = (actions: readonly Action[]) => actions.map((action) => action.name);
 
   it('puts the block first, for HAProxy skips all behind an action that it cannot read', () => {
-    const { actions } = plan({ verdict: block, announcesIdentity: true, ruleIds: ['a'] }, 16_000);
+    const actions = planned({ verdict: block, announcesIdentity: true, ruleIds: ['a'] }, 16_000);
     expect(names(actions)).toEqual([
       'blocked',
       'status',
@@ -292,7 +298,7 @@ describe('the order of actions', () => {
   });
 
   it('puts the requests for bodies and the identity before the rest of a pass', () => {
-    const { actions } = plan(
+    const actions = planned(
       { verdict: { kind: 'pass' }, announcesIdentity: true, propagation: [['X-Datadog-Trace-Id', '7']] },
       16_000,
     );

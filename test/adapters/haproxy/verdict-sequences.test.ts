@@ -2,12 +2,14 @@
 // other order. HAProxy is played here: it keeps the variables, and what it does with a lost answer is our files' rules.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NotifyHandler } from '../../../src/adapters/haproxy/handler.ts';
 import { parseIdentity } from '../../../src/adapters/haproxy/identity.ts';
-import { NotifyHandler, type NotifyObserver } from '../../../src/adapters/haproxy/notify-handler.ts';
+import { encodeSkipped } from '../../../src/adapters/haproxy/notify-route.ts';
 import { failedActionsFor, skippedActions } from '../../../src/adapters/haproxy/unseen.ts';
 import { BlockPages } from '../../../src/engine/block-page.ts';
 import type { Inspector } from '../../../src/engine/inspector.ts';
 import { type Action, encodeMessages, type SpoeMessageInput } from '../../../src/spop/index.ts';
+import { actionsOf, silentObserver } from '../../support/notify-answers.ts';
 import {
   requestBodyMessage,
   requestHeadersMessage,
@@ -16,16 +18,6 @@ import {
   variablesOf,
 } from '../../support/spoe-messages.ts';
 import { jsonHeaders, testEngine } from '../../support/test-engine.ts';
-
-const silent: NotifyObserver = {
-  message: () => undefined,
-  failed: () => undefined,
-  unknownMessage: () => undefined,
-  malformed: () => undefined,
-  configurationMismatch: () => undefined,
-  pageSubstituted: () => undefined,
-  variablesDropped: () => undefined,
-};
 
 /**
  * What becomes of a message. `matched`: seen, and a rule that reports matched; `failed`: our mistake in the engine,
@@ -74,7 +66,8 @@ function agent() {
     ),
     responseBody: guarded((...args: Parameters<Inspector['responseBody']>) => engine.responseBody(...args)),
   };
-  return { handler: new NotifyHandler(inspector, new BlockPages(), silent, 60_000), state };
+  const services = { inspector, pages: new BlockPages(), observer: silentObserver, timeToLiveMs: 60_000 };
+  return { handler: new NotifyHandler(services), state };
 }
 
 const bodyText = (fate: Fate): string => JSON.stringify({ a: fate === 'matched' ? 'attack-report' : 'fine' });
@@ -145,11 +138,11 @@ async function answerTo(message: SpoeMessageInput, fate: Fate, to: Agent): Promi
   if (fate === 'lost') return undefined;
   if (fate === 'broken') return failedActionsFor(payload);
   if (fate === 'skipped') {
-    to.handler.skipped(message.name, identityText);
+    to.handler.skipped(encodeSkipped(message.name, identityText));
     return skippedActions('overload', parseIdentity(identityText));
   }
   to.state.fails = fate === 'failed';
-  const actions = await to.handler.handle(payload, 16_000);
+  const actions = await actionsOf(to.handler, payload);
   to.state.fails = false;
   return fate === 'unheard' ? undefined : actions;
 }

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { type AgentHello, HaproxyConnection, type PeerGreeting, StatusCode } from '../../../spop/index.ts';
+import {
+  type AgentHello,
+  frameIdOfRoom,
+  HaproxyConnection,
+  type PeerGreeting,
+  StatusCode,
+} from '../../../spop/index.ts';
 import type { PeerAddress } from './address.ts';
 import { dialPeer } from './dial.ts';
 import type { LinkEnd } from './observer.ts';
@@ -119,7 +125,7 @@ export class PeerLink {
    */
   relay(payload: Uint8Array, maxActionsBytes: number, timeoutMs: number, done: RelayDone): boolean {
     if (this.#ended || this.#instance === undefined || timeoutMs <= 0 || this.#isBusy()) return false;
-    const streamId = this.#connection.notify(payload, Math.max(1, maxActionsBytes));
+    const streamId = this.#connection.notify(payload, frameIdOfRoom(maxActionsBytes));
     if (streamId === undefined) return false;
     const sentAtMs = performance.now();
     const deadlineAtMs = sentAtMs + timeoutMs;

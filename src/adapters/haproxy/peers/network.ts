@@ -35,6 +35,7 @@ export interface PeerNetworkOptions {
 
 const maxAddresses = 256;
 
+/** The links to the other agents: dials them, keeps them, and hands NOTIFYs on to the one that owns the transaction. */
 export class PeerNetwork {
   readonly #options: PeerNetworkOptions;
   readonly #linkOptions: LinkOptions;
