@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { settings } from '../src/daemon/settings.ts';
 
@@ -36,12 +36,13 @@ describe('docs/limits.md', () => {
 
 describe('docs/errors.md', () => {
   it('has every kind of error that is counted', () => {
-    const sources = ['adapters/haproxy/observers', 'daemon/engine-instance', 'ops/metrics'].map((name) =>
+    const adapters = new URL('../src/adapters/', import.meta.url);
+    const doors = readdirSync(adapters).map((name) => `adapters/${name}/observers`);
+    const sources = [...doors, 'daemon/engine-instance', 'ops/metrics'].map((name) =>
       readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8'),
     );
-    const kinds = [...sources.join('').matchAll(/errors\.inc\(\{ kind: '([\w-]+)' \}\)/g)].map(
-      ([, kind]) => kind,
-    );
+    const counted = /(?:errors\.inc\(\{ (?:door, )?kind: |metrics\.error\()'([\w-]+)'/g;
+    const kinds = [...sources.join('').matchAll(counted)].map(([, kind]) => kind);
     expect(kinds.length).toBeGreaterThan(5);
     for (const name of ['errors', 'metrics']) {
       for (const kind of kinds) expect(page(name)).toContain(`| \`${kind}\` |`);

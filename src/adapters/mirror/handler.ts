@@ -1,10 +1,10 @@
+import { isUtf8 } from 'node:buffer';
 import type { HandlerServices } from '../../daemon/door.ts';
 import type { Analysis } from '../../engine/analysis.ts';
 import type { HeaderList, RequestHead } from '../../engine/http.ts';
 import type { Inspector } from '../../engine/inspector.ts';
 import { type Field, parseFields, parseRequestHead } from '../../http1/index.ts';
 import { type AllowList, parseAllowList } from '../../net/allow-list.ts';
-import { textOfBytes } from '../../spop/index.ts';
 import type { HandedJob, JobHandler } from '../../workers/jobs.ts';
 import { Applications } from './applications.ts';
 import { type Copy, readCopy } from './copy.ts';
@@ -147,7 +147,9 @@ function headersOf(fields: readonly Field[]): HeaderList {
 
 /** UTF-8 where it is, else one character a byte, as for every door. */
 function textOf(latin1: string): string {
-  return /[\x80-\xff]/.test(latin1) ? textOfBytes(Buffer.from(latin1, 'latin1')) : latin1;
+  if (!/[\x80-\xff]/.test(latin1)) return latin1;
+  const bytes = Buffer.from(latin1, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : latin1;
 }
 
 /** The engine side of the door. */
