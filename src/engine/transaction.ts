@@ -165,7 +165,9 @@ export class Transaction implements TransactionView {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
     if (request.bodyIsStream && this.wantsRequestBody) this.miss('partial');
-    const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#wantsSchema()));
+    const input = requestInput(request, this.clientIp, this.#wantsSchema());
+    const isLast = !this.wantsRequestBody && !this.door.seesResponses;
+    const verdict = this.#run('request-headers', isLast ? this.#lastInput(input) : input);
     const analysis = this.#conclude(verdict, this.wantsRequestBody);
     if (!analysis.wantsBody && !this.door.seesResponses) this.#complete();
     return analysis;
@@ -304,10 +306,8 @@ export class Transaction implements TransactionView {
       [bodyAddress]: body.body,
       [filenamesAddress]: body.filenames.length > 0 ? body.filenames : undefined,
     };
-    return this.#conclude(
-      this.#run(phase, phase === 'response-body' ? this.#lastInput(input) : input),
-      false,
-    );
+    const isLast = phase === 'response-body' || !this.door.seesResponses;
+    return this.#conclude(this.#run(phase, isLast ? this.#lastInput(input) : input), false);
   }
 
   /** With the last values of a transaction, libddwaf can be asked for the schema of all of them. */
