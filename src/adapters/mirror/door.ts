@@ -47,6 +47,11 @@ class MirrorDoor implements Door {
       const { env } = mirrorSettings.mirrorListen;
       listening.push(await this.#explained(address, env, () => this.#server.listen(address, place)));
     }
+    if (this.#config.bodyLimitBytes <= 0) {
+      this.#services.logger.warn(
+        'bodies of mirrored requests are not inspected: DD_APPSEC_BODY_PARSING_SIZE_LIMIT is 0',
+      );
+    }
     const { mirrorHealthcheck: address } = this.#config;
     const { env } = mirrorSettings.mirrorHealthcheck;
     await this.#explained(address, env, () => listenHealth(this.#health, address));
