@@ -21,7 +21,7 @@ export interface RequestHead {
 export function parseRequestHead(bytes: Buffer): RequestHead {
   const text = bytes.toString('latin1');
   const endOfLine = lineEnd(text, 0);
-  const line = withoutReturn(text.slice(0, endOfLine));
+  const line = text.slice(0, endWithoutReturn(text, 0, endOfLine));
   return { ...parseRequestLine(line), fields: parseFields(text, endOfLine + 1) };
 }
 
@@ -59,19 +59,23 @@ export function parseFields(text: string, start = 0): Field[] {
   let at = start;
   while (at < text.length) {
     const end = lineEnd(text, at);
-    const line = withoutReturn(text.slice(at, end));
+    const last = endWithoutReturn(text, at, end);
+    if (last === at) break;
+    readLine(text, at, last, fields);
     at = end + 1;
-    if (line === '') break;
-    const last = fields.at(-1);
-    if (last !== undefined && (line.startsWith(' ') || line.startsWith('\t'))) {
-      last[1] = `${last[1]} ${trimmed(line)}`.trimStart();
-      continue;
-    }
-    const colon = line.indexOf(':');
-    if (colon === -1) fields.push([trimmed(line), '']);
-    else fields.push([trimmed(line.slice(0, colon)), trimmed(line.slice(colon + 1))]);
   }
   return fields;
+}
+
+function readLine(text: string, start: number, end: number, fields: [string, string][]): void {
+  const former = isBlank(text.charCodeAt(start)) ? fields.at(-1) : undefined;
+  if (former !== undefined) {
+    former[1] = `${former[1]} ${trimmed(text, start, end)}`.trimStart();
+    return;
+  }
+  const colon = text.indexOf(':', start);
+  if (colon === -1 || colon >= end) fields.push([trimmed(text, start, end), '']);
+  else fields.push([trimmed(text, start, colon), trimmed(text, colon + 1, end)]);
 }
 
 function lineEnd(text: string, start: number): number {
@@ -79,18 +83,20 @@ function lineEnd(text: string, start: number): number {
   return end === -1 ? text.length : end;
 }
 
-function withoutReturn(line: string): string {
-  return line.endsWith('\r') ? line.slice(0, -1) : line;
+function endWithoutReturn(text: string, start: number, end: number): number {
+  return end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end;
 }
 
 /** Without spaces and tabs at both ends; other white space is part of a value (RFC 9110, 5.6.3). */
-function trimmed(text: string): string {
-  let start = 0;
-  let end = text.length;
+function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
   while (start < end && isBlank(text.charCodeAt(start))) start += 1;
   while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
   return text.slice(start, end);
 }
+
+const carriageReturn = 0x0d;
 
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;

@@ -58,15 +58,16 @@ export class Arrival implements Holder {
     this.#seenBytes += piece.length;
     if (this.#handedOver || !this.#wantsBody) return;
     const room = this.#services.bodyLimitBytes - this.#writer.bodyBytes;
-    if (piece.length <= room) this.#writer.addBody(piece);
-    else {
-      this.#writer.addBody(piece.subarray(0, room));
-      this.#handOver('too-large');
-      return;
-    }
+    this.#writer.addBody(piece.subarray(0, room));
+    if (piece.length > room) this.#handOver('too-large');
+  }
+
+  /** To be called when a read is over: what stays meanwhile takes memory. */
+  stays(): void {
+    if (this.#handedOver) return;
     const more = this.#writer.length - this.#takenBytes;
     this.#takenBytes += more;
-    this.#services.memory.took(this, more);
+    if (more > 0) this.#services.memory.took(this, more);
   }
 
   /** @param complete head and body are all there. */

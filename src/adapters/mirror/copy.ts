@@ -67,7 +67,7 @@ export class CopyWriter {
 
   /** @param keepsBody room is made for it. */
   constructor(origin: CopyOrigin, { head, wire, bodyBytes }: CopyHead, keepsBody: boolean) {
-    const address = Buffer.from(origin.peerAddress ?? '', 'latin1').subarray(0, 255);
+    const address = (origin.peerAddress ?? '').slice(0, 255);
     const fixed = prefixBytes + address.length + head.length;
     this.#announcedBytes = bodyBytes ?? 0;
     const ahead = keepsBody ? Math.min(this.#announcedBytes, largestRoomAhead) : 0;
@@ -77,7 +77,7 @@ export class CopyWriter {
     this.#bytes.writeUInt16BE(origin.peerPort ?? 0, 22);
     this.#bytes.writeUInt8((origin.tls ? flagTls : 0) | wireFlags[wire], 24);
     this.#bytes.writeUInt8(address.length, 25);
-    this.#bytes.set(address, prefixBytes);
+    this.#bytes.write(address, prefixBytes, 'latin1');
     this.#bytes.set(head, prefixBytes + address.length);
     this.#length = fixed;
   }

@@ -57,6 +57,7 @@ export class Http1Connection implements MirrorConnection {
   /** For the server, which has read the beginning. */
   receive(bytes: Buffer): void {
     for (const event of this.#reader.receive(bytes)) this.#on(event);
+    this.#arrival?.stays();
     this.#flush();
   }
 

@@ -110,6 +110,7 @@ export class Http2Connection implements MirrorConnection {
     });
     stream.on('data', (piece: Buffer) => {
       arrival.body(piece);
+      arrival.stays();
       if (arrival.isEndless) answer();
     });
     stream.on('end', () => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { wantsRequestBody } from '../../engine/body/body-policy.ts';
+import type { Field } from '../../http1/index.ts';
 import { describeAddress, type ListenAddress, removeStaleSocket } from '../../net/address.ts';
 import { endAfterLastFrame } from '../../net/linger.ts';
 import { Listener, type ListenerOptions, type RefusalReason } from '../../net/listener.ts';
@@ -30,6 +31,9 @@ const maxHeadBytes = 1024 * 1024;
 /** RFC 9113, 3.4: so begins a connection that speaks HTTP/2. */
 const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
+const typeField = 'content-type';
+const mostTypes = 100;
+
 /** How often a draining server looks for connections that have become idle. */
 const drainPollMs = 20;
 
@@ -41,6 +45,8 @@ export class MirrorServer {
   readonly #services: ConnectionServices;
   readonly #listeners: Listener[] = [];
   readonly #connections = new Set<MirrorConnection>();
+  /** By Content-Type. Bounded, for each multipart form has one of its own. */
+  readonly #wantedTypes = new Map<string, boolean>();
   #tls: TlsIdentity | undefined;
   #leaving = false;
   #everConnected = false;
@@ -157,12 +163,25 @@ export class MirrorServer {
   }
 
   #begin(origin: CopyOrigin, request: Parameters<ConnectionServices['begin']>[1]): Arrival {
-    const { method, fields, bodyBytes } = request;
-    if (bodyBytes === 0) return new Arrival(this.#arrivals, origin, request, false);
-    const lowerCased = fields.map(([name, value]) => [name.toLowerCase(), value] as const);
-    // One byte: it is known that there is a body, which HTTP/2 need not announce.
-    const wanted = wantsRequestBody(lowerCased, bodyBytes ?? 1, this.#arrivals.bodyLimitBytes, method);
+    const wanted = request.bodyBytes !== 0 && this.#wantsBody(request.fields);
     return new Arrival(this.#arrivals, origin, request, wanted);
+  }
+
+  /** Of what a body that comes says of itself, the engine asks its type alone. */
+  #wantsBody(fields: readonly Field[]): boolean {
+    const types: (readonly [string, string])[] = [];
+    for (const [name, value] of fields) {
+      if (name.length === typeField.length && name.toLowerCase() === typeField)
+        types.push([typeField, value]);
+    }
+    const [first] = types;
+    if (first === undefined) return true;
+    const known = types.length === 1 ? this.#wantedTypes.get(first[1]) : undefined;
+    if (known !== undefined) return known;
+    // One byte: it is known that there is a body.
+    const wanted = wantsRequestBody(types, 1, Number.POSITIVE_INFINITY);
+    if (types.length === 1 && this.#wantedTypes.size < mostTypes) this.#wantedTypes.set(first[1], wanted);
+    return wanted;
   }
 }
 
