@@ -1,9 +1,10 @@
-// `npm run bench`: one table about this machine, and the same as JSON. docs/performance.md says how to read it.
+// `npm run bench`: one table about this machine, and the same as JSON. docs/benchmark.md says how to read it.
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { exitOnSignals } from '../test/support/child-processes.ts';
 import { benchCodec } from './codec.ts';
 import { benchDaemon } from './daemon.ts';
+import { benchGrpc } from './grpc.ts';
 import { benchHaproxy } from './haproxy.ts';
 import { benchMemory } from './memory.ts';
 import { benchOverload } from './overload.ts';
@@ -23,7 +24,8 @@ const parts: Readonly<Record<PartLetter, (options: Options) => Promise<Section>>
   e: benchMemory,
   f: benchHaproxy,
   g: benchOverload,
-  h: benchReceiver,
+  h: benchGrpc,
+  i: benchReceiver,
 };
 
 async function main(options: Options): Promise<void> {
@@ -39,8 +41,8 @@ async function main(options: Options): Promise<void> {
   process.stdout.write(
     `appsec-edge benchmark: ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}\n`,
   );
-  process.stdout.write(`tracing ${options.tracing ? 'on, no Datadog Agent in reach' : 'off'}\n`);
-  process.stdout.write(`cores that others keep busy, before it begins: ${neighbours.toFixed(1)}\n`);
+  process.stdout.write(`tracing ${options.tracing ? 'on, without a Datadog Agent' : 'off'}\n`);
+  process.stdout.write(`cores used by other programs before the start: ${neighbours.toFixed(1)}\n`);
   const sections: Record<string, unknown> = {};
   for (const letter of options.only) {
     const section = await parts[letter](options);
@@ -56,7 +58,7 @@ async function main(options: Options): Promise<void> {
     parts: sections,
   };
   writeFileSync(options.jsonFile, `${JSON.stringify(results, null, 2)}\n`);
-  process.stdout.write(`\n${seconds.toFixed(0)} seconds; as JSON in ${options.jsonFile}\n`);
+  process.stdout.write(`\n${seconds.toFixed(0)} seconds; JSON in ${options.jsonFile}\n`);
 }
 
 /** Over one second. Where it is not close to 0, percentiles say more about the neighbours than about us. */

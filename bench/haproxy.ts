@@ -40,7 +40,7 @@ export async function benchHaproxy({ tracing }: Options): Promise<Section> {
       ...rowsOf('page', pagePlain, pageFiltered),
       ...rowsOf('API call, 5 KB JSON', callPlain, callFiltered),
       { label: 'answers that were not 200', cells: ['', '', whole(failures)] },
-      { label: 'answers for which HAProxy lost one of the agent', cells: ['', '', whole(unanalysed)] },
+      { label: 'responses for which an answer of the agent was lost', cells: ['', '', whole(unanalysed)] },
     ],
     notes: [
       `${perSecondEach} requests a second of each of the four kinds, in turn, on a fixed schedule; the origin is HAProxy itself`,

@@ -39,7 +39,7 @@ export async function benchMemory({ tracing, full }: Options): Promise<Section> 
     const perKeptKb = (((quarters[3] ?? Number.NaN) - atStartMb) * 1000) / live;
     const last = (value: string): string[] => ['', '', '', value];
     return {
-      title: `e  memory over ${whole(transactions)} transactions, half never finished`,
+      title: `e  memory over ${whole(transactions)} transactions, half of them never finished`,
       columns: ['1st quarter', '2nd', '3rd', '4th'],
       rows: [
         { label: 'resident memory in MB, median of the quarter', cells: quarters.map(whole), target: 'flat' },
@@ -47,7 +47,11 @@ export async function benchMemory({ tracing, full }: Options): Promise<Section> 
           label: 'MB after the start / at the highest',
           cells: last(`${whole(atStartMb)}/${whole(memoryOf(daemon.pid).peakMb)}`),
         },
-        { label: 'MB for a million more, by the second half', cells: last(whole(growthMb)), target: '0' },
+        {
+          label: 'MB for a million more, extrapolated from the second half',
+          cells: last(whole(growthMb)),
+          target: '0',
+        },
         {
           label: full ? 'unfinished transactions kept / KB for each' : 'unfinished transactions kept',
           cells: last(full ? `${whole(live)}/${whole(perKeptKb)}` : whole(live)),

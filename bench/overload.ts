@@ -101,7 +101,7 @@ function rowsOf(phases: readonly [Phase, Phase, Phase], skippedCounted: number):
     row('ACKs later than 200 ms, and messages never sent', ({ late, unsent }) => whole(late + unsent), '0'),
     row('messages shed (verdict skipped)', ({ skipped }) => whole(skipped)),
     {
-      label: 'shed, by appsec_edge_skipped_total',
+      label: 'shed, according to appsec_edge_skipped_total',
       cells: ['', '', whole(skippedCounted)],
       target: 'x3 and after together',
     },

@@ -1,4 +1,4 @@
-// Part h: what a mirrored request costs the receiver itself, without its analysis, beside the least that node:http costs.
+// Part i: what a mirrored request costs the receiver itself, without its analysis, beside the least that node:http costs.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -40,7 +40,7 @@ export async function benchReceiver(): Promise<Section> {
   }
   const [bare, ours] = kinds.map((kind) => median(costsUs[kind])) as [number, number];
   return {
-    title: 'h  receiving a mirrored request of 2 KB, without its analysis',
+    title: 'i  receiving a mirrored request of 2 KB, without its analysis',
     columns: ['node:http', 'ours'],
     rows: [
       { label: 'CPU in microseconds a request, median of three', cells: [whole(bare), whole(ours)] },

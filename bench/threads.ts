@@ -37,11 +37,11 @@ function speedUpRows(speedUp: SpeedUp): Row[] {
   return [
     row('throughput', asMeasured),
     row('without the generator', withoutGenerator, '>= 1.70'),
-    row(`most that ${cpus().length} cores allow`, possible),
+    row(`at most, on these ${cpus().length} cores`, possible),
     row('CPU per transaction', cost),
-    row('were there a core for each engine thread', ownCores, '>= 1.70'),
+    row('with a core for each engine thread', ownCores, '>= 1.70'),
     {
-      label: 'mix, 2 threads / 1 thread: messages let through unanalysed',
+      label: 'mix, 2 threads / 1 thread: messages let through uninspected',
       cells: ['', whole(unanalysed)],
       target: '0',
     },

@@ -35,7 +35,7 @@ try {
 } catch (cause) {
   // A child that is stopped while the demo starts is no failure of the demo.
   if (!ending) {
-    say(`\nThe demo cannot go on: ${cause instanceof Error ? cause.message : String(cause)}`);
+    say(`\nThe demo cannot continue: ${cause instanceof Error ? cause.message : String(cause)}`);
     await end(1);
   }
 }
@@ -79,7 +79,9 @@ function readOptions(): { once: boolean } {
 function watched(child: Child): Child {
   void child.ended.then((how) => {
     if (ending) return;
-    say(`\n${child.name} ended by itself (${how}). Its last lines:\n${child.lines.slice(-20).join('\n')}`);
+    say(
+      `\n${child.name} exited unexpectedly (${how}). Its last lines:\n${child.lines.slice(-20).join('\n')}`,
+    );
     void end(1);
   });
   return child;

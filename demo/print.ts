@@ -19,8 +19,8 @@ export function printTitle(haproxyVersion: string, ports: DemoPorts): void {
        "may it?"  ▼ │ "yes" / "no, and send this instead"
              the agent :${ports.spop}     health and metrics :${ports.health}
 
-  Rules: Datadog's recommended ones. SQL and command injection are blocked here, the rest is reported;
-  three rules of the demo's own are in demo/ruleset.ts.`);
+  Rules: Datadog's recommended ones. SQL and command injection are blocked, the rest is reported;
+  demo/ruleset.ts adds three custom rules.`);
 }
 
 export function printOutcome(number: number, outcome: Outcome): void {
@@ -36,7 +36,7 @@ export function printOutcome(number: number, outcome: Outcome): void {
   if (findings.length === 0) field('agent', 'found nothing');
   for (const finding of findings) field('agent', describe(finding));
   field('log', styleText('dim', logLine ?? 'no line'));
-  for (const fault of faults) field('', styleText('red', `✘ not as expected: ${fault}`));
+  for (const fault of faults) field('', styleText('red', `✘ unexpected: ${fault}`));
 }
 
 /** @returns whether anything was not as expected. */
@@ -44,20 +44,20 @@ export function printFailures(outcomes: readonly Outcome[]): boolean {
   const failed = outcomes.filter(({ faults }) => faults.length > 0);
   say('');
   if (failed.length === 0) {
-    say(styleText('green', `All ${outcomes.length} steps ended as expected.`));
+    say(styleText('green', `All ${outcomes.length} steps went as expected.`));
     return false;
   }
-  say(styleText('red', `${failed.length} of ${outcomes.length} steps did not end as expected:`));
+  say(styleText('red', `${failed.length} of ${outcomes.length} steps did not go as expected:`));
   for (const { step, faults } of failed) say(`  ${step.title}: ${faults.join('; ')}`);
   return true;
 }
 
 export function printCurlLines(ports: DemoPorts): void {
-  say('\nIt stays up. Try it from another terminal:\n');
+  say('\nThe demo keeps running. Try it from another terminal:\n');
   for (const step of steps) say(`  ${curlLine(step, ports.http)}`);
   say(`\n  curl http://127.0.0.1:${ports.health}/ready`);
   say(`  curl -s http://127.0.0.1:${ports.health}/metrics | grep ^appsec_edge_\n`);
-  say('Ctrl-C ends it. What comes in is shown here:\n');
+  say('Press Ctrl-C to stop. Incoming requests are shown here:\n');
 }
 
 /** Everything that happens from now on, as it happens. */
@@ -86,9 +86,9 @@ function details({ answer, step }: Outcome): string {
 }
 
 function originSaw({ reachedOrigin, answer, step }: Outcome): string {
-  if (!reachedOrigin) return 'was not asked';
+  if (!reachedOrigin) return 'did not get the request';
   const held = step.expected.verdict === 'block' && answer.status === 403;
-  return held ? 'was asked; its answer was held back' : 'was asked';
+  return held ? 'got the request; its response was held back' : 'got the request';
 }
 
 function colour(status: number): 'green' | 'red' | 'yellow' {

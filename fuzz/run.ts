@@ -21,6 +21,12 @@ export interface FuzzOptions {
   readonly seconds: number;
   /** Of one round; scenes take what they take. */
   readonly roundSeconds: number;
+  /** No more than these, if time allows as many: a quick machine is not kept busy for longer. */
+  readonly most?: {
+    readonly rounds: number;
+    /** Of each kind, in a round. */
+    readonly sessions: number;
+  };
   readonly say: (line: string) => void;
 }
 
@@ -72,6 +78,7 @@ class Run {
       rounds += 1;
     } while (
       performance.now() < deadline &&
+      rounds < (this.#options.most?.rounds ?? Number.POSITIVE_INFINITY) &&
       this.#findings.length < mostFindings &&
       this.#target.daemon.running
     );
@@ -90,21 +97,26 @@ class Run {
     await this.#contained('invariants', () => this.#invariants.check());
     const known = [hostileInstance];
     const structured = structuredSession(known);
-    const lane = async (kind: string, check: (seed: number) => Promise<void>): Promise<void> => {
-      while (!isOver()) {
+    const lane = async (
+      kind: string,
+      check: (seed: number, isOver: () => boolean) => Promise<void>,
+    ): Promise<void> => {
+      const most = this.#tally(kind).sessions + (this.#options.most?.sessions ?? Number.POSITIVE_INFINITY);
+      const isDone = (): boolean => isOver() || this.#tally(kind).sessions >= most;
+      while (!isDone()) {
         this.#batch += 1;
-        await this.#contained(kind, () => check(this.#options.seed + this.#batch));
+        await this.#contained(kind, () => check(this.#options.seed + this.#batch, isDone));
       }
     };
     const work = Array.from({ length: lanes }).flatMap(() => [
-      lane('structured', (seed) =>
-        this.#check(structured, seed, isOver, (one) => this.#play(one, 'structured'), showSession),
+      lane('structured', (seed, isDone) =>
+        this.#check(structured, seed, isDone, (one) => this.#play(one, 'structured'), showSession),
       ),
-      lane('blind', (seed) =>
-        this.#check(blindSession, seed, isOver, (one) => this.#play(one, 'blind'), showSession),
+      lane('blind', (seed, isDone) =>
+        this.#check(blindSession, seed, isDone, (one) => this.#play(one, 'blind'), showSession),
       ),
-      lane('conversation', (seed) =>
-        this.#check(conversation, seed, isOver, (one) =>
+      lane('conversation', (seed, isDone) =>
+        this.#check(conversation, seed, isDone, (one) =>
           converse(one, this.#target, this.#tally('conversation')),
         ),
       ),

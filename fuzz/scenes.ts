@@ -198,11 +198,13 @@ async function falseAgents(target: Target, tally: Tally, identity = '1'): Promis
 /** HAProxy's messages for a transaction of an agent that answers anything, or nothing. */
 async function relaysToHostile(target: Target, tally: Tally): Promise<undefined> {
   const owner = `1.${'0'.repeat(32)}.${hostileInstance}.0`;
-  const patience = { name: argumentNames.processingTimeout, value: string('300ms') };
+  const patienceMs = 300;
+  const patience = { name: argumentNames.processingTimeout, value: string(`${patienceMs}ms`) };
   for (let round = 0; round < 12; round += 1) {
     const client = await SpopClient.connect({ port: target.port });
     await client.hello();
-    await Promise.all(
+    const askedAtMs = performance.now();
+    const answered = Promise.all(
       times(20).map(async () => {
         const response = responseHeadersMessage(owner);
         const { actions } = await client.notify([{ ...response, args: [...response.args, patience] }]);
@@ -213,7 +215,13 @@ async function relaysToHostile(target: Target, tally: Tally): Promise<undefined>
         tally.acks += 1;
       }),
     );
-    await client.disconnect();
+    try {
+      await answered;
+      await client.disconnect();
+    } catch (cause) {
+      // Once HAProxy has given up, the daemon closes the connection rather than answer.
+      if (cause instanceof Finding || performance.now() - askedAtMs < patienceMs) throw cause;
+    }
     tally.sessions += 1;
     // The daemon dials again after a pause.
     await pause(200);

@@ -12,7 +12,7 @@ import type { DoorDefinition } from './daemon/door.ts';
 
 const haproxy: DoorDefinition<HaproxyConfig> & { readonly settings: typeof haproxySettings } = {
   command: 'spoa',
-  summary: 'Answer HAProxy as an SPOE agent (SPOA).',
+  summary: "Run with HAProxy's door only: an SPOE agent (SPOA).",
   settings: haproxySettings,
   healthHost: ({ host }) => ({ host, variable: haproxySettings.host.env }),
   checkBlockPages: ({ maxFrameSizeBytes }, bytes) => checkBlockPages(maxFrameSizeBytes, bytes),

@@ -12,7 +12,7 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 const doorFolders = readdirSync(join(source, 'adapters')).map((name) => `adapters/${name}`);
 
 /** What a door may import besides itself; never another door. */
-const ofDoors = ['spop', 'http1', 'net', 'engine', 'workers', 'ops', 'config', 'daemon/door.ts'];
+const ofDoors = ['spop', 'grpc', 'http1', 'net', 'engine', 'workers', 'ops', 'config', 'daemon/door.ts'];
 const ofDaemon = [
   ...doorFolders,
   'datadog',
@@ -22,15 +22,20 @@ const ofDaemon = [
   'workers',
   'net',
   'spop',
+  'grpc',
   'http1',
   'config',
 ];
+
+/** What every folder may import. */
+const ofAll = ['message-of.ts'];
 
 /** docs/architecture.md, "Folders, and what may import what". */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   net: [],
   http1: [],
   spop: [],
+  grpc: ['net', 'config'],
   engine: [],
   workers: [],
   config: ['net'],
@@ -42,6 +47,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   daemon: [...ofDaemon, 'doors.ts'],
   cli: [...ofDaemon, 'doors.ts', 'daemon'],
   'main.ts': ['cli'],
+  'message-of.ts': [],
 };
 
 function roomOf(path: string): string | undefined {
@@ -59,7 +65,7 @@ function importsOf(file: string): string[] {
 }
 
 function mayImport(room: string, target: string): boolean {
-  const targets = allowed[room] ?? [];
+  const targets = [...ofAll, ...(allowed[room] ?? [])];
   return roomOf(target) === room || targets.includes(target) || targets.includes(roomOf(target) ?? '');
 }
 
@@ -118,6 +124,47 @@ describe('a command', () => {
   it('that asks for readiness is understood without the library that reads command lines', () => {
     const loaded = loadedWith('cli/command-line.ts');
     expect([...heavy, 'commander', 'node:fs'].filter((name) => loaded.has(name))).toEqual([]);
+  });
+});
+
+const longestFileLines = 300;
+const longestFunctionLines = 60;
+
+/**
+ * The longest function of a file, in lines from its signature to its closing brace. The formatter gives both the same
+ * indentation, and every line between them a deeper one.
+ */
+function longestFunction(file: string): number {
+  const lines = textOf(file).split('\n');
+  const depthOf = (line: string): number => (line === '' ? Number.POSITIVE_INFINITY : line.search(/\S/));
+  let longest = 0;
+  for (const [end, line] of lines.entries()) {
+    if (!/^\s*\}/.test(line)) continue;
+    let signature = '';
+    let start = end;
+    do {
+      start -= 1;
+      if (depthOf(lines[start] ?? '') <= depthOf(line)) signature = `${lines[start] ?? ''}${signature}`;
+    } while (
+      start > 0 &&
+      (depthOf(lines[start] ?? '') > depthOf(line) || /^\s*[)}\]]/.test(lines[start] ?? ''))
+    );
+    const isStatement = /^\s*(?:if|for|while|switch|try|do|return)\b/.test(signature);
+    const isFunction = /\bfunction\b|=>|^\s*(?:(?:static|async|get|set|override) )*[#\w]+\(/.test(signature);
+    if (isFunction && !isStatement) longest = Math.max(longest, end - start + 1);
+  }
+  return longest;
+}
+
+describe('the files of src/', () => {
+  it(`have ${longestFileLines} lines at most`, () => {
+    const long = files.filter((file) => textOf(file).trimEnd().split('\n').length > longestFileLines);
+    expect(long).toEqual([]);
+  });
+
+  it(`have no function of more than ${longestFunctionLines} lines`, () => {
+    const long = files.filter((file) => longestFunction(file) > longestFunctionLines);
+    expect(long).toEqual([]);
   });
 });
 

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { haproxyErrorKinds } from '../src/adapters/haproxy/observers.ts';
 import { settings } from '../src/daemon/settings.ts';
+import { engineErrorKinds } from '../src/ops/metrics.ts';
 
 function page(name: string): string {
   return readFileSync(new URL(`../docs/${name}.md`, import.meta.url), 'utf8');
@@ -36,14 +38,7 @@ describe('docs/limits.md', () => {
 
 describe('docs/errors.md', () => {
   it('has every kind of error that is counted', () => {
-    const adapters = new URL('../src/adapters/', import.meta.url);
-    const doors = readdirSync(adapters).map((name) => `adapters/${name}/observers`);
-    const sources = [...doors, 'daemon/engine-instance', 'ops/metrics'].map((name) =>
-      readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8'),
-    );
-    const counted = /(?:errors\.inc\(\{ (?:door, )?kind: |metrics\.error\()'([\w-]+)'/g;
-    const kinds = [...sources.join('').matchAll(counted)].map(([, kind]) => kind);
-    expect(kinds.length).toBeGreaterThan(5);
+    const kinds = [...engineErrorKinds, ...haproxyErrorKinds];
     for (const name of ['errors', 'metrics']) {
       for (const kind of kinds) expect(page(name)).toContain(`| \`${kind}\` |`);
     }

@@ -18,7 +18,7 @@ export function daemonRows(runs: readonly DaemonRun[]): Row[] {
     ),
     ratio(name, of, target),
     row(
-      `${name}: the same, waiting for a core taken out`,
+      `${name}: the same, without waiting for a core`,
       (run) => figure(of(run).ratioWithoutWaiting),
       target,
     ),
@@ -48,7 +48,7 @@ export function daemonRows(runs: readonly DaemonRun[]): Row[] {
       ({ headers }) => figure(headers.ratio),
       '<= 3.00 with two engine threads',
     ),
-    row('messages let through unanalysed, all of the above', (run) => whole(unanalysed(run)), '0'),
+    row('messages let through uninspected, all of the above', (run) => whole(unanalysed(run)), '0'),
   ];
 }
 

@@ -1,4 +1,4 @@
-// What the second engine thread brings. docs/performance.md explains the method.
+// What a second engine thread adds. docs/benchmark.md explains the method.
 import { cpus } from 'node:os';
 import { sleep } from './clock.ts';
 import type { BenchDaemon } from './daemon.ts';

@@ -42,7 +42,7 @@ const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
 const architecture = architectures[process.arch];
 if (process.platform !== 'linux' || architecture === undefined) {
   throw new Error(
-    `a Debian package is made on Linux on x64 or arm64, and this is ${process.platform} on ${process.arch}`,
+    `the Debian package can only be built on Linux, on x64 or arm64; this is ${process.platform} on ${process.arch}`,
   );
 }
 /** A pre-release sorts before its release. */

@@ -11,8 +11,8 @@ const ownDefaults: Readonly<Record<string, string>> = { DD_HAPROXY_SPOA_HOST: '1
 export function settingsFile(): string {
   const lines = [
     '# Settings of appsec-edge, read by its systemd unit. After a change: systemctl restart appsec-edge',
-    '# One VARIABLE=value a line, as in systemd.exec(5), EnvironmentFile. What is a comment has its default.',
-    '# More on each: /usr/share/doc/appsec-edge/docs/configuration.md',
+    '# One VARIABLE=value per line, see EnvironmentFile in systemd.exec(5). Commented settings have their default.',
+    '# Details: /usr/share/doc/appsec-edge/docs/configuration.md',
   ];
   let group = '';
   for (const name of settingNames) {
@@ -21,7 +21,7 @@ export function settingsFile(): string {
     group = setting.group;
     const own = ownDefaults[setting.env];
     lines.push('', ...wrapped(setting.description));
-    if (own !== undefined) lines.push(...wrapped(`(Without this line: ${setting.defaultText}.)`));
+    if (own !== undefined) lines.push(...wrapped(`(Default: ${setting.defaultText}.)`));
     lines.push(own === undefined ? `#${setting.env}=${setting.defaultText}` : `${setting.env}=${own}`);
   }
   return `${lines.join('\n')}\n`;

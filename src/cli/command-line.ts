@@ -4,10 +4,10 @@ import { quickHealthcheck } from './quick-healthcheck.ts';
 
 /** A value that is not allowed. */
 const exitUsage = 2;
-/** Everything else that keeps us from starting. */
+/** Any other reason not to start. */
 const exitFailure = 1;
 
-/** Does what the command line says. What a person can put right is said in a sentence, without a stack. */
+/** Runs the command line. Errors that the user can fix are printed as one sentence, without a stack. */
 export async function runCommandLine(): Promise<void> {
   try {
     if (await quickHealthcheck(process.argv.slice(2))) return;

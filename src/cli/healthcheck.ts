@@ -5,10 +5,10 @@ import { configOfDoors, withSettings } from './setting-flags.ts';
 export function addHealthcheckCommand(program: Command): void {
   const command = program
     .command('healthcheck')
-    .description('Ask a running appsec-edge on this machine whether it is ready. Exit code 0 (ready) or 1.')
+    .description('Check whether an appsec-edge on this machine is ready. Exit code 0: ready; 1: not ready.')
     .option(
       '--wait <time>',
-      "keep asking for so long until it is ready, for instance '30s' (default: ask once)",
+      "wait up to this long for it to become ready, for example '30s' (default: check once)",
     );
   withSettings(command, healthcheckSettings).action(async (flags: Record<string, string>) => {
     await printReadiness(configOfDoors(flags, undefined), waitMsFrom(flags['wait']));

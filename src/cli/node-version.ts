@@ -18,8 +18,8 @@ export function nodeVersionProblem(range: string, running: string, path: string)
   const comparators = range.split('||').map((comparator) => comparator.trim());
   if (comparators.some((comparator) => admits(comparator, versionOf(running)))) return undefined;
   return (
-    `Node.js ${comparators.map(inWords).join(', or ')} is needed, and ${path} is ${running}: ` +
-    "install a newer one, for instance with 'npm install node@24', and run appsec-edge with it"
+    `Node.js ${comparators.map(inWords).join(', or ')} is required, but ${path} is ${running}: ` +
+    "install a newer one, for example with 'npm install node@24', and run appsec-edge with it"
   );
 }
 

@@ -11,7 +11,7 @@ import { addInspectCommand } from './inspect/command.ts';
 import { addPolicyCommand } from './policy/command.ts';
 import { configOfDoors, settingNamesOf, settingOption, withSettings } from './setting-flags.ts';
 
-/** A command line that cannot be understood; the same code as for a bad value (main.ts). */
+/** An invalid command line; the same code as for an invalid value (command-line.ts). */
 const exitUsage = 2;
 
 const examples = `Examples:
@@ -30,7 +30,9 @@ const examples = `Examples:
 export function createProgram(): Command {
   const program: Command = new Command('appsec-edge');
   program
-    .description('A web application firewall for HAProxy, as an SPOE agent (SPOA).')
+    .description(
+      'A web application firewall. HAProxy sends it requests and responses over SPOE and acts on its verdicts.',
+    )
     .version(packageVersion)
     .showHelpAfterError("('appsec-edge --help' lists commands and settings)")
     .configureOutput({
@@ -54,7 +56,7 @@ export function createProgram(): Command {
 function addRunCommand(program: Command): void {
   const command = program
     .command('run', { isDefault: true })
-    .description('Open the doors that --doors names (the default command).')
+    .description('Run with the doors that --doors names (the default command).')
     .allowExcessArguments();
   withSettings(command).action(async (flags: Record<string, string>, { args }: Command) => {
     refuseUnknownCommand(program, args[0]);
@@ -75,7 +77,7 @@ async function open(config: Config): Promise<void> {
   await run(config);
 }
 
-/** Whatever is no command reaches the default one as its argument. */
+/** An unknown command reaches the default command as its argument. */
 function refuseUnknownCommand(program: Command, name: string | undefined): void {
   if (name === undefined) return;
   const known = program.commands.map((command) => command.name()).join(', ');
@@ -88,7 +90,7 @@ function settingsHelp(helper: Help): string {
   const width = Math.max(...settingNames.map((name) => settingOption(settings[name]).flags.length));
   helper.helpWidth ??= process.stdout.columns ?? 80;
   const parts = [
-    'Settings, as flags or as environment variables; a flag wins, an empty variable is no value:',
+    'Settings, as flags or environment variables. A flag overrides its variable; an empty variable counts as unset.',
   ];
   for (const group of new Set(options.map((option) => option.group))) {
     parts.push('', `${group}:`);

@@ -5,8 +5,8 @@ import { askReadiness, waitForReadiness } from './readiness.ts';
 
 /*
  * `appsec-edge healthcheck` without the library that reads command lines. Containers ask every few seconds, each time
- * with a new process, and the library takes more memory than all the rest of it. Only what is plain is understood here;
- * help, and whatever is wrong with the flags, is left to the program (program.ts), which has the same command.
+ * with a new process, and the library takes more memory than all the rest of it. Only simple command
+ * lines are handled here; help and invalid flags are left to program.ts, which has the same command.
  */
 
 /** What says where the health port is. */

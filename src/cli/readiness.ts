@@ -1,14 +1,15 @@
 import { connect } from 'node:net';
+import { messageOf } from '../message-of.ts';
 
-/** Longer than a busy process needs to answer, shorter than the time-outs of container runtimes. */
+/** Long enough for a busy process to answer, shorter than the time-outs of container runtimes. */
 const timeoutMs = 3000;
 
-/** Between two questions while it starts: starting takes about a second. */
+/** Between two attempts while the process starts, which takes about a second. */
 const pauseMs = 100;
 
 export interface Readiness {
   readonly ready: boolean;
-  /** One line for whoever reads the container's health. */
+  /** One line, for the log of the container's health check. */
   readonly message: string;
 }
 
@@ -18,7 +19,7 @@ export interface HealthAddress {
   readonly healthcheckPort: number;
 }
 
-/** Asks until it is ready, for `waitMs` at most; what was answered last when it is not. Never rejects. */
+/** Asks until the process is ready, for at most `waitMs`. Returns the last answer. Never rejects. */
 export async function waitForReadiness(settings: HealthAddress, waitMs: number): Promise<Readiness> {
   const deadline = performance.now() + waitMs;
   for (;;) {
@@ -43,26 +44,23 @@ export function askReadiness(settings: HealthAddress, limitMs: number = timeoutM
       socket.destroy();
       resolve({ ready, message: `${ready ? 'ready' : 'not ready'}: ${url} ${what}` });
     };
-    const timer = setTimeout(() => answer(false, `gave no answer within ${limitMs} ms`), limitMs);
+    const timer = setTimeout(() => answer(false, `did not answer within ${limitMs} ms`), limitMs);
     let text = '';
     socket.setEncoding('latin1').on('data', (part: string) => {
       text += part;
       // Enough for the status: "HTTP/1.1 200".
       if (text.length < 12) return;
       const status = /^HTTP\/1\.\d (\d{3})/.exec(text)?.[1];
-      answer(
-        status === '200',
-        status === undefined ? 'answered something else than HTTP' : `answered ${status}`,
-      );
+      answer(status === '200', status === undefined ? 'did not answer with HTTP' : `answered ${status}`);
     });
-    socket.once('end', () => answer(false, 'closed the connection without an answer'));
-    socket.once('error', (cause) => answer(false, `cannot be asked: ${reasonOf(cause)}`));
+    socket.once('end', () => answer(false, 'closed the connection without answering'));
+    socket.once('error', (cause) => answer(false, `cannot be reached: ${messageOf(cause)}`));
     // HTTP/1.0 wants no Host.
     socket.write('GET /ready HTTP/1.0\r\n\r\n');
   });
 }
 
-/** Where a listener on `host` is asked from the same machine. */
+/** The URL at which a listener on `host` can be reached from the same machine. */
 export function readinessUrl(settings: HealthAddress): string {
   const host = reachableHost(settings);
   return `http://${host.includes(':') ? `[${host}]` : host}:${settings.healthcheckPort}/ready`;
@@ -72,10 +70,4 @@ export function readinessUrl(settings: HealthAddress): string {
 function reachableHost({ host }: HealthAddress): string {
   const bare = host.replace(/^\[|\]$/g, '');
   return bare === '0.0.0.0' || bare === '' ? '127.0.0.1' : bare === '::' ? '::1' : bare;
-}
-
-/** An attempt on several addresses fails with an error whose own message is empty. */
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);
-  return cause instanceof Error ? cause.message : String(cause);
 }

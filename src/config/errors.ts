@@ -7,8 +7,3 @@ export class ConfigError extends Error {
 export class StartError extends Error {
   override readonly name = 'StartError';
 }
-
-/** What was thrown, as the end of a sentence. */
-export function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}

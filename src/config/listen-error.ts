@@ -51,17 +51,17 @@ function addressProblem(
     case 'EADDRINUSE':
       return own === undefined
         ? `already in use; stop the other process or set ${variables.port}`
-        : `it is ${own.name} as well; set ${variables.port} and ${own.variable} to different ports`;
+        : `it is also ${own.name}; set ${variables.port} and ${own.variable} to different ports`;
     case 'EACCES':
-      return `not permitted: ports below 1024 need rights of root; choose another with ${variables.port}`;
+      return `not permitted: ports below 1024 need root; choose another with ${variables.port}`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return `the name '${host}' cannot be resolved; set ${variables.host} to an address of this machine, or 0.0.0.0 for all`;
     case 'EADDRNOTAVAIL':
     case 'EINVAL':
-      return `is no address of this machine; set ${variables.host}`;
+      return `this machine has no such address; set ${variables.host}`;
     case 'EAFNOSUPPORT':
-      return `IPv6 is switched off on this machine; set ${variables.host} to an IPv4 address, or 0.0.0.0 for all`;
+      return `IPv6 is disabled on this machine; set ${variables.host} to an IPv4 address, or 0.0.0.0 for all`;
     default:
       return String(cause);
   }
@@ -72,19 +72,19 @@ function socketProblem(path: string, cause: unknown, variable: string): string {
   const another = `choose another path with ${variable}`;
   const bytes = Buffer.byteLength(path);
   if (bytes > longestSocketPath) {
-    return `the path has ${bytes} bytes, and that of a unix socket ${longestSocketPath} at most; ${another}`;
+    return `the path has ${bytes} bytes, but a unix socket's path may have at most ${longestSocketPath}; ${another}`;
   }
   const folder = dirname(path);
   const about = lookAt(folder, statSync);
-  if (about === undefined) return `there is no folder ${folder}; create it, or ${another}`;
-  if (!about.isDirectory()) return `${folder} is no folder; ${another}`;
+  if (about === undefined) return `the folder ${folder} does not exist; create it, or ${another}`;
+  if (!about.isDirectory()) return `${folder} is not a folder; ${another}`;
   const there = lookAt(path, lstatSync);
-  if (there?.isDirectory()) return `it is a folder; name a file in it with ${variable}`;
+  if (there?.isDirectory()) return `it is a folder; set a file in it with ${variable}`;
   if (there !== undefined && !there.isSocket()) {
-    return `the file is there and is no socket; remove it, or ${another}`;
+    return `the file exists and is not a socket; remove it, or ${another}`;
   }
   if (!mayWriteTo(folder)) {
-    return `this process${userText()} may not write to the folder ${folder}; give it the right, or ${another}`;
+    return `this process${userText()} may not write to the folder ${folder}; grant it the permission, or ${another}`;
   }
   switch (codeOf(cause)) {
     case 'EADDRINUSE':

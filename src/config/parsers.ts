@@ -1,7 +1,7 @@
 import { parseAllowList } from '../net/allow-list.ts';
 import { parseHaproxyTime } from './duration.ts';
 
-/** Turns the text of a setting into its value. */
+/** Converts the text of a setting to its value. */
 export interface Parser<T> {
   /** What is allowed, as the end of "must be …". */
   readonly allowed: string;
@@ -20,7 +20,7 @@ export const path: Parser<string> = {
 
 /** Go's spellings, as Datadog's libraries read them. */
 export const boolean: Parser<boolean> = {
-  allowed: 'true or false (1, t, 0 and f are understood)',
+  allowed: 'true or false (also 1, t, 0, f)',
   parse(value) {
     if (/^(1|t|T|TRUE|true|True)$/.test(value)) return true;
     if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
@@ -54,13 +54,13 @@ export const port: Parser<number> = {
 /** Milliseconds. */
 export const haproxyTime: Parser<number> = {
   allowed:
-    "a duration as HAProxy writes it: a whole number and us, ms, s, m, h or d (none: ms), for instance '30s'",
+    "a duration in HAProxy's format: a whole number with us, ms, s, m, h or d (default ms), for example '30s'",
   parse: parseHaproxyTime,
 };
 
 /** Microseconds. A bare number is microseconds too, as in Datadog's libraries. */
 export const wafTimeout: Parser<number> = {
-  allowed: "a duration above zero with us, ms or s (none: microseconds), for instance '10ms'",
+  allowed: "a duration above zero with us, ms or s (default: microseconds), for example '10ms'",
   parse(value) {
     const match = /^(\d+(?:\.\d+)?)(us|µs|ms|s)?$/.exec(value.trim());
     if (match === null) return undefined;
@@ -110,14 +110,14 @@ export const headerName: Parser<string> = {
 
 /** As dd-trace reads it: `unix:///path`, or a URL with http or https. */
 export const agentUrl: Parser<string> = {
-  allowed: "a URL with http, https or unix, for instance 'unix:///var/run/datadog/apm.socket'",
+  allowed: "a URL with http, https or unix, for example 'unix:///var/run/datadog/apm.socket'",
   parse: (value) =>
     /^(https?:\/\/[^/]|unix:(\/\/)?\/)/i.test(value) && URL.canParse(value) ? value : undefined,
 };
 
 /** Milliseconds. Datadog's libraries write seconds, with a fraction; a negative number is their default, 5. */
 export const seconds: Parser<number> = {
-  allowed: "a number of seconds, for instance '5' or '0.5'",
+  allowed: "a number of seconds, for example '5' or '0.5'",
   parse(value) {
     if (!/^-?\d+(\.\d+)?$/.test(value.trim())) return undefined;
     const number = Number(value);
@@ -137,22 +137,22 @@ export const nameList: Parser<readonly string[]> = {
 /** As `parseAllowList` reads them. Text, as all settings are plain data: they go to the engine threads. */
 export const addressList: Parser<readonly string[]> = {
   allowed:
-    "IPv4 and IPv6 addresses and networks, separated by commas, for instance '10.0.0.5,192.0.2.0/24,2001:db8::/64'",
+    "IPv4 and IPv6 addresses and networks, separated by commas, for example '10.0.0.5,192.0.2.0/24,2001:db8::/64'",
   parse(value) {
     const networks = nameList.parse(value) ?? [];
     return networks.length === 0 || parseAllowList(networks) === undefined ? undefined : networks;
   },
 };
 
-/** Permissions as chmod reads them: of a file that nobody executes. */
+/** Octal permissions as in chmod. */
 export const fileMode: Parser<number> = {
-  allowed: "three octal digits, for instance '660'",
+  allowed: "three octal digits, for example '660'",
   parse: (value) => (/^0?[0-7]{3}$/.test(value) ? Number.parseInt(value, 8) : undefined),
 };
 
 /** Long enough that it cannot be found by trying; see adapters/haproxy/peers/proof.ts. */
 export const secret: Parser<string> = {
-  allowed: "16 characters or more, for instance what 'openssl rand -hex 32' prints",
+  allowed: "at least 16 characters, for example the output of 'openssl rand -hex 32'",
   confidential: true,
   parse: (value) => (value.length >= 16 ? value : undefined),
 };
@@ -160,7 +160,7 @@ export const secret: Parser<string> = {
 export type StatusRange = readonly [lowest: number, highest: number];
 
 export const statusRanges: Parser<readonly StatusRange[]> = {
-  allowed: "statuses and ranges separated by commas, for instance '500-599,418'",
+  allowed: "status codes and ranges separated by commas, for example '500-599,418'",
   parse(value) {
     const ranges: StatusRange[] = [];
     for (const part of value.split(',')) {

@@ -41,7 +41,7 @@ function variableOf(
   if (first !== undefined && other !== undefined) {
     const values = setting.parser.confidential ? '' : ` ('${first.value}' and '${other.value}')`;
     throw new ConfigError(
-      `${first.name} and ${other.name} are two names of one setting and have different values${values}; set ${setting.env} only`,
+      `${first.name} and ${other.name} are names of the same setting but have different values${values}; set only ${setting.env}`,
     );
   }
   return first;

@@ -17,7 +17,7 @@ export interface Setting<T, D extends T | undefined> {
   /** The default as an operator would write it. */
   readonly defaultText: string;
   readonly description: string;
-  /** Heading that it stands under in `--help` and docs. */
+  /** Its heading in `--help` and docs. */
   readonly group: string;
 }
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContext } from 'node:tls';
+import { messageOf } from '../message-of.ts';
 import { secureContextOf, type TlsIdentity, TlsIdentityError } from '../net/tls.ts';
-import { messageOf, StartError } from './errors.ts';
+import { StartError } from './errors.ts';
 
 /** What the settings of TLS name, as it was read last. */
 export interface Tls {
@@ -24,7 +25,7 @@ export function readTlsFiles(
   if (paths.certificate === undefined) {
     for (const part of ['key', 'ca'] as const) {
       if (paths[part] === undefined) continue;
-      throw new StartError(`${variables[part]} is of no use without ${variables.certificate}`);
+      throw new StartError(`${variables[part]} has no effect without ${variables.certificate}`);
     }
     return undefined;
   }

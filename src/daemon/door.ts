@@ -28,7 +28,7 @@ export interface Door {
   listen(): Promise<Listening>;
   /** Leaves without losing anything, by the door's own rules; resolves by `deadlineMs`, whatever is still open. */
   drain(graceMs: number, deadlineMs: number): Promise<void>;
-  /** SIGHUP: reads again what can change while the process runs. What is wrong is logged, and the last good stays. */
+  /** SIGHUP: reloads what can change at run time. Errors are logged, and the last good state stays in effect. */
   reload?(): void;
 }
 

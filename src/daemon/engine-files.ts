@@ -7,6 +7,7 @@ import { QueryObfuscator } from '../engine/query-obfuscator.ts';
 import { RulesetError } from '../engine/waf/ruleset-error.ts';
 import { type Ruleset, Waf } from '../engine/waf/waf.ts';
 import { protectRuleset, WafConfigs } from '../engine/waf/waf-configs.ts';
+import { messageOf } from '../message-of.ts';
 import { mistakeText, scanJson } from '../policy/json-text.ts';
 import { decodeText } from '../policy/text-file.ts';
 import { type AnyDoor, type Config, doorsOf } from './settings.ts';
@@ -34,7 +35,7 @@ export function loadWaf(config: Config): LoadedWaf {
   return createWaf(config, { rulesSource: path, ruleset: readRuleset(path) });
 }
 
-/** @throws RulesetError when libddwaf takes none of it. */
+/** @throws RulesetError if libddwaf accepts none of it. */
 export function createWaf(config: Config, files: Pick<EngineFiles, 'rulesSource' | 'ruleset'>): LoadedWaf {
   const defaults = obfuscationDefaults();
   const ruleset = protectRuleset(files.ruleset, config.protect);
@@ -86,7 +87,7 @@ function readRuleset(path: string): object {
   try {
     text = decodeText(readFileSync(path)).text;
   } catch (cause) {
-    throw new RulesetError(path, `cannot be read: ${reasonOf(cause)}; it is named by DD_APPSEC_RULES`, {
+    throw new RulesetError(path, `cannot be read: ${messageOf(cause)}; it is named by DD_APPSEC_RULES`, {
       cause,
     });
   }
@@ -95,7 +96,7 @@ function readRuleset(path: string): object {
     ruleset = JSON.parse(text);
   } catch (cause) {
     const { mistake } = scanJson(text);
-    const reason = mistake === undefined ? reasonOf(cause) : mistakeText(mistake);
+    const reason = mistake === undefined ? messageOf(cause) : mistakeText(mistake);
     throw new RulesetError(path, `is not JSON: ${reason}`, { cause });
   }
   if (typeof ruleset !== 'object' || ruleset === null || Array.isArray(ruleset)) {
@@ -113,7 +114,7 @@ function readServicePages(folder: string | undefined): ReadonlyMap<string, Block
   try {
     names = readdirSync(folder);
   } catch (cause) {
-    throw new StartError(`${variable}: ${folder} cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new StartError(`${variable}: ${folder} cannot be read: ${messageOf(cause)}`, { cause });
   }
   for (const name of names) {
     const match = /^(.+)\.(html|json)$/.exec(name);
@@ -130,10 +131,6 @@ function readTemplate(variable: string, path: string | undefined): string | unde
   try {
     return decodeText(readFileSync(path)).text;
   } catch (cause) {
-    throw new StartError(`${variable}: ${path} cannot be read: ${reasonOf(cause)}`, { cause });
+    throw new StartError(`${variable}: ${path} cannot be read: ${messageOf(cause)}`, { cause });
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -37,7 +37,7 @@ export interface EngineHostOptions {
 export interface EngineHost {
   readonly engine: Engine;
   readonly handlers: Handlers;
-  /** Ends what is under way and sends the last spans. */
+  /** Ends all transactions and sends the last spans. */
   drain(): Promise<void>;
 }
 
@@ -49,9 +49,10 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
   const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
   const engine = createEngine(options, tracing);
   const inspectors: Inspector[] = [];
+  const metricsOfDoors = options.open.map((door) => metricsOf(options.metrics, door, config));
   const handlers = await Promise.all(
-    options.open.map(async (door) => {
-      const metrics = metricsOf(options.metrics, door, config);
+    metricsOfDoors.map(async (metrics, number) => {
+      const door = doorAt(options.open, number);
       const inspector = createInspector(options, engine, door, metrics);
       inspectors.push(inspector);
       const { pages, owner } = options;
@@ -62,7 +63,10 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
   );
   return {
     engine,
-    handlers: new Handlers(handlers),
+    handlers: new Handlers(handlers, (door, cause) => {
+      metricsOfDoors[door]?.error('internal');
+      logger.error({ err: cause }, 'a message could not be analysed: please report this');
+    }),
     async drain() {
       for (const inspector of inspectors) {
         inspector.releaseAll();
@@ -72,6 +76,12 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
       await tracing?.flush();
     },
   };
+}
+
+export function doorAt(open: readonly AnyDoor[], number: number): AnyDoor {
+  const door = open[number];
+  if (door === undefined) throw new RangeError(`no door has the number ${number}`);
+  return door;
 }
 
 export function metricsOf(metrics: Metrics, door: AnyDoor, config: Config): DoorMetrics {
@@ -91,7 +101,7 @@ function createInspector(
     skipped: () => metrics.skipped('overload'),
     failed(cause) {
       metrics.error('internal');
-      logger.error({ err: cause }, 'a message could not be analysed: please report this');
+      logger.error({ err: cause }, 'a message could not be inspected: please report this');
     },
   });
 }
@@ -116,7 +126,7 @@ function createEngine(
     ...(tracing === undefined ? {} : { tracer: tracing.tracer }),
     observers: [metrics.observer(), securityLog(logger, loadQueryObfuscator(config))],
     failed(cause) {
-      metrics.errors.inc({ kind: 'internal' });
+      metrics.error('internal');
       logger.error({ err: cause }, 'a transaction could not be reported: please report this');
     },
   });

@@ -44,7 +44,9 @@ const loop = new JobLoop(channel, port, handlers, () => engine.liveTransactions)
 port.on('message', (message: 0 | ToThread) => {
   if (message === 0) loop.wake();
   else
-    obey(message).catch((cause: unknown) => logger.error({ err: cause }, 'an engine thread failed to obey'));
+    obey(message).catch((cause: unknown) =>
+      logger.error({ err: cause }, 'an engine thread failed to apply a command'),
+    );
 });
 port.postMessage(readyMessage);
 loop.wake();

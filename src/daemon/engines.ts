@@ -10,7 +10,7 @@ export interface EnginesOptions {
   /** The doors that are open. The place of a door is its number. */
   readonly open: readonly AnyDoor[];
   readonly files: EngineFiles;
-  /** Of the I/O thread: says what is wrong with a change of the rules, and with 0 threads it analyses. */
+  /** Of the I/O thread: reports errors in a change of the rules, and inspects traffic if there are 0 threads. */
   readonly loaded: LoadedWaf;
   readonly instance: string;
   readonly logger: Logger;
@@ -24,7 +24,7 @@ export interface Engines {
   readonly jobs: JobTaker;
   readonly threads: number;
   readonly liveTransactions: number;
-  /** Off: every message is let through unseen. */
+  /** Off: every message is let through uninspected. */
   enabled: boolean;
   /** Takes a change of the rules into effect, in every engine. */
   apply(change: WafConfigChange): WafConfigOutcome[];
@@ -37,6 +37,6 @@ export interface Engines {
   replacePages(files: PageFiles): void;
   /** What /metrics shows. */
   metricsText(): Promise<string>;
-  /** Ends what is under way and sends the last spans. */
+  /** Ends all transactions and sends the last spans. */
   drain(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Config, SettingName } from './settings.ts';
 import { settings } from './settings.ts';
 
-/** Below `lowest`, a setting works against its purpose; most likely its unit was taken for another. */
+/** Below `lowest`, a setting defeats its purpose; its unit is probably wrong. */
 interface Floor {
   readonly lowest: number;
   readonly unit: 'µs' | 'ms' | 'bytes';
@@ -9,7 +9,7 @@ interface Floor {
   readonly remedy: string;
 }
 
-const milliseconds = 'a number without a unit is milliseconds';
+const milliseconds = 'a number without a unit means milliseconds';
 
 /*
  * One ordinary request takes libddwaf 150 to 700 µs (200 rules, one core of a virtual machine, the second figure from
@@ -18,39 +18,39 @@ const milliseconds = 'a number without a unit is milliseconds';
 const floors = {
   wafTimeoutUs: {
     ...{ lowest: 1000, unit: 'µs' },
-    consequence: 'the WAF runs out of time on ordinary requests, leaves rules untried and misses attacks',
-    remedy: "a number without a unit is microseconds, so write ten milliseconds as '10ms'",
+    consequence: 'the WAF times out on ordinary requests, skips rules and misses attacks',
+    remedy: "a number without a unit means microseconds, so write ten milliseconds as '10ms'",
   },
   bodyLimitBytes: {
     ...{ lowest: 256, unit: 'bytes' },
-    consequence: 'of each body only the first few bytes are inspected',
-    remedy: 'the number is bytes, so write ten megabytes as 10000000; 0 inspects no bodies',
+    consequence: 'only the first few bytes of each body are inspected',
+    remedy: 'the unit is bytes, so write ten megabytes as 10000000; 0 switches body inspection off',
   },
   processingTimeoutMs: {
     ...{ lowest: 10, unit: 'ms' },
-    consequence: 'whatever has to wait for a moment is let through uninspected',
+    consequence: 'messages that have to wait at all are let through uninspected',
     remedy: `${milliseconds}; HAProxy's 'timeout processing' is 200ms in the shipped files`,
   },
   transactionTimeoutMs: {
     ...{ lowest: 1000, unit: 'ms' },
-    consequence: 'a response that comes later is inspected without its request',
+    consequence: 'later responses are inspected without their request',
     remedy: `${milliseconds}, so write a minute as '1m'`,
   },
   helloTimeoutMs: {
     ...{ lowest: 100, unit: 'ms' },
-    consequence: 'connections of HAProxy may be closed before they have said HELLO',
+    consequence: 'HAProxy connections may be closed before they send HELLO',
     remedy: `${milliseconds}, so write ten seconds as '10s'`,
   },
   idleTimeoutMs: {
     ...{ lowest: 1000, unit: 'ms' },
-    consequence: 'connections of HAProxy are closed between two requests',
+    consequence: 'HAProxy connections are closed between two requests',
     remedy: `${milliseconds}, so write ten minutes as '10m'`,
   },
 } as const satisfies Partial<Record<SettingName, Floor>>;
 
 type FlooredName = keyof typeof floors;
 
-/** A value that is allowed and of no use. */
+/** A value that is allowed but useless. */
 export interface LowValue {
   readonly what: string;
   readonly consequence: string;

@@ -3,7 +3,7 @@ import { knownVariables } from '../datadog/dd-trace-package.ts';
 import { editDistance } from '../policy/lint/nearest.ts';
 import { settingNames, settings } from './settings.ts';
 
-/** Ours alone: whoever sets one of these means us. */
+/** Prefixes that only we use: such a variable is meant for us. */
 const ownPrefixes = ['DD_HAPROXY_SPOA_', 'APPSEC_EDGE_'];
 
 /** Shared with Datadog's libraries, or our own with the beginning forgotten: meant for us only when it is close. */
@@ -26,8 +26,8 @@ const mostSlips = 3;
 const shortestNear = 12;
 
 /**
- * A sentence for each variable of the environment that is meant for us, by its name, and that nobody reads. Values are
- * not repeated: they may be secret. An empty variable counts as unset.
+ * A warning for each environment variable that is meant for us, judging by its name, but does not exist. Values are not
+ * repeated, because they may be secret. An empty variable counts as unset.
  * @param datadogs names that dd-trace reads by itself
  */
 export function misspeltVariables(
@@ -52,7 +52,7 @@ export function misspeltVariables(
     if (nearest !== undefined)
       sentences.push(`${name} is not a setting and is ignored; did you mean ${nearest}?`);
     else if (isOurs)
-      sentences.push(`${name} is not a setting and is ignored; 'appsec-edge --help' lists them all`);
+      sentences.push(`${name} is not a setting and is ignored; 'appsec-edge --help' lists all settings`);
   }
   return sentences;
 }

@@ -1,5 +1,6 @@
 import { StartError } from '../config/errors.ts';
 import type { WafConfigs } from '../engine/waf/waf-configs.ts';
+import { messageOf } from '../message-of.ts';
 import {
   type FailureDetails,
   type FolderObserver,
@@ -19,7 +20,7 @@ export interface FolderFailure extends FailureDetails {
 export interface AppliedFolder {
   /** For people: each file that is not, or not wholly, in effect, and what does nothing in the others. */
   readonly notes: readonly string[];
-  /** What is the matter with files that are in effect. */
+  /** Findings about files in effect. */
   readonly findings: readonly FileFinding[];
   /** Files that are not, or not wholly, in effect. */
   readonly failures: readonly FolderFailure[];
@@ -79,7 +80,7 @@ export function startOrExplain(config: Config, start: () => void): void {
   try {
     start();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new StartError(`APPSEC_EDGE_POLICY_FOLDER: ${config.policyFolder} cannot be read: ${reason}`, {
       cause,
     });

@@ -1,4 +1,4 @@
-import { isObject } from '../engine/waf/loose-object.ts';
+import { isJsonObject } from '../engine/json.ts';
 import { builtInPath, Waf } from '../engine/waf/waf.ts';
 import type { WafConfig } from '../engine/waf/waf-configs.ts';
 import type { Logger } from '../ops/log.ts';
@@ -8,8 +8,8 @@ import { type Document, lint } from '../policy/lint/lint.ts';
 import { type FileFinding, findingText } from '../policy/policy-file.ts';
 
 /*
- * What the daemon says of configurations that are in effect and refer to nothing. The I/O thread applies them first and
- * says it; engine threads say nothing.
+ * Log lines about configurations that are in effect but do nothing. Only the I/O thread, which applies them first, logs them;
+ * engine threads do not.
  */
 
 /** Lines for one file at a time: a long list can be wrong in each of its entries. */
@@ -29,12 +29,12 @@ export function logFindings(logger: Logger, findings: readonly FileFinding[]): v
     if (more > 0)
       logger.warn(
         { file, more },
-        `policy ${file}: ${more} more; 'appsec-edge policy check' with the folder lists all`,
+        `policy ${file}: ${more} more findings; 'appsec-edge policy check' lists all`,
       );
   }
 }
 
-/** Says what in a ruleset of the operator's own refers to nothing. What Remote Config may still bring is not missed. */
+/** Logs findings about the operator's own ruleset. Items that Remote Config may still deliver do not count as missing. */
 export function logRulesetFindings(logger: Logger, file: string, inEffect: readonly WafConfig[]): void {
   const findings = lint(documentsOf(inEffect), [], { libraryVersion: Waf.libraryVersion, nowMs: Date.now() });
   for (const { path, text, rule } of findings.slice(0, mostLines)) {
@@ -42,14 +42,14 @@ export function logRulesetFindings(logger: Logger, file: string, inEffect: reado
     logger.warn({ file, place, rule }, `ruleset ${file}: ${place}: ${text}`);
   }
   const more = findings.length - mostLines;
-  if (more > 0) logger.warn({ file, more }, `ruleset ${file}: ${more} more parts refer to nothing`);
+  if (more > 0) logger.warn({ file, more }, `ruleset ${file}: ${more} more findings`);
 }
 
 function documentsOf(configs: readonly WafConfig[]): Document[] {
-  return configs.flatMap(({ path, content }) => (isObject(content) ? [{ path, content }] : []));
+  return configs.flatMap(({ path, content }) => (isJsonObject(content) ? [{ path, content }] : []));
 }
 
-/** Says of configurations from Remote Config what refers to nothing: each thing once, however often it is delivered. */
+/** Logs findings about configurations from Remote Config, each once, however often it is delivered. */
 export class RemoteFindings {
   readonly #logger: Logger;
   readonly #inEffect: () => readonly WafConfig[];
@@ -60,7 +60,7 @@ export class RemoteFindings {
     this.#inEffect = inEffect;
   }
 
-  /** After a change. Never throws: nothing that is said may change what is in effect. */
+  /** Called after a change. Never throws: a check must not change what is in effect. */
   check(): void {
     try {
       this.#check();
@@ -91,6 +91,6 @@ export class RemoteFindings {
     this.#said = said;
     for (const write of lines.slice(0, mostLines)) write();
     const more = lines.length - mostLines;
-    if (more > 0) this.#logger.warn({ more }, `Remote Config: ${more} more parts refer to nothing`);
+    if (more > 0) this.#logger.warn({ more }, `Remote Config: ${more} more findings`);
   }
 }

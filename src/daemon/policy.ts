@@ -5,7 +5,7 @@ import { type Capability, capabilityBits } from '../datadog/remote-config/capabi
 import {
   type ApplyOutcome,
   ApplyState,
-  drawClientId,
+  generateClientId,
   RemoteConfigClient,
 } from '../datadog/remote-config/client.ts';
 import { featuresProduct, RemoteProducts, wafProducts } from '../datadog/remote-config/products.ts';
@@ -16,153 +16,149 @@ import { openPolicyFolder, startOrExplain } from './policy-folder.ts';
 import { logFindings, RemoteFindings } from './policy-log.ts';
 import { type Config, serviceOf } from './settings.ts';
 
-/** Where rules come from while the daemon runs. */
-export interface Policy {
-  /** Looks through the folder now; the sources notice changes by themselves, only later. */
-  reload(): void;
-  stop(): void;
-}
-
-/** What rules act on: all engines. */
-export interface PolicyTarget {
+/** What policy acts on: all engines. */
+export interface PolicyEngines {
   enabled: boolean;
   apply(change: WafConfigChange): WafConfigOutcome[];
   readonly inEffect: readonly WafConfig[];
 }
 
 /**
- * Starts the sources of rules: the folder first, so that it is in effect before the first request, then Remote Config.
+ * Starts the sources of policy: the folder first, so that it is in effect before the first request, then Remote Config.
+ * @param remoteConfigClientId undefined: no Remote Config
  * @throws StartError when the folder cannot be read.
  */
 export function startPolicy(
   config: Config,
-  engines: PolicyTarget,
+  engines: PolicyEngines,
   remoteConfigClientId: string | undefined,
   logger: Logger,
 ): Policy {
-  const activation = new Activation(config, engines, logger);
-  // What one source changes can free an id for the other, or take it: each is told of its own paths.
-  let remote: RemoteSource | undefined;
-  const findings = new RemoteFindings(logger, () => engines.inEffect);
-  const folder = startFolder(
-    config,
-    engines,
-    (change) => {
-      const outcomes = engines.apply(change);
-      remote?.follow(outcomes);
-      findings.check();
-      return outcomes;
-    },
-    activation,
-    logger,
-  );
-  if (remoteConfigClientId !== undefined) {
-    remote = startRemoteConfig(
-      config,
-      remoteConfigClientId,
-      (change) => {
-        const outcomes = engines.apply(change);
-        folder?.follow(outcomes);
-        findings.check();
-        return outcomes;
-      },
-      activation,
-      logger,
-    );
-  }
-  return {
-    reload: () => folder?.scan(),
-    stop() {
-      folder?.stop();
-      remote?.stop();
-    },
-  };
+  const policy = new Policy(config, engines, logger);
+  policy.start(remoteConfigClientId);
+  return policy;
 }
 
-type Apply = PolicyTarget['apply'];
-
-interface RemoteSource {
-  readonly clientId: string;
-  follow(outcomes: readonly WafConfigOutcome[]): void;
-  stop(): void;
+/** The id of the Remote Config client; undefined if Remote Config is off. */
+export function generateRemoteConfigClientId(config: Config): string | undefined {
+  return config.remoteConfigEnabled && config.tracingEnabled ? generateClientId() : undefined;
 }
 
 /**
- * Whether the engine is on: DD_APPSEC_ENABLED decides when it is set, else the folder, else Remote Config; when none
- * says anything it is on.
+ * Rules, lists and the switch while the process runs. Both sources act on the same engines; a change by one can free an
+ * id for the other, or take it, so each follows the outcomes of the other's changes.
  */
-class Activation {
+export class Policy {
   readonly #config: Config;
-  readonly #engines: PolicyTarget;
+  readonly #engines: PolicyEngines;
   readonly #logger: Logger;
-  folder: boolean | undefined;
-  remote: boolean | undefined;
+  readonly #findings: RemoteFindings;
+  #folder: FolderSource | undefined;
+  #remote: RemoteSource | undefined;
+  /** What the sources say about inspection; undefined: nothing. */
+  #folderSwitch: boolean | undefined;
+  #remoteSwitch: boolean | undefined;
 
-  constructor(config: Config, engines: PolicyTarget, logger: Logger) {
+  constructor(config: Config, engines: PolicyEngines, logger: Logger) {
     this.#config = config;
     this.#engines = engines;
     this.#logger = logger;
-    this.decide();
+    this.#findings = new RemoteFindings(logger, () => engines.inEffect);
+    this.#decide();
   }
 
-  decide(): void {
-    const enabled = this.#config.appSecEnabled ?? this.folder ?? this.remote ?? true;
+  start(remoteConfigClientId: string | undefined): void {
+    const folder = this.#openFolder();
+    if (folder !== undefined) startOrExplain(this.#config, () => folder.start());
+    this.#folder = folder;
+    if (remoteConfigClientId !== undefined) this.#remote = this.#startRemoteConfig(remoteConfigClientId);
+  }
+
+  /** Scans the folder now; the sources notice changes on their own, but later. */
+  reload(): void {
+    this.#folder?.scan();
+  }
+
+  stop(): void {
+    this.#folder?.stop();
+    this.#remote?.client.stop();
+  }
+
+  /** DD_APPSEC_ENABLED decides if it is set, else the folder, else Remote Config; by default, inspection is on. */
+  #decide(): void {
+    const enabled = this.#config.appSecEnabled ?? this.#folderSwitch ?? this.#remoteSwitch ?? true;
     if (enabled === this.#engines.enabled) return;
     this.#engines.enabled = enabled;
     this.#logger.warn({ enabled }, enabled ? 'inspection switched on' : 'inspection switched off');
   }
-}
 
-function startFolder(
-  config: Config,
-  engines: PolicyTarget,
-  apply: Apply,
-  activation: Activation,
-  logger: Logger,
-): FolderSource | undefined {
-  const source = openPolicyFolder(
-    config,
-    {
-      apply,
-      activate(enabled) {
-        activation.folder = enabled;
-        activation.decide();
+  #openFolder(): FolderSource | undefined {
+    const engines = this.#engines;
+    const logger = this.#logger;
+    return openPolicyFolder(
+      this.#config,
+      {
+        apply: (change) => this.#applyFromFolder(change),
+        activate: (enabled) => {
+          this.#folderSwitch = enabled;
+          this.#decide();
+        },
+        inEffect: () => engines.inEffect,
       },
-      inEffect: () => engines.inEffect,
-    },
-    {
-      applied: (file) => logger.info({ file }, 'policy file in effect'),
-      removed: (file) => logger.info({ file }, 'policy file gone'),
-      found: (findings) => logFindings(logger, findings),
-      failed: (file, problem) =>
-        logger.error({ file }, `policy ${file}: ${problem}; the last good state stays`),
-    },
-  );
-  if (source !== undefined) startOrExplain(config, () => source.start());
-  return source;
+      {
+        applied: (file) => logger.info({ file }, 'policy file in effect'),
+        removed: (file) => logger.info({ file }, 'policy file removed'),
+        found: (findings) => logFindings(logger, findings),
+        failed: (file, problem) =>
+          logger.error({ file }, `policy ${file}: ${problem}; the last good state stays in effect`),
+      },
+    );
+  }
+
+  #applyFromFolder(change: WafConfigChange): WafConfigOutcome[] {
+    const outcomes = this.#engines.apply(change);
+    const remote = this.#remote;
+    if (remote !== undefined) {
+      logRefusals(this.#logger, remote.client.correct(remote.products.outcomesOf(outcomes)));
+    }
+    this.#findings.check();
+    return outcomes;
+  }
+
+  #applyFromRemote(change: WafConfigChange): WafConfigOutcome[] {
+    const outcomes = this.#engines.apply(change);
+    this.#folder?.follow(outcomes);
+    this.#findings.check();
+    return outcomes;
+  }
+
+  #startRemoteConfig(clientId: string): RemoteSource {
+    const products = new RemoteProducts({
+      apply: (change) => this.#applyFromRemote(change),
+      activate: (enabled) => {
+        this.#remoteSwitch = enabled;
+        this.#decide();
+      },
+    });
+    const client = createRemoteConfigClient(this.#config, clientId, products, this.#logger);
+    client.start();
+    return { client, products };
+  }
 }
 
-/** The identity of the Remote Config client; undefined when there is to be none. */
-export function drawRemoteConfigClientId(config: Config): string | undefined {
-  return config.remoteConfigEnabled && config.tracingEnabled ? drawClientId() : undefined;
+interface RemoteSource {
+  readonly client: RemoteConfigClient;
+  readonly products: RemoteProducts;
 }
 
-function startRemoteConfig(
+function createRemoteConfigClient(
   config: Config,
   clientId: string,
-  apply: Apply,
-  activation: Activation,
+  products: RemoteProducts,
   logger: Logger,
-): RemoteSource {
+): RemoteConfigClient {
   const switchable = config.appSecEnabled === undefined;
-  const products = new RemoteProducts({
-    apply,
-    activate(enabled) {
-      activation.remote = enabled;
-      activation.decide();
-    },
-  });
-  const client = new RemoteConfigClient({
+  return new RemoteConfigClient({
     clientId,
     agentUrl: agentUrlOf(config),
     pollIntervalMs: config.remoteConfigPollIntervalMs,
@@ -183,31 +179,22 @@ function startRemoteConfig(
       return outcomes;
     },
     observer: {
-      // Whether the Agent itself can be reached is said elsewhere, once.
+      // agent-watch.ts already logs whether the Datadog Agent is reachable.
       polled: (problem) =>
         problem === undefined
-          ? logger.info('Remote Config reached')
-          : logger.debug({ problem }, 'Remote Config not reached'),
-      refused: (error) => logger.error(`Remote Config: ${error.message}; nothing of this answer is applied`),
+          ? logger.info('Remote Config available')
+          : logger.debug({ problem }, 'Remote Config not available'),
+      refused: (error) => logger.error(`Remote Config: ${error.message}; this update is ignored`),
       ignored: (paths) =>
-        logger.warn({ paths }, 'Remote Config names configurations that are not understood'),
+        logger.warn({ paths }, 'Remote Config contains unsupported configurations, which are ignored'),
     },
   });
-  client.start();
-  return {
-    clientId: client.clientId,
-    follow(outcomes) {
-      const corrected = client.correct(products.outcomesOf(outcomes));
-      logRefusals(logger, corrected);
-    },
-    stop: () => client.stop(),
-  };
 }
 
 function logRefusals(logger: Logger, outcomes: ReadonlyMap<string, ApplyOutcome>): void {
   for (const [path, { state, error }] of outcomes) {
     if (state === ApplyState.error)
-      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays`);
+      logger.error({ path }, `Remote Config refused: ${error}; the last good state stays in effect`);
     else if (error !== '') logger.error({ path }, `Remote Config: ${error}`);
   }
 }

@@ -1,23 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
-import { messageOf } from '../config/errors.ts';
 import { explainListen } from '../config/listen-error.ts';
 import { packageVersion } from '../config/package-info.ts';
 import { watchAgent } from '../datadog/agent-watch.ts';
 import { Waf } from '../engine/waf/waf.ts';
+import { messageOf } from '../message-of.ts';
 import { createHealthServer } from '../ops/health-server.ts';
 import { createLogger, type Logger, standardOutput } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { Dispatcher } from '../workers/dispatcher.ts';
 import type { Door, Listening } from './door.ts';
 import { createWaf, type LoadedWaf, readEngineFiles, readPages } from './engine-files.ts';
-import { metricsOf } from './engine-instance.ts';
+import { doorAt, metricsOf } from './engine-instance.ts';
 import type { Engines } from './engines.ts';
 import { lowValueWarnings } from './low-values.ts';
 import { misspeltVariables } from './misspelt.ts';
-import { drawRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
+import { generateRemoteConfigClientId, type Policy, startPolicy } from './policy.ts';
 import { logRulesetFindings } from './policy-log.ts';
-import { type AnyDoor, type Config, doorsOf, healthHost, settings } from './settings.ts';
+import { type Config, doorsOf, healthHost, settings } from './settings.ts';
 import { handleSignals } from './signals.ts';
 import { startEngines } from './start-engines.ts';
 
@@ -41,7 +41,7 @@ export async function run(config: Config): Promise<void> {
     () => destination.lost,
   );
   const instance = randomBytes(8).toString('hex');
-  const remoteConfigClientId = drawRemoteConfigClientId(config);
+  const remoteConfigClientId = generateRemoteConfigClientId(config);
 
   const open = doorsOf(config.doors);
   const modules = await Promise.all(open.map((door) => door.load()));
@@ -84,12 +84,6 @@ interface OpenDoor {
   readonly door: Door;
 }
 
-function doorAt(open: readonly AnyDoor[], number: number): AnyDoor {
-  const door = open[number];
-  if (door === undefined) throw new RangeError(`no door has the number ${number}`);
-  return door;
-}
-
 /** The process while its doors are open. */
 class Daemon {
   readonly #config: Config;
@@ -129,7 +123,7 @@ class Daemon {
     handleSignals({
       stop: (signal) => this.#stop(signal),
       reload: () => this.#reload(),
-      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: ending at once'),
+      stoppedTwice: (signal) => this.#logger.warn({ signal }, 'second signal: exiting immediately'),
     });
   }
 
@@ -154,7 +148,7 @@ class Daemon {
       });
   }
 
-  /** Doors side by side, each by its own rules; then what they left to the engines. */
+  /** Drains all doors concurrently, each by its own rules, then the engines. */
   async #drain(graceMs: number, deadlineMs: number): Promise<void> {
     const left = await Promise.allSettled(this.#doors.map(({ door }) => door.drain(graceMs, deadlineMs)));
     for (const result of left) {
@@ -163,17 +157,17 @@ class Daemon {
     await this.#engines.drain();
   }
 
-  /** Reads again what can change while the process runs. What is wrong with it is logged; the last good stays. */
+  /** Reloads what can change at run time. Errors are logged; the last good state stays in effect. */
   #reload(): void {
     try {
       this.#engines.replacePages(readPages(this.#config));
     } catch (cause) {
-      this.#logger.error(`${messageOf(cause)}; the block pages stay as they were`);
+      this.#logger.error(`${messageOf(cause)}; the current block pages stay in use`);
     }
     this.#policy.reload();
     for (const { door } of this.#doors) door.reload?.();
     this.#logger.info(
-      'SIGHUP: block pages and policy folder read again; settings and the ruleset take effect at a restart',
+      'SIGHUP: block pages and policy folder reloaded; settings and the ruleset need a restart',
     );
   }
 }

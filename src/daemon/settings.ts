@@ -10,7 +10,7 @@ const doorsSetting = {
     env: 'APPSEC_EDGE_DOORS',
     flag: 'doors',
     group: 'Process',
-    description: `Doors to open, separated by commas: ${doorNames.join(', ')}. A command of its own opens one door alone.`,
+    description: `Doors to open, separated by commas: ${doorNames.join(', ')}. Each door also has a command that opens only that door.`,
   }),
 };
 

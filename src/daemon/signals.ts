@@ -4,7 +4,7 @@ export interface SignalHandlers {
   stop(signal: NodeJS.Signals): void;
   /** SIGHUP, until the process stops. */
   reload(): void;
-  /** Told of the second signal before the process ends. */
+  /** Called for the second signal, before the process exits. */
   stoppedTwice(signal: NodeJS.Signals): void;
 }
 

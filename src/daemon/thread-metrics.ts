@@ -1,13 +1,13 @@
 import { AggregatorRegistry } from 'prom-client';
 import type { MetricsSnapshot } from './thread-messages.ts';
 
-/** A thread that is busy for so long is shown as it was when last asked. */
+/** If a thread is busy for longer than this, its last known metrics are shown. */
 const patienceMs = 500;
 
 /** Threads may die again and again: so many snapshots of dead ones are kept before they are added up. */
 const mostRetired = 8;
 
-/** The metrics of the engine threads, asked for when somebody looks. Those of threads that are gone stay counted. */
+/** The metrics of the engine threads, collected on request. Those of replaced threads stay counted. */
 export class ThreadMetrics {
   readonly #last: (MetricsSnapshot | undefined)[];
   readonly #retired: MetricsSnapshot[] = [];

@@ -1,6 +1,7 @@
 import { AggregatorRegistry } from 'prom-client';
-import { messageOf, StartError } from '../config/errors.ts';
+import { StartError } from '../config/errors.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
+import { messageOf } from '../message-of.ts';
 import { EngineThreads, type EngineThreadsObserver } from '../workers/engine-threads.ts';
 import { createBlockPages, type PageFiles } from './engine-files.ts';
 import type { Engines, EnginesOptions } from './engines.ts';
@@ -21,7 +22,7 @@ export async function startThreads(options: EnginesOptions, count: number): Prom
   return engines;
 }
 
-/** An engine in each thread. What they are told is kept, for threads that replace others. */
+/** An engine in each thread. Their current state is kept, for threads that replace others. */
 class ThreadedEngines implements Engines {
   readonly threads: number;
   readonly jobs: EngineThreads;
@@ -139,7 +140,7 @@ class ThreadedEngines implements Engines {
         if (this.#draining) this.#drained[index]?.resolve();
         logger.error(
           { thread: index, messages: jobs, transactions, err: cause },
-          'an engine thread ended: its messages are let through, it is replaced',
+          'an engine thread ended: its messages are let through, and it is being replaced',
         );
       },
       replaced: (index) => logger.warn({ thread: index }, 'engine thread replaced'),
@@ -153,7 +154,7 @@ function entryFile(): URL {
   return new URL(`./engine-thread-main.${extension}`, import.meta.url);
 }
 
-/** What dd-trace tells Datadog about the process as a whole needs to be told by one thread only. */
+/** dd-trace's telemetry about the process only needs to be sent by one thread. */
 function environmentOf(index: number): NodeJS.ProcessEnv {
   return index === 0 ? { ...process.env } : { ...process.env, DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false' };
 }

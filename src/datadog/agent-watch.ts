@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { messageOf } from '../message-of.ts';
 import { type AgentAddress, agentUrlOf, askAgent } from './agent-http.ts';
 
 const intervalMs = 30_000;
@@ -16,18 +17,17 @@ export function watchAgent(address: AgentAddress, logger: Logger): () => void {
       const answers = reason === undefined;
       if (answers === reachable) return;
       reachable = answers;
-      if (answers) logger.info({ agent: where }, 'Datadog Agent reached');
+      if (answers) logger.info({ agent: where }, 'connected to the Datadog Agent');
       else {
         logger.warn(
           { agent: where, reason },
-          'no Datadog Agent in reach: requests are inspected and blocked all the same, attacks are in this log and in /metrics; DD_TRACE_ENABLED=false silences this',
+          'cannot reach the Datadog Agent: traffic is still inspected, and attacks are in this log and in /metrics; to silence this, set DD_TRACE_ENABLED=false',
         );
       }
     };
     askAgent(where, { method: 'GET', path: '/info', timeoutMs }).then(
       () => told(undefined),
-      (cause: unknown) =>
-        told(cause instanceof Error && cause.message !== '' ? cause.message : String(cause)),
+      (cause: unknown) => told(messageOf(cause)),
     );
   };
   probe();

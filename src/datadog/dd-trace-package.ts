@@ -35,7 +35,7 @@ function supportedConfigurations(): Readonly<Record<string, readonly SupportedCo
   ).supportedConfigurations;
 }
 
-/** Every variable of the environment that dd-trace reads by itself, older names included. */
+/** All environment variables that dd-trace reads itself, including older names. */
 export function knownVariables(): ReadonlySet<string> {
   return new Set(
     Object.entries(supportedConfigurations()).flatMap(([name, entries]) => [
@@ -132,7 +132,7 @@ function sourcesOf(tags: Readonly<Record<string, string>>): number {
   return Number.parseInt(tags[traceSourceTag] ?? '', 16) || 0;
 }
 
-/** Sends this span although nothing asked for it: with APM off, a trace now and then shows that the service lives. */
+/** Sends this span as a heartbeat: with APM off, an occasional trace shows that the service is alive. */
 export function keepAsHeartbeat(span: Span): void {
   const { _sampling: sampling } = internalsOf(span);
   sampling.priority = autoKeep;

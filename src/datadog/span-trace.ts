@@ -2,7 +2,7 @@ import type { Tracer as DatadogTracer, Span } from 'dd-trace';
 import { isBlocking } from '../engine/analysis.ts';
 import type { Application, HeaderList, RequestHead } from '../engine/http.ts';
 import { type Limiter, RateLimiter } from '../engine/rate-limiter.ts';
-import type { LostTrace, Tracer, TransactionTrace } from '../engine/trace.ts';
+import type { RemoteParent, Tracer, TransactionTrace } from '../engine/trace.ts';
 import type { DoorTraits, TransactionView } from '../engine/transaction-view.ts';
 import { continuesAppSecTrace, keepAsHeartbeat, keepTraceForAppSec, traceIdOf } from './dd-trace-package.ts';
 import { type HttpTagSettings, requestTags, responseTags, type Tags } from './http-tags.ts';
@@ -25,7 +25,7 @@ export interface SpanSettings extends HttpTagSettings {
   remoteConfigClientId(): string | undefined;
   /** For the sign of life; absent: one of its own. Threads share one. */
   readonly heartbeat?: Limiter;
-  /** One word that holds the newest generation that a span has told of, plus one; absent: one of its own. */
+  /** One word with the newest generation that a span has announced, plus one; absent: one of its own. */
   readonly announced?: Int32Array<ArrayBufferLike>;
 }
 
@@ -49,8 +49,8 @@ export class SpanTracer implements Tracer {
     this.#announced = settings.announced ?? new Int32Array(1);
   }
 
-  begin(request: RequestHead | undefined, lost?: LostTrace): TransactionTrace {
-    return new SpanTrace(this.#tracer, this, request, lost);
+  begin(request: RequestHead | undefined, remote?: RemoteParent): TransactionTrace {
+    return new SpanTrace(this.#tracer, this, request, remote);
   }
 
   /** True for the first span after a change of the rules. */
@@ -68,7 +68,7 @@ export class SpanTracer implements Tracer {
 
 /**
  * One span. It is started with the transaction, for its identity; its tags are written at the end, and only when it is
- * going to be sent: with APM off most are not, and a span that nobody finishes costs nothing more.
+ * going to be sent: with APM off most are not, and an unfinished span costs nothing more.
  */
 class SpanTrace implements TransactionTrace {
   readonly spanId: string;
@@ -82,15 +82,15 @@ class SpanTrace implements TransactionTrace {
     tracer: DatadogTracer,
     factory: SpanTracer,
     request: RequestHead | undefined,
-    lost: LostTrace | undefined,
+    remote: RemoteParent | undefined,
   ) {
     this.#tracer = tracer;
     this.#factory = factory;
-    const carrier = request === undefined ? carrierOfLost(lost) : traceFieldsOf(request.headers);
+    const carrier = request === undefined ? carrierOfRemote(remote) : traceFieldsOf(request.headers);
     const parent = carrier === undefined ? null : tracer.extract('http_headers', carrier);
     this.#span = tracer.startSpan('http.request', parent === null ? {} : { childOf: parent });
-    // A lost transaction keeps the identity that HAProxy knows it by.
-    this.spanId = lost?.spanId ?? this.#span.context().toSpanId();
+    // A transaction that began elsewhere keeps the identity that HAProxy knows it by.
+    this.spanId = remote?.spanId ?? this.#span.context().toSpanId();
     this.traceId = traceIdOf(this.#span);
     this.#kept = parent !== null && continuesAppSecTrace(this.#span);
     if (factory.settings.apmTracingEnabled) this.#describeForSampling(request);
@@ -237,13 +237,13 @@ function traceFieldsOf(headers: HeaderList): Record<string, string> {
 }
 
 /** The trace of a transaction that is not here, in both styles: which of them dd-trace reads is a setting of its own. */
-function carrierOfLost(lost: LostTrace | undefined): Record<string, string> | undefined {
-  if (lost?.traceId === undefined) return undefined;
-  const [high, low] = [lost.traceId.slice(0, 16), lost.traceId.slice(16)];
+function carrierOfRemote(remote: RemoteParent | undefined): Record<string, string> | undefined {
+  if (remote?.traceId === undefined) return undefined;
+  const [high, low] = [remote.traceId.slice(0, 16), remote.traceId.slice(16)];
   return {
     'x-datadog-trace-id': BigInt(`0x${low}`).toString(),
-    'x-datadog-parent-id': lost.spanId,
+    'x-datadog-parent-id': remote.spanId,
     'x-datadog-tags': `_dd.p.tid=${high}`,
-    traceparent: `00-${lost.traceId}-${BigInt(lost.spanId).toString(16).padStart(16, '0')}-01`,
+    traceparent: `00-${remote.traceId}-${BigInt(remote.spanId).toString(16).padStart(16, '0')}-01`,
   };
 }

@@ -12,7 +12,7 @@ export interface DatadogSettings extends AgentAddress {
 
 export interface DatadogTracing {
   readonly tracer: Tracer;
-  /** Sends what is finished; for the end of the process. */
+  /** Sends all finished spans, before the process exits. */
   flush(): Promise<void>;
 }
 

@@ -1,3 +1,5 @@
+import type { BodyPhase } from './body/body-streams.ts';
+import type { InspectedBody } from './body/inspected-body.ts';
 import { resolveClientIp } from './client-ip.ts';
 import { parseCookies } from './cookies.ts';
 import type { HeaderList, RequestHead, ResponseHead } from './http.ts';
@@ -36,6 +38,17 @@ export function responseInput(response: ResponseHead, asLists = false): WafInput
     'server.response.status': String(response.status),
     'server.response.headers.no_cookies': () => fieldsByName(response.headers, 'set-cookie', asLists),
   };
+}
+
+/** Of a body, and of the names of the files in it. */
+export const bodyAddresses = {
+  'request-body': ['server.request.body', 'server.request.body.filenames'],
+  'response-body': ['server.response.body', 'server.response.body.filenames'],
+} as const;
+
+export function bodyInput(phase: BodyPhase, { body, filenames }: InspectedBody): WafInput {
+  const [bodyAddress, filenamesAddress] = bodyAddresses[phase];
+  return { [bodyAddress]: body, [filenamesAddress]: filenames.length > 0 ? filenames : undefined };
 }
 
 export function clientIpOf(request: RequestHead, clientIpHeader: string | undefined): string | undefined {
@@ -94,7 +107,7 @@ const listAddresses: ReadonlySet<string> = new Set([
 
 /**
  * The same events, as they are when every name has an array of values: a match in the only value of a name lies at its
- * index 0. A match in the name itself (its text is the value that was looked at) has no index.
+ * index 0. A match in the name itself (its text is the inspected value) has no index.
  */
 export function withListIndices(events: readonly WafEvent[]): readonly WafEvent[] {
   return events.map((event) => ({

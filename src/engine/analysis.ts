@@ -11,16 +11,16 @@ export interface Inspected {
   readonly wantsBody: boolean;
 }
 
-/** The analysis is still to come: nobody knows the verdict, and it will block nothing. */
+/** The analysis has not run yet: there is no verdict, and nothing will be blocked. */
 export interface Deferred {
   readonly kind: 'deferred';
   readonly transaction: TransactionView;
   readonly wantsBody: boolean;
-  /** There was no room for it: it will never come. */
+  /** The backlog was full: the analysis will not run. */
   readonly skipped: boolean;
 }
 
-/** Inspection is switched off: the message is let through unseen. */
+/** Inspection is switched off: the message is let through uninspected. */
 export interface Uninspected {
   readonly kind: 'uninspected';
 }

@@ -5,7 +5,7 @@ export interface BlockResponse {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
-  /** The operator's page did not fit and the built-in one (or none) stands in its place. */
+  /** The operator's page did not fit and was replaced by the built-in one, or by none. */
   readonly substituted: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface BlockPageTemplates {
 
 const contentTypes = { html: 'text/html; charset=utf-8', json: 'application/json' } as const;
 
-export const builtInPages = {
+const builtInPages = {
   html: `<!doctype html>
 <html lang="en">
 <head>
@@ -51,7 +51,7 @@ export class BlockPages {
   #templates: BlockPageTemplates;
   #ofService: ReadonlyMap<string, BlockPageTemplates>;
 
-  /** @param ofService pages of single applications, by service name; where there is none, `templates` serve. */
+  /** @param ofService pages of single applications, by service name; for others, `templates` are used. */
   constructor(
     templates: BlockPageTemplates = {},
     ofService: ReadonlyMap<string, BlockPageTemplates> = new Map(),

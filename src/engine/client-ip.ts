@@ -6,7 +6,7 @@ import type { HeaderList } from './http.ts';
  * The address of the client behind proxies, found as Datadog's libraries find it: the first global address in the
  * fields below, else the first valid one if the peer is not global itself, else the peer.
  *
- * Whoever reaches the proxy can write these fields. Blocking by address is only as good as the edge that sets them;
+ * Any client can send these headers. Blocking by address is only as reliable as the edge that sets them;
  * DD_TRACE_CLIENT_IP_HEADER names the one to trust.
  */
 
@@ -95,7 +95,7 @@ function forwardedFor(value: string): string[] {
   return found;
 }
 
-/** Requests of one client follow each other, and behind a proxy all have the same peer. */
+/** Consecutive requests often come from one client, and behind a proxy all have the same peer. */
 const remembered = new Map<string, Address>();
 const maxRemembered = 1000;
 const maxRememberedLength = 64;

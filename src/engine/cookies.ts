@@ -46,7 +46,7 @@ function addQuoted(
 ): void {
   addValue(cookies, name, value.endsWith('"') && value.length > 1 ? value.slice(1, -1) : value);
   if (value.includes('"', 1)) return;
-  // The quotation runs past the `;`: what it holds as a whole, besides its parts.
+  // The quotation extends past the `;`: add it as a whole, besides its parts.
   const open = field.indexOf('"', start);
   const close = field.indexOf('"', end);
   if (close !== -1) addValue(cookies, name, field.slice(open + 1, close));

@@ -1,4 +1,4 @@
-/** How much of a transaction was looked at, best first: `skipped` is want of time, `error` a mistake of ours. */
+/** How much of a transaction was inspected, best first. `skipped`: there was no time. `error`: an internal error. */
 export const coverages = ['whole', 'partial', 'skipped', 'error'] as const;
 export type Coverage = (typeof coverages)[number];
 

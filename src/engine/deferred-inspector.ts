@@ -13,7 +13,7 @@ export interface BacklogBounds {
 
 /** Must not throw. */
 export interface BacklogObserver {
-  /** A message was let through unseen. */
+  /** A message was let through uninspected. */
   skipped(): void;
   failed(cause: unknown): void;
 }
@@ -30,7 +30,7 @@ interface Arrival {
   readonly bytes: number;
   /** No further message follows. */
   readonly last: boolean;
-  /** No further one follows when this one is let through: the body of a response is not asked for then. */
+  /** No message follows if this one is let through, because the response body is not requested then. */
   readonly lastUnseen: boolean;
 }
 
@@ -47,10 +47,10 @@ const headersBytes = 4096;
 const longestHoldMs = 500;
 
 /**
- * Answers first and analyses afterwards: who waits for an answer never waits for the WAF's look at his own request, and
- * nothing is blocked. libddwaf cannot be interrupted, and the response usually follows soon: a transaction is not begun
- * before its last message came, or half a second went by. What is left to do is bounded; beyond it messages are let
- * through unseen. For doors that only report.
+ * Answers first and analyses afterwards: a client never waits for the analysis of its own request, and nothing is blocked.
+ * libddwaf cannot be interrupted, and the response usually follows soon, so a transaction is only analysed once its last
+ * message has arrived, or after half a second. The backlog is bounded; beyond it, messages are let through uninspected. For
+ * doors that only report.
  */
 export class DeferredInspector implements Inspector {
   readonly #engine: Engine;
@@ -64,6 +64,7 @@ export class DeferredInspector implements Inspector {
   /** Messages and bytes that are held or ready, or being decompressed. */
   #messages = 0;
   #bytes = 0;
+  #workScheduled = false;
 
   /** @throws RangeError for a door that may block: the answer has left before there is a verdict. */
   constructor(engine: Engine, door: DoorTraits, bounds: BacklogBounds, observer: BacklogObserver) {
@@ -79,7 +80,7 @@ export class DeferredInspector implements Inspector {
   }
 
   knows(id: string): boolean {
-    return this.#engine.find(id) !== undefined;
+    return this.#engine.find(this.#door, id) !== undefined;
   }
 
   /** What waits belongs to the transaction still, which ends after that; bounded, for peers that send nothing else. */
@@ -90,12 +91,12 @@ export class DeferredInspector implements Inspector {
   }
 
   failed(id: string): void {
-    this.#engine.find(id)?.miss('error');
+    this.#engine.find(this.#door, id)?.miss('error');
   }
 
   /** What waits is analysed first, as far as there is room for that. */
   end(id: string, reason: DoorEndReason): void {
-    const finish = (): void => this.#engine.find(id)?.end(reason);
+    const finish = (): void => this.#engine.find(this.#door, id)?.finish(reason);
     if (this.#messages === 0 || this.#messages >= 2 * this.#bounds.messages) finish();
     else this.#afterWhatWaits(id, finish);
   }
@@ -116,7 +117,7 @@ export class DeferredInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Deferred | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     const transaction = this.#engine.findForRequestBody(this.#door, belonging, chunk);
     const bytes = chunk.bytes.length;
@@ -135,7 +136,7 @@ export class DeferredInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Deferred | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: response.application, timeToLiveMs };
     const transaction = this.#engine.findOrAdopt(this.#door, belonging);
     const wantsBody = transaction.wantsResponseBody(response);
@@ -150,7 +151,7 @@ export class DeferredInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Deferred | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     const transaction = this.#engine.findOrAdopt(this.#door, belonging);
     const bytes = chunk.bytes.length;
@@ -167,7 +168,7 @@ export class DeferredInspector implements Inspector {
     return this.#messages;
   }
 
-  /** Analyses one message whose time has come. False when there is none. */
+  /** Analyses one message that is ready. False if there is none. */
   workOnBacklog(): boolean {
     const piece = this.#ready[this.#next];
     if (piece === undefined) return false;
@@ -194,10 +195,10 @@ export class DeferredInspector implements Inspector {
   }
 
   #noteSkipped(id: string, last: boolean): void {
-    const transaction = this.#engine.find(id);
+    const transaction = this.#engine.find(this.#door, id);
     if (transaction === undefined) return;
     transaction.miss('skipped');
-    if (last) transaction.end('skipped');
+    if (last) transaction.finish('skipped');
   }
 
   #afterWhatWaits(id: string, work: () => void): void {
@@ -259,13 +260,20 @@ export class DeferredInspector implements Inspector {
     this.#ready.push(...held.pieces);
   }
 
-  /** Nobody may come by for a while. */
+  /** Analyses the messages itself, because no further message may arrive for a while. */
   #overdue(id: string): void {
     this.#release(id);
-    const work = (): void => {
-      if (this.workOnBacklog()) setImmediate(work);
-    };
-    setImmediate(work);
+    this.#workSoon();
+  }
+
+  /** One piece a turn of the event loop, however many are overdue: what comes in meanwhile is answered first. */
+  #workSoon(): void {
+    if (this.#workScheduled) return;
+    this.#workScheduled = true;
+    setImmediate(() => {
+      this.#workScheduled = false;
+      if (this.workOnBacklog()) this.#workSoon();
+    });
   }
 }
 

@@ -2,8 +2,9 @@ import { type Inspected, type Uninspected, uninspected } from './analysis.ts';
 import type { Application, BodyChunk, RequestHead, ResponseHead } from './http.ts';
 import type { DoorEndReason, Inspector } from './inspector.ts';
 import type { Limiter } from './rate-limiter.ts';
-import { type LostTrace, localTracer, type Tracer, type TransactionTrace } from './trace.ts';
-import { Transaction, type TransactionServices } from './transaction.ts';
+import { localTracer, type RemoteParent, type Tracer, type TransactionTrace } from './trace.ts';
+import { Transaction } from './transaction.ts';
+import type { TransactionServices } from './transaction-services.ts';
 import { TransactionStore } from './transaction-store.ts';
 import type { DoorTraits, TransactionObserver } from './transaction-view.ts';
 import type { Waf } from './waf/waf.ts';
@@ -12,9 +13,9 @@ export interface EngineOptions {
   readonly waf: Waf;
   /** Time that libddwaf may spend on one transaction, in microseconds. */
   readonly wafTimeoutUs: number;
-  /** Bytes of a body to look at; 0: bodies are not asked for. */
+  /** Bytes of a body to inspect; 0: bodies are not requested. */
   readonly bodyLimitBytes: number;
-  /** Bytes that a compressed body may become. */
+  /** Bytes of a compressed body to inspect, after decompression. */
   readonly maxDecompressedBytes: number;
   /** The only header to take the client's address from; undefined: Datadog's list. */
   readonly clientIpHeader: string | undefined;
@@ -22,23 +23,23 @@ export interface EngineOptions {
   readonly maxLiveTransactions: number;
   /** Request bodies of live transactions together, in bytes, as for their number; 128 MiB unless told otherwise. */
   readonly maxBodyBytes?: number;
-  /** Whose schema is extracted (API Security); absent: nobody's. */
+  /** Which transactions have their schema extracted (API Security); absent: none. */
   readonly schemaSampler?: Limiter;
   /** Which detections are reported; absent: all. */
   readonly reportLimiter?: Limiter;
   readonly tracer?: Tracer;
   readonly observers?: readonly TransactionObserver[];
-  /** Told of an internal error at the ending of a transaction, which goes on ending. */
+  /** Notified of an internal error while a transaction ends; the transaction still ends. */
   readonly failed?: (cause: unknown) => void;
 }
 
 /**
- * A body that was asked for may be uploaded slowly, and must not be inspected without its headers because they were
- * forgotten meanwhile. But nobody tells us when the client gives up, and what it left behind takes memory.
+ * A requested body may be uploaded slowly; its transaction must not expire meanwhile, or the body would be inspected without
+ * its headers. But the engine may not learn that the client gave up, and abandoned transactions use memory.
  */
 const uploadPatienceMs = 600_000;
 
-/** libddwaf keeps each body until the response was seen. */
+/** libddwaf keeps each body until the response has been inspected. */
 const usualMaxBodyBytes = 128 * 1024 * 1024;
 
 /** What a message knows of the transaction that it belongs to. */
@@ -73,11 +74,11 @@ export class Engine {
       createContext: (forSchema) => this.#options.waf.createContext(this.#options.wafTimeoutUs, forSchema),
       allowReport: () => reportLimiter?.take() ?? true,
       released: (transaction) => this.#store.remove(transaction),
-      failed: (_transaction, cause) => options.failed?.(cause),
+      failed: (cause) => options.failed?.(cause),
     };
   }
 
-  /** Off: every message is let through unseen. Transactions under way go on. */
+  /** Off: every message is let through uninspected. Transactions in progress continue. */
   enabled = true;
 
   get liveTransactions(): number {
@@ -94,14 +95,14 @@ export class Engine {
     return new DirectInspector(this, door);
   }
 
-  /** The transaction of this identity, while it waits for a message. */
-  find(id: string): Transaction | undefined {
-    return this.#store.find(id);
+  /** The transaction of the door that has this identity, while it waits for a message. */
+  find(door: DoorTraits, id: string): Transaction | undefined {
+    return this.#store.find(door.name, id);
   }
 
-  /** Whether a message of the transaction `id` is looked at: inspection is on, or it is under way. */
-  inspects(id: string | undefined): boolean {
-    return this.enabled || (id !== undefined && this.find(id) !== undefined);
+  /** Whether messages of transaction `id` are inspected: inspection is on, or the transaction is in progress. */
+  inspects(door: DoorTraits, id: string | undefined): boolean {
+    return this.enabled || (id !== undefined && this.find(door, id) !== undefined);
   }
 
   /** Ends everything that still waits for a message. */
@@ -119,14 +120,14 @@ export class Engine {
   }
 
   /**
-   * The transaction that a message belongs to, or a new one that goes on with its trace. What came before the message
-   * was perhaps never looked at, and is not looked at together with it.
+   * The transaction that a message belongs to, or a new one that continues its trace. What preceded the message may not have
+   * been inspected, and is not inspected together with it.
    */
   findOrAdopt(door: DoorTraits, { id, traceId, application, timeToLiveMs }: Belonging): Transaction {
-    const found = id === undefined ? undefined : this.find(id);
+    const found = id === undefined ? undefined : this.find(door, id);
     if (found !== undefined) return found;
-    const lost = id === undefined ? undefined : { spanId: id, traceId };
-    const transaction = this.#begin(door, undefined, application, lost, timeToLiveMs);
+    const remote = id === undefined ? undefined : { spanId: id, traceId };
+    const transaction = this.#begin(door, undefined, application, remote, timeToLiveMs);
     transaction.miss('partial');
     return transaction;
   }
@@ -141,12 +142,12 @@ export class Engine {
   }
 
   /** Whatever headers a client sends, tracing must not keep the WAF from seeing them. */
-  #beginTrace(request: RequestHead | undefined, lost: LostTrace | undefined): TransactionTrace {
+  #beginTrace(request: RequestHead | undefined, remote: RemoteParent | undefined): TransactionTrace {
     try {
-      return this.#tracer.begin(request, lost);
+      return this.#tracer.begin(request, remote);
     } catch (cause) {
       this.#options.failed?.(cause);
-      return localTracer.begin(request, lost);
+      return localTracer.begin(request, remote);
     }
   }
 
@@ -154,10 +155,10 @@ export class Engine {
     door: DoorTraits,
     request: RequestHead | undefined,
     application: Application | undefined,
-    lost: LostTrace | undefined,
+    remote: RemoteParent | undefined,
     timeToLiveMs: number,
   ): Transaction {
-    const trace = this.#beginTrace(request, lost);
+    const trace = this.#beginTrace(request, remote);
     const transaction = new Transaction(door, request, application, trace, this.#services);
     this.#store.add(transaction, timeToLiveMs);
     return transaction;
@@ -178,7 +179,7 @@ class DirectInspector implements Inspector {
   }
 
   knows(id: string): boolean {
-    return this.#engine.find(id) !== undefined;
+    return this.#engine.find(this.#door, id) !== undefined;
   }
 
   requestHeaders(request: RequestHead, timeToLiveMs: number): Inspected | Uninspected {
@@ -192,7 +193,7 @@ class DirectInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Inspected | Uninspected | Promise<Inspected> {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     return this.#engine.findForRequestBody(this.#door, belonging, chunk).analyseRequestBody(chunk);
   }
@@ -203,7 +204,7 @@ class DirectInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Inspected | Uninspected {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: response.application, timeToLiveMs };
     return this.#engine.findOrAdopt(this.#door, belonging).analyseResponseHeaders(response);
   }
@@ -214,24 +215,24 @@ class DirectInspector implements Inspector {
     timeToLiveMs: number,
     traceId?: string,
   ): Inspected | Uninspected | Promise<Inspected> {
-    if (!this.#engine.inspects(id)) return uninspected;
+    if (!this.#engine.inspects(this.#door, id)) return uninspected;
     const belonging = { id, traceId, application: chunk.application, timeToLiveMs };
     return this.#engine.findOrAdopt(this.#door, belonging).analyseResponseBody(chunk);
   }
 
   skipped(id: string, last: boolean): void {
-    const transaction = this.#engine.find(id);
+    const transaction = this.#engine.find(this.#door, id);
     if (transaction === undefined) return;
     transaction.miss('skipped');
-    if (last) transaction.end('skipped');
+    if (last) transaction.finish('skipped');
   }
 
   failed(id: string): void {
-    this.#engine.find(id)?.miss('error');
+    this.#engine.find(this.#door, id)?.miss('error');
   }
 
   end(id: string, reason: DoorEndReason): void {
-    this.#engine.find(id)?.end(reason);
+    this.#engine.find(this.#door, id)?.finish(reason);
   }
 
   /** Nothing is put off here: see DeferredInspector. */

@@ -8,8 +8,8 @@
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
 /**
- * The application that a request belongs to, when several share one agent. What is undefined is as the agent was
- * started.
+ * The application that a request belongs to, if several share one process. For undefined fields, the settings of the process
+ * apply.
  */
 export interface Application {
   readonly service: string | undefined;

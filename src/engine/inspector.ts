@@ -37,15 +37,15 @@ export interface Inspector {
     traceId?: string,
   ): Analysis | Promise<Analysis>;
   /**
-   * A message of this transaction was let through unseen.
+   * A message of this transaction was let through uninspected.
    * @param last no further message can follow: the transaction ends.
    */
   skipped(id: string, last: boolean): void;
-  /** A message of this transaction was let through unseen because of an internal error. */
+  /** A message of this transaction was let through uninspected because of an internal error. */
   failed(id: string): void;
   /** Nothing more will come for this transaction, if it is here. */
   end(id: string, reason: DoorEndReason): void;
-  /** Analyses a message that was answered before. False when there is none. */
+  /** Analyses a message that was answered before. False if there is none. */
   workOnBacklog(): boolean;
   /** Makes everything that waits for its transaction's next message ready for `workOnBacklog`. */
   releaseAll(): void;

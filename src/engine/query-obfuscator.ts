@@ -22,7 +22,7 @@ export class QueryObfuscator {
     return target.slice(0, queryStart + 1) + readable.replace(this.#pattern, redacted);
   }
 
-  /** A name that is written with escapes is the same name to the server: what it stands for decides. */
+  /** The pattern is applied to the decoded name, because a server decodes it as well. */
   #hideByName(query: string): string {
     return query.replace(escapedName, (pair) => {
       const equals = pair.indexOf('=');

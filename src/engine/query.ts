@@ -1,8 +1,8 @@
 /**
  * The parameters of a request target, as a server would read them.
  *
- * What is in doubt stays in the value, where it is inspected: a fragment, `;` (no separator, as in the URL standard),
- * escapes that do not decode. Escapes that servers undo in different ways are read in each of them.
+ * Ambiguous parts stay in the value, where they are inspected: a fragment, `;` (not a separator in the URL standard), invalid
+ * escapes. Escapes that servers decode in different ways are read in each of these ways.
  */
 
 /** Values by name, in the order received. Without a prototype: `__proto__` is a legal name. */
@@ -40,7 +40,7 @@ export function decodeUrlEncoded(text: string): string {
   return decodePercent(spaced);
 }
 
-/** Percent-escapes decoded, as far as they decode; what is no UTF-8 becomes U+FFFD. Never throws. */
+/** Percent-escapes decoded, as far as they decode; invalid UTF-8 becomes U+FFFD. Never throws. */
 export function decodePercent(text: string): string {
   if (!text.includes('%')) return text;
   // Exceptions are slow, and hostile targets would consist of them.
@@ -70,11 +70,11 @@ const plainName = /^[\w.~-]*$/;
 function addValue(parameters: Parameters, name: string, value: string): void {
   const values = parameters[name];
   if (values === undefined) parameters[name] = [value];
-  // What was said already needs no second look, and padding must not use up the WAF's time.
+  // A repeated value needs no second inspection, and padding must not use up the WAF's time.
   else if (values.at(-1) !== value) values.push(value);
 }
 
-/** Whether there are escapes that servers undo in different ways, see `doubtfulReadings`. */
+/** Whether there are escapes that servers decode in different ways, see `doubtfulReadings`. */
 export function hasDoubtfulEscape(text: string): boolean {
   return doubtfulEscape.test(text);
 }
@@ -83,12 +83,12 @@ export function hasDoubtfulEscape(text: string): boolean {
 const doubtfulEscape = /%(?:25|u[0-9a-f]{4}|c[01]%[89ab]|e0%[89])/i;
 const doubtfulUnits = /%u([0-9a-f]{4})|%c([01])%([89ab][0-9a-f])|%e0%([89][0-9a-f])%([89ab][0-9a-f])/gi;
 
-/** How often escapes are undone: once by every server, again by applications behind others. */
+/** How often escapes are decoded: once by every server, again by some applications. */
 const maxRounds = 3;
 
 /**
- * What lenient servers make of escapes beyond `decodePercent`: escapes of escapes undone, up to three rounds in all,
- * `%uXXXX` and overlong UTF-8 taken for characters. Without the text as it is. Never throws.
+ * Readings of lenient servers beyond `decodePercent`: nested escapes decoded, up to three rounds in total, `%uXXXX` and
+ * overlong UTF-8 accepted as characters. Does not include the text itself. Never throws.
  */
 export function doubtfulReadings(raw: string): string[] {
   const readings: string[] = [];

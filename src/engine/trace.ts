@@ -15,7 +15,7 @@ export interface TransactionTrace {
 }
 
 /** What a later message knows of a transaction that is gone, or was begun elsewhere. */
-export interface LostTrace {
+export interface RemoteParent {
   readonly spanId: string;
   /** 32 hexadecimal digits. */
   readonly traceId: string | undefined;
@@ -24,19 +24,19 @@ export interface LostTrace {
 export interface Tracer {
   /**
    * @param request absent when only a response reached us.
-   * @param lost the identity of the transaction that is not here, when the message still names it.
+   * @param remote the identity of the transaction that is not here, when the message still names it.
    */
-  begin(request: RequestHead | undefined, lost?: LostTrace): TransactionTrace;
+  begin(request: RequestHead | undefined, remote?: RemoteParent): TransactionTrace;
 }
 
 /** Random identities and nothing else: for use without a Datadog Agent. */
 export const localTracer: Tracer = {
-  begin(_request, lost) {
+  begin(_request, remote) {
     const random = randomBytes(24);
     return {
       // One bit less than 64: some tracers read identities as signed.
-      spanId: lost?.spanId ?? ((random.readBigUInt64BE(0) >> 1n) | 1n).toString(),
-      traceId: lost?.traceId ?? random.toString('hex', 8),
+      spanId: remote?.spanId ?? ((random.readBigUInt64BE(0) >> 1n) | 1n).toString(),
+      traceId: remote?.traceId ?? random.toString('hex', 8),
       propagation: () => [],
       finish: () => undefined,
     };

@@ -1,4 +1,5 @@
 import type { Transaction } from './transaction.ts';
+import type { TransactionView } from './transaction-view.ts';
 
 interface Entry {
   readonly transaction: Transaction;
@@ -14,6 +15,7 @@ const maxTimerMs = 2 ** 31 - 1;
  * so that clients who never finish cannot fill the memory.
  */
 export class TransactionStore {
+  /** By identity and door: see `keyOf`. */
   readonly #entries = new Map<string, Entry>();
   readonly #maxEntries: number;
   readonly #maxBodyBytes: number;
@@ -34,35 +36,36 @@ export class TransactionStore {
     return this.#countByDoor.get(door) ?? 0;
   }
 
-  find(id: string): Transaction | undefined {
-    return this.#entries.get(id)?.transaction;
+  /** Of the door of this name: an identity means nothing at another one. */
+  find(door: string, id: string): Transaction | undefined {
+    return this.#entries.get(keyOf(door, id))?.transaction;
   }
 
   add(transaction: Transaction, timeToLiveMs: number): void {
     const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
     timer.unref();
-    const former = this.#entries.get(transaction.id);
+    const former = this.#entryOf(transaction);
     if (former !== undefined) this.remove(former.transaction);
-    this.#entries.set(transaction.id, { transaction, timer, bodyBytes: 0 });
+    this.#set(transaction, { transaction, timer, bodyBytes: 0 });
     this.#count(transaction, 1);
     if (this.#entries.size > this.#maxEntries) this.#oldest()?.end('evicted');
   }
 
   /** Starts its time to live again. No effect once it has ended. */
   renew(transaction: Transaction, timeToLiveMs: number): void {
-    const entry = this.#entries.get(transaction.id);
+    const entry = this.#entryOf(transaction);
     if (entry?.transaction !== transaction) return;
     clearTimeout(entry.timer);
     const timer = setTimeout(() => transaction.end('expired'), Math.min(timeToLiveMs, maxTimerMs));
     timer.unref();
-    this.#entries.set(transaction.id, { ...entry, timer });
+    this.#set(transaction, { ...entry, timer });
   }
 
   /** A body of so many bytes is kept with it from now on. */
   keepBody(transaction: Transaction, bytes: number): void {
-    const entry = this.#entries.get(transaction.id);
+    const entry = this.#entryOf(transaction);
     if (entry?.transaction !== transaction) return;
-    this.#entries.set(transaction.id, { ...entry, bodyBytes: entry.bodyBytes + bytes });
+    this.#set(transaction, { ...entry, bodyBytes: entry.bodyBytes + bytes });
     this.#bodyBytes += bytes;
     for (let oldest = this.#oldest(); this.#bodyBytes > this.#maxBodyBytes; oldest = this.#oldest()) {
       if (oldest === undefined || oldest === transaction) break;
@@ -70,13 +73,13 @@ export class TransactionStore {
     }
   }
 
-  /** Called by the transaction's own ending. */
-  remove(transaction: Transaction): void {
-    const entry = this.#entries.get(transaction.id);
+  /** Called when the transaction ends. */
+  remove(transaction: TransactionView): void {
+    const entry = this.#entryOf(transaction);
     if (entry?.transaction !== transaction) return;
     clearTimeout(entry.timer);
     this.#bodyBytes -= entry.bodyBytes;
-    this.#entries.delete(transaction.id);
+    this.#entries.delete(keyOf(transaction.door.name, transaction.id));
     this.#count(transaction, -1);
   }
 
@@ -84,7 +87,15 @@ export class TransactionStore {
     return [...this.#entries.values()].map((entry) => entry.transaction);
   }
 
-  #count({ door }: Transaction, step: 1 | -1): void {
+  #entryOf({ door, id }: TransactionView): Entry | undefined {
+    return this.#entries.get(keyOf(door.name, id));
+  }
+
+  #set({ door, id }: TransactionView, entry: Entry): void {
+    this.#entries.set(keyOf(door.name, id), entry);
+  }
+
+  #count({ door }: TransactionView, step: 1 | -1): void {
     this.#countByDoor.set(door.name, this.countOf(door.name) + step);
   }
 
@@ -93,4 +104,8 @@ export class TransactionStore {
     for (const entry of this.#entries.values()) return entry.transaction;
     return undefined;
   }
+}
+
+function keyOf(door: string, id: string): string {
+  return `${id} ${door}`;
 }

@@ -22,9 +22,9 @@ export interface DoorTraits {
 export type Phase = 'request-headers' | 'request-body' | 'response-headers' | 'response-body';
 
 /**
- * How a transaction ended. `blocked`. `complete`: its last message was analysed. `aborted`: the client went away.
+ * How a transaction ended. `blocked`. `complete`: its last message was analysed. `aborted`: the client disconnected.
  * `no-response`: its door knows that no response will come. `expired`: none came in time. `evicted`: the oldest of too
- * many. `skipped`: its last message was let through unseen, for lack of time. `drained`: the process stops.
+ * many. `skipped`: its last message was let through uninspected, for lack of time. `drained`: the process is stopping.
  */
 export type EndReason =
   | 'blocked'
@@ -59,8 +59,8 @@ export interface TransactionView {
   readonly rateLimited: boolean;
   readonly coverage: Coverage;
   /**
-   * Not everything was looked at: a body was seen in part or not at all, a message was let through, the WAF ran out of
-   * time, or the request is not known here.
+   * Not everything was inspected: a body was inspected in part or not at all, a message was let through, the WAF timed out, or
+   * the request is not known here.
    */
   readonly partial: boolean;
   /** Undefined while it lives. */
@@ -69,7 +69,7 @@ export interface TransactionView {
   propagation(): HeaderList;
 }
 
-/** Told what happens to transactions. Must not throw. */
+/** Is notified of what happens to transactions. Must not throw. */
 export interface TransactionObserver {
   wafRan?(transaction: TransactionView, phase: Phase, result: WafResult): void;
   /** Rules matched. `reported` is false when the rate limit on reports was used up. */

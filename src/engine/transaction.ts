@@ -1,22 +1,25 @@
-import { clientIpOf, requestInput, responseInput, withListIndices } from './addresses.ts';
+import {
+  bodyAddresses,
+  bodyInput,
+  clientIpOf,
+  requestInput,
+  responseInput,
+  withListIndices,
+} from './addresses.ts';
 import { type Inspected, isBlocking } from './analysis.ts';
-import { BodyCollector } from './body/body-collector.ts';
 import { declaresBody, wantsRequestBody, wantsResponseBody } from './body/body-policy.ts';
+import { type BodyPhase, BodyStreams } from './body/body-streams.ts';
 import { type InspectedBody, inspectBody } from './body/inspect-body.ts';
 import { type Coverage, worseCoverage } from './coverage.ts';
 import type { Application, BodyChunk, HeaderList, RequestHead, ResponseHead } from './http.ts';
 import type { TransactionTrace } from './trace.ts';
-import type {
-  DoorTraits,
-  EndReason,
-  Phase,
-  TransactionObserver,
-  TransactionView,
-} from './transaction-view.ts';
+import type { TransactionServices } from './transaction-services.ts';
+import type { DoorTraits, EndReason, Phase, TransactionView } from './transaction-view.ts';
+import { TransactionWaf } from './transaction-waf.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
-import type { WafContext, WafInput } from './waf/waf-context.ts';
+import type { WafInput } from './waf/waf-context.ts';
 import type { WafEvent, WafResult } from './waf/waf-result.ts';
-import { WafSummary } from './waf-summary.ts';
+import type { WafSummary } from './waf-summary.ts';
 
 /*
  *   begin ──► request headers ──► request body ──► response headers ──► response body ──► ended
@@ -28,66 +31,37 @@ import { WafSummary } from './waf-summary.ts';
  * Ending inspects what came of a body that never ended, disposes of the WAF context and finishes the trace.
  */
 
-/** What a transaction needs from the engine that began it. */
-export interface TransactionServices {
-  readonly bodyLimitBytes: number;
-  /** Whether the schema of one more transaction is wanted (API Security); asked once, before its first run. */
-  sampleSchema(): boolean;
-  readonly maxDecompressedBytes: number;
-  readonly clientIpHeader: string | undefined;
-  readonly observers: readonly TransactionObserver[];
-  /** @param forSchema whether `sampleSchema` said so. */
-  createContext(forSchema: boolean): WafContext;
-  /** Whether one more event may be reported now. */
-  allowReport(): boolean;
-  /** Called when the transaction has ended, once. */
-  released(transaction: Transaction): void;
-  /** An observer or the trace threw at the ending: contained, for endings also come from timers. */
-  failed(transaction: Transaction, cause: unknown): void;
-}
-
 /** Events kept for the report of one transaction; further ones still count for the verdict. */
 const maxReportedEvents = 10;
 
-/** Asks libddwaf for the schema of everything that it was given. */
-const schemaRequest: WafInput = { 'waf.context.processor': { 'extract-schema': true } };
-
-/** Of a body, and of the names of the files in it. */
-const bodyAddresses = {
-  'request-body': ['server.request.body', 'server.request.body.filenames'],
-  'response-body': ['server.response.body', 'server.response.body.filenames'],
-} as const;
-
-type BodyPhase = keyof typeof bodyAddresses;
-
+/** One request and its response, from the first message that is seen of them to the end. */
 export class Transaction implements TransactionView {
   readonly door: DoorTraits;
   readonly trace: TransactionTrace;
   readonly request: RequestHead | undefined;
   readonly clientIp: string | undefined;
   readonly startedAtMs = Date.now();
-
   response: ResponseHead | undefined;
   verdict: Verdict = { kind: 'pass' };
   readonly events: WafEvent[] = [];
   readonly ruleIds: string[] = [];
-  readonly waf = new WafSummary();
   readonly application: Application | undefined;
+  readonly waf: WafSummary;
+  coverage: Coverage = 'whole';
   wouldBlock = false;
   rateLimited = false;
   endReason: EndReason | undefined;
 
   readonly #services: TransactionServices;
-  #context: WafContext | undefined;
+  readonly #waf: TransactionWaf;
+  readonly #bodies: BodyStreams;
   #pendingBodies = 0;
-  #schemaWanted: boolean | undefined;
   #requestBodyWanted: boolean | undefined;
   #requestBodySeen = false;
-  #coverage: Coverage = 'whole';
-  #lastMessageSeen = false;
+  /** Why it ends once no body is being decompressed any more. */
+  #endAfterBodies: EndReason | undefined;
   #mayBlock = true;
   #ending = false;
-  readonly #collectors: Partial<Record<BodyPhase, BodyCollector>> = {};
 
   constructor(
     door: DoorTraits,
@@ -101,6 +75,9 @@ export class Transaction implements TransactionView {
     this.application = application;
     this.trace = trace;
     this.#services = services;
+    this.#waf = new TransactionWaf(services);
+    this.waf = this.#waf.summary;
+    this.#bodies = new BodyStreams(services.bodyLimitBytes);
     this.clientIp = request && (request.clientIp ?? clientIpOf(request, services.clientIpHeader));
   }
 
@@ -112,17 +89,13 @@ export class Transaction implements TransactionView {
     return this.trace.traceId;
   }
 
-  get coverage(): Coverage {
-    return this.#coverage;
-  }
-
   get partial(): boolean {
-    return this.#coverage !== 'whole';
+    return this.coverage !== 'whole';
   }
 
-  /** Something was not looked at. What is worse stands. */
+  /** Part of the transaction was not inspected. The worst coverage counts. */
   miss(coverage: Coverage): void {
-    this.#coverage = worseCoverage(this.#coverage, coverage);
+    this.coverage = worseCoverage(this.coverage, coverage);
   }
 
   propagation(): HeaderList {
@@ -135,7 +108,7 @@ export class Transaction implements TransactionView {
     const { headers, declaredBodySize, method } = this.request;
     this.#requestBodyWanted ??=
       wantsRequestBody(headers, declaredBodySize, this.#services.bodyLimitBytes, method) &&
-      this.#isRead(...bodyAddresses['request-body']);
+      this.#isRead(bodyAddresses['request-body']);
     return this.#requestBodyWanted;
   }
 
@@ -144,20 +117,12 @@ export class Transaction implements TransactionView {
     const { headers, status } = response;
     return (
       wantsResponseBody(headers, status, this.#services.bodyLimitBytes, this.request?.method) &&
-      this.#isRead(...bodyAddresses['response-body'])
+      this.#isRead(bodyAddresses['response-body'])
     );
   }
 
-  /** Whether a rule looks at one of these, or the schema that is wanted: else a body would be held back for nothing. */
-  #isRead(...addresses: readonly string[]): boolean {
-    if (this.endReason !== undefined) return false;
-    const context = this.#openContext();
-    return addresses.some((address) => context.reads(address));
-  }
-
-  #openContext(): WafContext {
-    this.#context ??= this.#services.createContext(this.#wantsSchema());
-    return this.#context;
+  #isRead(addresses: readonly string[]): boolean {
+    return this.endReason === undefined && this.#waf.readsAny(addresses);
   }
 
   /** Ends the transaction when nothing can follow: no body is wanted, and the door sees no responses. */
@@ -165,11 +130,10 @@ export class Transaction implements TransactionView {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
     if (request.bodyIsStream && this.wantsRequestBody) this.miss('partial');
-    const input = requestInput(request, this.clientIp, this.#wantsSchema());
-    const isLast = !this.wantsRequestBody && !this.door.seesResponses;
-    const verdict = this.#run('request-headers', isLast ? this.#lastInput(input) : input);
+    const input = requestInput(request, this.clientIp, this.#waf.wantsSchema);
+    const verdict = this.#run('request-headers', input, !this.wantsRequestBody && !this.door.seesResponses);
     const analysis = this.#conclude(verdict, this.wantsRequestBody);
-    if (!analysis.wantsBody && !this.door.seesResponses) this.#complete();
+    if (!analysis.wantsBody && !this.door.seesResponses) this.finish('complete');
     return analysis;
   }
 
@@ -186,14 +150,14 @@ export class Transaction implements TransactionView {
     this.response = response;
     if (this.#lacksRequestBody) this.miss('partial');
     const wantsBody = this.wantsResponseBody(response);
-    const input = responseInput(response, this.#wantsSchema());
-    const verdict = this.#run('response-headers', wantsBody ? input : this.#lastInput(input));
+    const input = responseInput(response, this.#waf.wantsSchema);
+    const verdict = this.#run('response-headers', input, !wantsBody);
     const analysis = this.#conclude(verdict, wantsBody);
-    if (!analysis.wantsBody) this.#complete();
+    if (!analysis.wantsBody) this.finish('complete');
     return analysis;
   }
 
-  /** It was asked for, there is one, and it never came. */
+  /** The request body was requested and declared, but never arrived. */
   get #lacksRequestBody(): boolean {
     if (this.#requestBodyWanted !== true || this.#requestBodySeen || this.request === undefined) return false;
     return declaresBody(this.request.headers, this.request.declaredBodySize);
@@ -205,56 +169,48 @@ export class Transaction implements TransactionView {
     return this.#completeAfter(this.#analyseBody('response-body', chunk, this.response?.headers ?? []));
   }
 
-  /** Idempotent: the first reason stands. */
+  /** Idempotent: the first reason counts. */
   end(reason: EndReason): void {
     if (this.endReason !== undefined || this.#ending) return;
     this.#ending = true;
     if (reason !== 'blocked' && reason !== 'complete') this.#inspectUnfinished();
     this.endReason = reason;
-    if (reason === 'expired') this.#describeUnfinished();
-    this.#context?.dispose();
-    this.#context = undefined;
+    if (reason === 'expired') this.#account(this.#waf.describeUnfinished());
+    this.#waf.dispose();
     this.#services.released(this);
     this.#contained(() => this.trace.finish(this));
     for (const observer of this.#services.observers) this.#contained(() => observer.ended?.(this, reason));
-  }
-
-  /** No message was the last one: what came before still has its schema. */
-  #describeUnfinished(): void {
-    const result = this.#wantsSchema() ? this.#context?.run(schemaRequest) : undefined;
-    if (result !== undefined) this.#account(result);
   }
 
   #contained(step: () => void): void {
     try {
       step();
     } catch (cause) {
-      this.#services.failed(this, cause);
+      this.#services.failed(cause);
     }
   }
 
-  /** A body that is still being decompressed is waited for: it is part of the transaction. */
-  #complete(): void {
-    this.#lastMessageSeen = true;
-    if (this.#pendingBodies === 0) this.end('complete');
+  /** Nothing more will come. Bodies still being decompressed are inspected first; if the client is gone, they only report. */
+  finish(reason: EndReason): void {
+    this.#endAfterBodies ??= reason;
+    if (reason === 'aborted') this.#mayBlock = false;
+    if (this.#pendingBodies === 0) this.end(this.#endAfterBodies);
   }
 
   /** As soon as no more of the body is wanted. */
   #completeAfter(analysis: Inspected | Promise<Inspected>): Inspected | Promise<Inspected> {
     const complete = (done: Inspected): Inspected => {
-      if (!done.wantsBody) this.#complete();
+      if (!done.wantsBody) this.finish('complete');
       return done;
     };
     return analysis instanceof Promise ? analysis.then(complete) : complete(analysis);
   }
 
   #analyseBody(phase: BodyPhase, chunk: BodyChunk, headers: HeaderList): Inspected | Promise<Inspected> {
-    const { bodyLimitBytes } = this.#services;
-    if (this.endReason !== undefined || bodyLimitBytes <= 0) return this.#nothingMore();
-    const collector = this.#collectorOf(phase);
-    const body = collector.push(chunk);
+    if (this.endReason !== undefined || this.#services.bodyLimitBytes <= 0) return this.#nothingMore();
+    const body = this.#bodies.push(phase, chunk);
     if (body !== undefined) return this.#inspect(phase, body, headers);
-    return { ...this.#nothingMore(), wantsBody: !collector.done };
+    return { ...this.#nothingMore(), wantsBody: this.#bodies.wantsMore(phase) };
   }
 
   #inspect(phase: BodyPhase, body: BodyChunk, headers: HeaderList): Inspected | Promise<Inspected> {
@@ -265,24 +221,13 @@ export class Transaction implements TransactionView {
       : this.#concludeBody(phase, inspected);
   }
 
-  /** A message that brings a body after the first one had its end brings another body. */
-  #collectorOf(phase: BodyPhase): BodyCollector {
-    const found = this.#collectors[phase];
-    if (found !== undefined && !found.ended) return found;
-    const collector = new BodyCollector(this.#services.bodyLimitBytes);
-    this.#collectors[phase] = collector;
-    return collector;
-  }
-
-  /** What came of a body that never ended is reported; it is too late to block. */
+  /** A body that never ended is reported as far as it came; it is too late to block. */
   #inspectUnfinished(): void {
-    for (const phase of ['request-body', 'response-body'] as const) {
-      const collector = this.#collectors[phase];
-      if (collector?.pending !== true) continue;
+    for (const [phase, body] of this.#bodies.takeUnfinished()) {
       const headers = (phase === 'request-body' ? this.request : this.response)?.headers ?? [];
       this.miss('partial');
       this.#mayBlock = false;
-      this.#contained(() => void this.#inspect(phase, collector.take(false), headers));
+      this.#contained(() => void this.#inspect(phase, body, headers));
     }
   }
 
@@ -292,7 +237,7 @@ export class Transaction implements TransactionView {
       return this.#concludeBody(phase, await inspected);
     } finally {
       this.#pendingBodies -= 1;
-      if (this.#lastMessageSeen) this.#complete();
+      if (this.#endAfterBodies !== undefined) this.finish(this.#endAfterBodies);
     }
   }
 
@@ -301,27 +246,13 @@ export class Transaction implements TransactionView {
     if (this.endReason !== undefined) return this.#nothingMore();
     if (body.partial) this.miss('partial');
     for (const observer of this.#services.observers) observer.bodyRead?.(this, phase, body);
-    const [bodyAddress, filenamesAddress] = bodyAddresses[phase];
-    const input: WafInput = {
-      [bodyAddress]: body.body,
-      [filenamesAddress]: body.filenames.length > 0 ? body.filenames : undefined,
-    };
     const isLast = phase === 'response-body' || !this.door.seesResponses;
-    return this.#conclude(this.#run(phase, isLast ? this.#lastInput(input) : input), false);
+    return this.#conclude(this.#run(phase, bodyInput(phase, body), isLast), false);
   }
 
-  /** With the last values of a transaction, libddwaf can be asked for the schema of all of them. */
-  #lastInput(input: WafInput): WafInput {
-    return this.#wantsSchema() ? { ...input, ...schemaRequest } : input;
-  }
-
-  #wantsSchema(): boolean {
-    this.#schemaWanted ??= this.#services.sampleSchema();
-    return this.#schemaWanted;
-  }
-
-  #run(phase: Phase, input: WafInput): Verdict {
-    const result = this.#openContext().run(input);
+  /** @param last no values of this transaction follow. */
+  #run(phase: Phase, input: WafInput, last = false): Verdict {
+    const result = last ? this.#waf.runLast(input) : this.#waf.run(input);
     if (result === undefined) return { kind: 'pass' };
     this.#account(result);
     const verdict = this.#permitted(
@@ -332,9 +263,8 @@ export class Transaction implements TransactionView {
     return verdict;
   }
 
-  #account(result: WafResult): void {
-    this.waf.add(result);
-    if (result.truncated || result.timeout) this.miss('partial');
+  #account(result: WafResult | undefined): void {
+    if (result?.truncated || result?.timeout) this.miss('partial');
   }
 
   #remember(phase: Phase, events: readonly WafEvent[], verdict: Verdict): void {
@@ -359,8 +289,7 @@ export class Transaction implements TransactionView {
   /** What the application allows of a verdict. */
   #permitted(verdict: Verdict): Verdict {
     const reportOnly = this.application?.reportOnly === true || this.door.reportOnly || !this.#mayBlock;
-    if (!reportOnly) return verdict;
-    if (!isBlocking(verdict)) return verdict;
+    if (!reportOnly || !isBlocking(verdict)) return verdict;
     this.wouldBlock = true;
     return { kind: 'report' };
   }

@@ -18,7 +18,7 @@ export interface RedirectVerdict {
   readonly securityResponseId: string;
 }
 
-/** `pass`: nothing found. `report`: rules matched, the traffic goes on. */
+/** `pass`: nothing found. `report`: rules matched, but the traffic passes. */
 export type Verdict =
   | { readonly kind: 'pass' }
   | { readonly kind: 'report' }

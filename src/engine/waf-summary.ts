@@ -1,9 +1,9 @@
 import type { WafResult } from './waf/waf-result.ts';
 
-/** Of the path, which is given to the rules as a parameter but is none (see addresses.ts). */
+/** The schema of the path, which is passed to the rules as a parameter although it is not one (see addresses.ts). */
 const pathSchema = '_dd.appsec.s.req.params';
 
-/** What all runs of the WAF for one transaction came to, as its span tells it. What they detected is not part of it. */
+/** Totals of all WAF runs for one transaction, for its span. Detections are not part of it. */
 export class WafSummary {
   /** Time inside libddwaf, and including the binding. */
   durationUs = 0;
@@ -12,7 +12,7 @@ export class WafSummary {
   /** Of the first run that failed. */
   errorCode: number | undefined;
   errorMessage: string | undefined;
-  /** The WAF asked that the trace be kept. */
+  /** The WAF wants the trace to be kept. */
   keep = false;
   /** Fingerprints, schemas and other values for the span. */
   readonly attributes: Record<string, unknown> = {};

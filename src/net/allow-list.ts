@@ -3,7 +3,7 @@ import { BlockList, isIPv4, isIPv6 } from 'node:net';
 /** Whether somebody at this address may connect. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) counts as IPv4. */
 export type AllowList = (address: string) => boolean;
 
-/** Addresses and networks as `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`; undefined when one is none. */
+/** Addresses and networks such as `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`; undefined if one is invalid. */
 export function parseAllowList(networks: readonly string[]): AllowList | undefined {
   const list = new BlockList();
   for (const network of networks) {
@@ -17,7 +17,7 @@ export function parseAllowList(networks: readonly string[]): AllowList | undefin
     list.addSubnet(address, prefix, family);
   }
   return (address) => {
-    // A link-local address names its interface behind a percent sign.
+    // A link-local address has its interface after a percent sign.
     const bare = address.split('%', 1)[0] ?? '';
     const family = familyOf(bare);
     return family !== undefined && list.check(bare, family);

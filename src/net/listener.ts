@@ -12,7 +12,7 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   /** For the TLS handshake: the HELLO has the same time once more. */
   readonly helloTimeoutMs: number;
-  /** Undefined: everybody who can reach the port. Not asked for unix sockets. */
+  /** Undefined: anyone who can reach the port. Does not apply to unix sockets. */
   readonly allowed?: AllowList | undefined;
   /** Undefined: connections are not encrypted. */
   readonly tls?: TlsIdentity | undefined;
@@ -25,11 +25,11 @@ export type RefusalReason = 'limit' | 'address';
 
 export interface ListenerHandlers {
   accepted(socket: Socket): void;
-  /** Closed unread. `address` is undefined when the other side had gone already. */
+  /** Closed without reading. `address` is undefined if the peer had already disconnected. */
   refused(reason: RefusalReason, address: string | undefined): void;
   /** No TLS, another version, no certificate or one that does not count, or not in time. */
   handshakeFailed(cause: Error, address: string | undefined): void;
-  /** Of the listening socket: accepting can fail for want of descriptors; those that are open go on. */
+  /** An error of the listening socket, for example when no descriptors are left. Open connections continue. */
   failed(cause: Error): void;
 }
 
@@ -77,7 +77,7 @@ export class Listener {
     this.#tls?.setSecureContext(contextOptions(identity));
   }
 
-  /** Takes nobody new; handshakes under way go on. */
+  /** Accepts no new connections; handshakes in progress continue. */
   close(): void {
     this.#server.close();
   }

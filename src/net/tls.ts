@@ -1,12 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { messageOf } from '../message-of.ts';
 
 /** PEM, as in the files of an operator. */
 export interface TlsIdentity {
   /** Our certificate first, then those between it and its CA. */
   readonly certificate: string;
   readonly key: string;
-  /** Of HAProxy and of other agents. Undefined: nobody is asked for a certificate. */
+  /** The CA of HAProxy and of peers. Undefined: clients need no certificate. */
   readonly ca: string | undefined;
 }
 
@@ -31,14 +32,14 @@ export function secureContextOf(identity: TlsIdentity): SecureContext {
   try {
     fits = own?.checkPrivateKey(createPrivateKey(identity.key)) ?? false;
   } catch {
-    throw new TlsIdentityError('key', 'has no private key in PEM without a passphrase');
+    throw new TlsIdentityError('key', 'contains no PEM private key without a passphrase');
   }
-  if (!fits) throw new TlsIdentityError('key', 'is not the key of the certificate');
+  if (!fits) throw new TlsIdentityError('key', 'does not match the certificate');
   if (identity.ca !== undefined) certificatesOf('ca', identity.ca);
   try {
     return createSecureContext(contextOptions(identity));
   } catch (cause) {
-    throw new TlsIdentityError('certificate', `is refused by OpenSSL: ${reasonOf(cause)}`);
+    throw new TlsIdentityError('certificate', `is rejected by OpenSSL: ${messageOf(cause)}`);
   }
 }
 
@@ -52,17 +53,13 @@ export function expiryOf({ certificate }: TlsIdentity): Date | undefined {
   return own === undefined ? undefined : new Date(own.validTo);
 }
 
-/** At least one. OpenSSL passes over what it cannot read, and with it over the CA that an operator meant. */
+/** At least one. OpenSSL silently ignores what it cannot read, which could be the operator's CA. */
 function certificatesOf(part: 'certificate' | 'ca', pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new TlsIdentityError(part, 'has no certificate in PEM');
+  if (blocks.length === 0) throw new TlsIdentityError(part, 'contains no PEM certificate');
   try {
     return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
-    throw new TlsIdentityError(part, `has a certificate that cannot be read: ${reasonOf(cause)}`);
+    throw new TlsIdentityError(part, `contains an invalid certificate: ${messageOf(cause)}`);
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

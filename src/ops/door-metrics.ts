@@ -1,5 +1,5 @@
 import type { Counter } from 'prom-client';
-import type { Metrics } from './metrics.ts';
+import type { EngineErrorKind, Metrics } from './metrics.ts';
 
 /** Metrics as one door counts them: each with the door's name as the label `door`. */
 export class DoorMetrics {
@@ -22,7 +22,7 @@ export class DoorMetrics {
     this.#metrics.connectionsRefused.inc({ door: this.#door, reason });
   }
 
-  /** Names come from the peer: unknown ones share one label, so that nobody can fill the memory with them. */
+  /** Names come from the client: unknown ones share one label, so that they cannot fill the memory. */
   message(name: string): void {
     const message = this.#knownMessages.has(name) ? name : 'unknown';
     this.#metrics.messages.inc({ door: this.#door, message });
@@ -33,7 +33,8 @@ export class DoorMetrics {
     this.#metrics.skipped.inc({ door: this.#door, reason });
   }
 
-  error(kind: string): void {
+  /** An error of the door's own kinds `K`, or of those that every door has. */
+  error<const K extends string = never>(kind: K | EngineErrorKind): void {
     this.#metrics.errors.inc({ door: this.#door, kind });
   }
 

@@ -7,7 +7,7 @@ export interface HealthSource {
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** Node looks for requests that are late every 30 s unless it is told otherwise. */
+/** By default, Node only checks for late requests every 30 s. */
 const timeouts = {
   headersTimeout: 5000,
   requestTimeout: 10_000,
@@ -17,7 +17,7 @@ const timeouts = {
 
 /**
  * `GET /` answers 200 as long as the process lives, in the form that Datadog's tools read. `/ready` is for load
- * balancers, `/metrics` for Prometheus. Nobody is asked who they are: see docs/network.md for what a stranger learns.
+ * balancers, `/metrics` for Prometheus. There is no access control: docs/network.md says what it reveals.
  */
 export function createHealthServer(version: string, source: HealthSource): Server {
   const alive = JSON.stringify({ status: 'ok', library: { language: 'nodejs', version } });
@@ -32,7 +32,7 @@ export function createHealthServer(version: string, source: HealthSource): Serve
     } else if (path === '/metrics') {
       source.metrics().then(
         ({ contentType, body }) => response.writeHead(200, { 'content-type': contentType }).end(body),
-        // Why is none of a stranger's business.
+        // The reason is not revealed to the client.
         () => response.writeHead(500).end(),
       );
     } else {

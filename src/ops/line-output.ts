@@ -1,15 +1,14 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
-/** What waits for a reader that has stopped reading, or for a disk that is full; more is lost, and counted. */
+/** Bytes buffered while the reader has stopped or the disk is full. Further lines are dropped and counted. */
 const backlogBytes = 1024 * 1024;
 const retryMs = 20;
 /** For the last lines when the process ends. */
 const lastWaitMs = 500;
 
 /**
- * Lines into a descriptor that may take none for a while: a full disk, a pipe that nobody reads. The process never
- * waits for it. What does not fit is kept up to a bound, then lost; once there is room, `noteOf` is written in the place
- * of what was lost.
+ * Writes lines to a descriptor that may be blocked for a while: a full disk, a pipe that nobody reads. The process never waits
+ * for it. Lines are buffered up to a limit, then dropped; once there is room again, `noteOf` is written in their place.
  */
 export class LineOutput {
   readonly #fd: number;

@@ -16,8 +16,8 @@ export interface LossyDestination extends LogDestination {
 }
 
 /**
- * Standard output: one JSON object a line, or lines for people when that is a terminal. It never stops the process: what
- * it does not take is lost after a while, and said.
+ * Standard output: one JSON object per line, or readable text on a terminal. It never blocks the process: if it is blocked
+ * itself, lines are dropped after a while, and a line says how many.
  */
 export function standardOutput(format: 'auto' | 'json' | 'pretty'): LossyDestination {
   const output = new LineOutput(openWithoutBlocking(), (lost) => rendered(lossNote(lost)));
@@ -39,7 +39,7 @@ function lossNote(lost: number): string {
     write(line) {
       note = line;
     },
-  }).warn({ lost }, 'log lines lost: standard output took none');
+  }).warn({ lost }, 'log lines lost: standard output was blocked');
   return note;
 }
 
@@ -52,7 +52,7 @@ export function createLogger(level: string, destination: LogDestination): Logger
   return pino(options, destination);
 }
 
-/** Lets one message through each `intervalMs`; says how many it held back. */
+/** Writes at most once per `intervalMs`, with the number of calls held back since. */
 export function throttled(intervalMs: number, write: (heldBack: number) => void): () => void {
   let openAtMs = 0;
   let heldBack = 0;

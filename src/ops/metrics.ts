@@ -6,6 +6,10 @@ const prefix = 'appsec_edge_';
 /** Services with a label of their own, the first to come; the others share one. */
 const maxServices = 100;
 
+/** Kinds of errors that every door has; each door adds its own. docs/errors.md says what to do about them. */
+export const engineErrorKinds = ['internal', 'waf'] as const;
+export type EngineErrorKind = (typeof engineErrorKinds)[number];
+
 /** What /metrics shows. Names end in their unit; docs/metrics.md lists them and a test compares. */
 export class Metrics {
   readonly registry = new Registry();
@@ -36,19 +40,22 @@ export class Metrics {
     'door',
     'phase',
   ]);
-  readonly ruleMatches = this.counter('rule_matches_total', 'Rule matches, by rule.', ['rule']);
+  readonly ruleMatches = this.counter('rule_matches_total', 'Rule matches, by rule.', ['door', 'rule']);
   readonly rateLimited = this.counter(
     'detections_rate_limited_total',
     'Detections counted but not reported (DD_APPSEC_TRACE_RATE_LIMIT).',
+    ['door'],
   );
   readonly bodies = this.counter('bodies_total', 'Bodies inspected, by phase and format.', [
+    'door',
     'phase',
     'format',
   ]);
   readonly partialBodies = this.counter('bodies_partial_total', 'Bodies of which only a part was seen.', [
+    'door',
     'phase',
   ]);
-  readonly skipped = this.counter('skipped_total', 'Messages let through without analysis, by reason.', [
+  readonly skipped = this.counter('skipped_total', 'Messages let through uninspected, by reason.', [
     'door',
     'reason',
   ]);
@@ -56,11 +63,11 @@ export class Metrics {
     'engine_threads_lost_total',
     'Engine threads that ended and were replaced.',
   );
-  readonly wafTimeouts = this.counter('waf_timeouts_total', 'WAF runs that ran out of time.');
+  readonly wafTimeouts = this.counter('waf_timeouts_total', 'WAF runs that ran out of time.', ['door']);
   readonly wafSeconds = new Histogram({
     name: `${prefix}waf_seconds`,
     help: 'Time inside libddwaf per run.',
-    labelNames: ['phase'],
+    labelNames: ['door', 'phase'],
     buckets: [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025],
     registers: [this.registry],
   });
@@ -92,6 +99,11 @@ export class Metrics {
     });
   }
 
+  /** @param door that the error belongs to; undefined: none. */
+  error(kind: EngineErrorKind, door?: string): void {
+    this.errors.inc(door === undefined ? { kind } : { door, kind });
+  }
+
   gauge(name: string, help: string, value: () => number): void {
     new Gauge({
       name: `${prefix}${name}`,
@@ -106,18 +118,18 @@ export class Metrics {
   observer(): TransactionObserver {
     return {
       wafRan: ({ door: { name: door } }, phase, result) => {
-        this.wafSeconds.observe({ phase }, result.durationUs / 1_000_000);
-        if (result.timeout) this.wafTimeouts.inc();
-        if (result.errorCode !== undefined) this.errors.inc({ door, kind: 'waf' });
+        this.wafSeconds.observe({ door, phase }, result.durationUs / 1_000_000);
+        if (result.timeout) this.wafTimeouts.inc({ door });
+        if (result.errorCode !== undefined) this.error('waf', door);
       },
-      detected: ({ door }, phase, events, _verdict, reported) => {
-        this.detections.inc({ door: door.name, phase });
-        for (const event of events) this.ruleMatches.inc({ rule: event.rule.id });
-        if (!reported) this.rateLimited.inc();
+      detected: ({ door: { name: door } }, phase, events, _verdict, reported) => {
+        this.detections.inc({ door, phase });
+        for (const event of events) this.ruleMatches.inc({ door, rule: event.rule.id });
+        if (!reported) this.rateLimited.inc({ door });
       },
-      bodyRead: (_transaction, phase, body) => {
-        this.bodies.inc({ phase, format: body.format });
-        if (body.partial) this.partialBodies.inc({ phase });
+      bodyRead: ({ door: { name: door } }, phase, body) => {
+        this.bodies.inc({ door, phase, format: body.format });
+        if (body.partial) this.partialBodies.inc({ door, phase });
       },
       ended: (transaction, reason) => {
         const { name: door } = transaction.door;
@@ -134,7 +146,7 @@ export class Metrics {
   }
 }
 
-/** As HAProxy's log has it: nothing found is a pass only where everything was looked at. */
+/** As in HAProxy's log: without a finding, it is only a pass if everything was inspected. */
 function verdictLabel({ verdict, coverage }: TransactionView): string {
   return verdict.kind === 'pass' && coverage !== 'whole' ? coverage : verdict.kind;
 }

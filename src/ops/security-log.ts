@@ -11,7 +11,7 @@ export function securityLog(logger: Logger, obfuscator: QueryObfuscator): Transa
   const noticeRateLimit = throttled(rateLimitNoticeMs, (heldBack) =>
     logger.warn(
       { event: 'rate-limited', more: heldBack },
-      'detections exceed DD_APPSEC_TRACE_RATE_LIMIT: further ones are counted, not reported',
+      'detections exceed DD_APPSEC_TRACE_RATE_LIMIT: further ones are counted but not reported',
     ),
   );
   return {
@@ -24,6 +24,7 @@ export function securityLog(logger: Logger, obfuscator: QueryObfuscator): Transa
       logger.warn(
         {
           event: 'security',
+          door: transaction.door.name,
           phase,
           verdict: verdict.kind,
           rules: events.map((event) => ({

@@ -15,7 +15,7 @@ export interface KnownPolicy extends ParsedFile {
   readonly digest: string;
 }
 
-/** Says what is the matter with the files of a folder, each thing once for each content of its file. */
+/** Findings about the files of a folder. Each is returned once for each content of its file. */
 export class FolderFindings {
   readonly #folder: string;
   #said: ReadonlySet<string> = new Set();
@@ -25,9 +25,9 @@ export class FolderFindings {
   }
 
   /**
-   * What was not said before.
+   * Findings that were not returned before.
    * @param names of all files of the folder.
-   * @param others what is in effect from elsewhere.
+   * @param others configurations in effect from other sources.
    */
   newOnes(
     policies: readonly KnownPolicy[],
@@ -63,14 +63,14 @@ export class FolderFindings {
     return fresh;
   }
 
-  /** Of a subfolder with policies in it; those of Kubernetes are hidden. */
+  /** For a subfolder that contains policies; the hidden ones of Kubernetes do not count. */
   #subfolderProblem(name: string): string | undefined {
     if (name.startsWith('.') || isPolicyName(name)) return undefined;
     try {
       const holdsPolicies = readdirSync(join(this.#folder, name)).some(isPolicyName);
-      return holdsPolicies ? 'is passed over: policies in subfolders are not read' : undefined;
+      return holdsPolicies ? 'ignored: policies in subfolders are not read' : undefined;
     } catch {
-      // It is a file, or nobody may look into it: nothing to say.
+      // A file, or a folder that cannot be read.
       return undefined;
     }
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { PolicyTarget } from '../engine/policy-target.ts';
 import type { RulesetIssue } from '../engine/waf/waf.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome, WafProduct } from '../engine/waf/waf-configs.ts';
 import { isPolicyName } from './file-names.ts';
@@ -8,8 +9,8 @@ import { FolderFindings, type KnownPolicy } from './folder-findings.ts';
 import { type FileFinding, parsePolicyFile } from './policy-file.ts';
 
 /*
- * A folder of JSON files in the formats of Remote Config, for people who steer the agent without Datadog. What a file
- * is follows from what it holds:
+ * A folder of JSON files in the formats of Remote Config, for operators without Datadog. The content decides what a file
+ * is:
  *
  *   rules (with version)                     ASM_DD        a whole ruleset, in place of the built-in one
  *   rules_data, exclusion_data               ASM_DATA      lists, with expiry
@@ -17,16 +18,13 @@ import { type FileFinding, parsePolicyFile } from './policy-file.ts';
  *   anything else (rules_override, actions,
  *   exclusions, custom_rules, …)             ASM
  *
- * The folder is watched and also looked through every few seconds, for file systems that do not tell of changes. A
- * file that cannot be read or is refused leaves its last good content in effect. What is in effect and refers to nothing
- * is said beside (folder-findings.ts), and changes nothing.
+ * The folder is watched, and also scanned every few seconds for file systems that do not report changes. If a file
+ * cannot be read or is refused, its last good content stays in effect. folder-findings.ts reports parts that are in effect
+ * but do nothing; this changes nothing.
  */
 
-export interface FolderTarget {
-  apply(change: WafConfigChange): readonly WafConfigOutcome[];
-  /** The switch: undefined when no file says anything. */
-  activate(enabled: boolean | undefined): void;
-  /** What is in effect, from this folder and from elsewhere. */
+export interface FolderTarget extends PolicyTarget {
+  /** Everything that is in effect, whatever its source. */
   inEffect(): readonly WafConfig[];
 }
 
@@ -35,11 +33,11 @@ export interface FolderObserver {
   removed?(file: string): void;
   /** `file` is the path of the file, `problem` says what and where. */
   failed?(file: string, problem: string, details?: FailureDetails): void;
-  /** What parses and refers to nothing, or otherwise deserves a word; each thing once. */
+  /** Findings about files that parse, each once. */
   found?(findings: readonly FileFinding[]): void;
 }
 
-/** For who wants more than the sentence. */
+/** Details behind the message. */
 export interface FailureDetails {
   readonly line?: number | undefined;
   /** The file is in effect without these. */
@@ -54,7 +52,7 @@ interface KnownFile {
   readonly digest: string;
   /** Whether the WAF was given a content of this file, in effect or not. */
   readonly offered: boolean;
-  /** What the switch says, of a file that is one, or was one and is not good now. */
+  /** The value of the switch, if the file is one, or was one and is now invalid. */
   readonly enabled: boolean | undefined;
   /** The last content that parsed. */
   readonly policy: KnownPolicy | undefined;
@@ -68,7 +66,7 @@ export class FolderSource {
   readonly #findings: FolderFindings;
   /** Names of all files, as they were looked at last. */
   #names: readonly string[] = [];
-  /** Something has changed since the files were looked at together. */
+  /** Files have changed since the last check. */
   #unchecked = true;
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -84,14 +82,14 @@ export class FolderSource {
 
   /**
    * Applies what is there, once.
-   * @throws when the folder cannot be read: a misspelt path must not mean "no rules".
+   * @throws when the folder cannot be read: a typo in the path must not mean "no rules".
    */
   load(): void {
     readdirSync(this.#folder);
     this.scan();
   }
 
-  /** Applies what is there and goes on watching. Throws as `load` does. */
+  /** Applies the folder and keeps watching it. Throws as `load` does. */
   start(): void {
     this.load();
     this.#timer = setInterval(() => this.scan(), rescanMs);
@@ -151,7 +149,7 @@ export class FolderSource {
     this.#check();
   }
 
-  /** Says what is the matter with files that are in effect. Nothing that happens here may change what is. */
+  /** Reports findings about files in effect. Must not change what is in effect. */
   #check(): void {
     if (!this.#unchecked) return;
     this.#unchecked = false;
@@ -165,7 +163,7 @@ export class FolderSource {
     }
   }
 
-  /** Paths that are not of this folder are passed over. */
+  /** Paths of other sources are ignored. */
   #note(outcomes: readonly WafConfigOutcome[]): void {
     for (const { path, error, issues } of outcomes) {
       const name = nameOf(path);
@@ -240,7 +238,7 @@ export class FolderSource {
     this.#observer.applied?.(file);
   }
 
-  /** Off wins: a switch is thrown in need. */
+  /** Off wins, because inspection is switched off in an emergency. */
   #switch(): boolean | undefined {
     const switches = [...this.#known.values()].flatMap(({ enabled }) => enabled ?? []);
     return switches.length === 0 ? undefined : switches.every((enabled) => enabled);
@@ -256,7 +254,9 @@ export class FolderSource {
       this.#watcher.on('error', (cause) => this.#reportFolder(String(cause)));
       this.#watcher.unref();
     } catch (cause) {
-      this.#reportFolder(`cannot be watched, changes are seen within ${rescanMs / 1000} s: ${cause}`);
+      this.#reportFolder(
+        `cannot be watched, so changes take up to ${rescanMs / 1000} s to be noticed: ${cause}`,
+      );
     }
   }
 
@@ -267,7 +267,7 @@ export class FolderSource {
   }
 }
 
-/** Of the file and not of what it holds: a file that becomes something else, and is refused, stays what it was. */
+/** Depends on the name, not on the content: a file whose new content is of another kind and is refused stays what it was. */
 function configPath(name: string): string {
   return `${pathPrefix}${name}`;
 }

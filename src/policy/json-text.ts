@@ -1,6 +1,6 @@
 /*
- * Where things stand in JSON. JSON.parse does not say on which line a value stands, mostly not where a mistake is, and
- * never that a key comes twice and only its last value counts.
+ * Positions in JSON text. JSON.parse does not say on which line a value is, rarely says where a mistake is, and never
+ * that a key is repeated and only its last value counts.
  */
 
 /** Keys and indices from the root to a value. */
@@ -9,7 +9,6 @@ export type JsonPath = readonly (string | number)[];
 export interface JsonMistake {
   readonly line: number;
   readonly column: number;
-  /** What is wrong there. */
   readonly problem: string;
 }
 
@@ -38,18 +37,18 @@ export function mistakeText({ line, column, problem }: JsonMistake): string {
   return `line ${line}, column ${column}: ${problem}`;
 }
 
-/** An object or list that is not closed yet. */
+/** An object or list whose end has not been read yet. */
 interface Open {
   readonly isObject: boolean;
   readonly node: Node;
-  /** Of the value that comes. */
+  /** Of the value that comes next. */
   key: string | number;
 }
 
-/** Where a value begins: of a text or number, this alone. Lists of thousands of entries are ordinary. */
+/** Where a value begins. For a string or number only that: lists of thousands of entries are common. */
 type Place = number | Node;
 
-/** Where an object or list begins, and what stands in it. */
+/** Where an object or list begins, and where its entries do. */
 interface Node {
   readonly offset: number;
   readonly children: Map<string, Place> | Place[];
@@ -71,7 +70,7 @@ const whitespace = /[ \t\n\r]*/y;
 const bareScalar = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
 const escaped = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y;
 
-/** Behind the closing quote; undefined when the text in quotes does not end, or holds what JSON wants escaped. */
+/** The position after the closing quote; undefined if it is missing, or a character in between must be escaped. */
 function endOfQuoted(text: string, start: number): number | undefined {
   let at = start + 1;
   for (;;) {
@@ -87,47 +86,126 @@ function endOfQuoted(text: string, start: number): number | undefined {
   }
 }
 
-/** Walks through the text without recursion: it may be nested in any depth. */
+/** Reads the text without recursion: it may be nested to any depth. */
 export function scanJson(text: string): ScannedJson {
-  let root: Place = 0;
-  const dropped: { path: JsonPath; line: number }[] = [];
-  const open: Open[] = [];
-  let at = 0;
-  const lineAt = lineFinder(text);
-  const skip = (): string => {
-    whitespace.lastIndex = at;
-    whitespace.exec(text);
-    at = whitespace.lastIndex;
-    return text[at] ?? '';
-  };
-  const takeScalar = (): string | undefined => {
-    const start = at;
-    let end: number | undefined;
-    if (text[at] === '"') end = endOfQuoted(text, at);
-    else {
-      bareScalar.lastIndex = at;
-      if (bareScalar.test(text)) end = bareScalar.lastIndex;
+  return new JsonScanner(text).scan();
+}
+
+/** A method that finds a mistake returns what is wrong at the current position, and undefined otherwise. */
+class JsonScanner {
+  readonly #text: string;
+  readonly #lineAt: (offset: number) => number;
+  readonly #dropped: { path: JsonPath; line: number }[] = [];
+  /** The objects and lists around the current position, the innermost last. */
+  readonly #open: Open[] = [];
+  #state: 'before-value' | 'after-value' | 'done' = 'before-value';
+  #root: Place = 0;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#lineAt = lineFinder(text);
+  }
+
+  scan(): ScannedJson {
+    let problem: string | undefined;
+    while (problem === undefined && this.#state !== 'done') {
+      problem = this.#state === 'before-value' ? this.#readValue() : this.#readAfterValue();
     }
-    at = end ?? at;
-    return end === undefined ? undefined : text.slice(start, end);
-  };
-  const result = (problem?: string): ScannedJson => ({
-    mistake: problem === undefined ? undefined : { ...placeOf(text, at), problem },
-    dropped,
-    lineOf(path) {
-      let place: Place = root;
-      for (const key of path) {
-        const child: Place | undefined = typeof place === 'number' ? undefined : childOf(place, key);
-        if (child === undefined) break;
-        place = child;
-      }
-      return lineAt(offsetOf(place));
-    },
-  });
-  const put = (place: Place): void => {
-    const inside = open.at(-1);
+    return {
+      mistake: problem === undefined ? undefined : { ...placeOf(this.#text, this.#at), problem },
+      dropped: this.#dropped,
+      lineOf: (path) => this.#lineAt(offsetOf(this.#placeAt(path))),
+    };
+  }
+
+  #readValue(): string | undefined {
+    const first = this.#skipWhitespace();
+    if (first === '{' || first === '[') return this.#openContainer(first === '{');
+    this.#put(this.#at);
+    this.#state = 'after-value';
+    return this.#takeScalar() === undefined ? this.#unexpected('a value') : undefined;
+  }
+
+  #openContainer(isObject: boolean): string | undefined {
+    const node: Node = { offset: this.#at, children: isObject ? new Map() : [] };
+    const inside: Open = { isObject, node, key: 0 };
+    this.#put(node);
+    this.#at += 1;
+    if (this.#skipWhitespace() === closingOf(inside)) {
+      this.#at += 1;
+      this.#state = 'after-value';
+      return undefined;
+    }
+    this.#open.push(inside);
+    return isObject ? this.#readKey(inside) : undefined;
+  }
+
+  #readAfterValue(): string | undefined {
+    const inside = this.#open.at(-1);
+    const next = this.#skipWhitespace();
     if (inside === undefined) {
-      root = place;
+      this.#state = 'done';
+      return next === '' ? undefined : this.#unexpected('the end of the text');
+    }
+    if (next === closingOf(inside)) {
+      this.#open.pop();
+      this.#at += 1;
+      return undefined;
+    }
+    return next === ',' ? this.#readComma(inside) : this.#unexpected(`',' or '${closingOf(inside)}'`);
+  }
+
+  #readComma(inside: Open): string | undefined {
+    const comma = this.#at;
+    this.#at += 1;
+    if (this.#skipWhitespace() === closingOf(inside)) {
+      this.#at = comma;
+      return 'trailing comma: JSON allows none after the last entry';
+    }
+    this.#state = 'before-value';
+    if (inside.isObject) return this.#readKey(inside);
+    inside.key = Number(inside.key) + 1;
+    return undefined;
+  }
+
+  /** `"key":` */
+  #readKey(inside: Open): string | undefined {
+    if (this.#skipWhitespace() !== '"') return this.#unexpected('a key in double quotes');
+    const key = this.#takeScalar();
+    if (key === undefined) return this.#unexpected('the end of the string');
+    inside.key = key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
+    if (this.#skipWhitespace() !== ':') return this.#unexpected("':'");
+    this.#at += 1;
+    return undefined;
+  }
+
+  /** Returns the character after it; '' at the end of the text. */
+  #skipWhitespace(): string {
+    whitespace.lastIndex = this.#at;
+    whitespace.exec(this.#text);
+    this.#at = whitespace.lastIndex;
+    return this.#text[this.#at] ?? '';
+  }
+
+  /** The text of a string, number or literal; undefined when there is none here. */
+  #takeScalar(): string | undefined {
+    const start = this.#at;
+    let end: number | undefined;
+    if (this.#text[start] === '"') end = endOfQuoted(this.#text, start);
+    else {
+      bareScalar.lastIndex = start;
+      if (bareScalar.test(this.#text)) end = bareScalar.lastIndex;
+    }
+    if (end === undefined) return undefined;
+    this.#at = end;
+    return this.#text.slice(start, end);
+  }
+
+  #put(place: Place): void {
+    const inside = this.#open.at(-1);
+    if (inside === undefined) {
+      this.#root = place;
       return;
     }
     const { children } = inside.node;
@@ -137,76 +215,46 @@ export function scanJson(text: string): ScannedJson {
     }
     const key = String(inside.key);
     const before = children.get(key);
-    if (before !== undefined)
-      dropped.push({ path: open.map((around) => around.key), line: lineAt(offsetOf(before)) });
+    if (before !== undefined) {
+      this.#dropped.push({
+        path: this.#open.map((around) => around.key),
+        line: this.#lineAt(offsetOf(before)),
+      });
+    }
     children.set(key, place);
-  };
-  /** Reads `"key":`; what is wrong with it otherwise. */
-  const readKey = (inside: Open): string | undefined => {
-    if (skip() !== '"') return unexpected(text, at, 'a key in double quotes');
-    const key = takeScalar();
-    if (key === undefined) return unexpected(text, at, 'the end of the text in quotes');
-    inside.key = key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
-    if (skip() !== ':') return unexpected(text, at, "':'");
-    at += 1;
-    return undefined;
-  };
-  for (;;) {
-    const first = skip();
-    if (first === '{' || first === '[') {
-      const isObject = first === '{';
-      const inside: Open = { isObject, node: { offset: at, children: isObject ? new Map() : [] }, key: 0 };
-      put(inside.node);
-      at += 1;
-      if (skip() === (inside.isObject ? '}' : ']')) at += 1;
-      else {
-        open.push(inside);
-        const problem = inside.isObject ? readKey(inside) : undefined;
-        if (problem !== undefined) return result(problem);
-        continue;
-      }
-    } else {
-      put(at);
-      if (takeScalar() === undefined) return result(unexpected(text, at, 'a value'));
+  }
+
+  #placeAt(path: JsonPath): Place {
+    let place = this.#root;
+    for (const key of path) {
+      const child: Place | undefined = typeof place === 'number' ? undefined : childOf(place, key);
+      if (child === undefined) break;
+      place = child;
     }
-    // A value has ended, and with it, perhaps, what it stands in.
-    for (;;) {
-      const inside = open.at(-1);
-      const next = skip();
-      if (inside === undefined) return result(next === '' ? undefined : unexpected(text, at, 'the end'));
-      if (next === (inside.isObject ? '}' : ']')) {
-        open.pop();
-        at += 1;
-        continue;
-      }
-      if (next !== ',') return result(unexpected(text, at, `',' or '${inside.isObject ? '}' : ']'}'`));
-      const comma = at;
-      at += 1;
-      if (skip() === (inside.isObject ? '}' : ']')) {
-        at = comma;
-        return result('nothing follows this comma; JSON wants none behind the last one');
-      }
-      if (inside.isObject) {
-        const problem = readKey(inside);
-        if (problem !== undefined) return result(problem);
-      } else inside.key = Number(inside.key) + 1;
-      break;
-    }
+    return place;
+  }
+
+  #unexpected(wanted: string): string {
+    return unexpected(this.#text, this.#at, wanted);
   }
 }
 
-/** What stands there in place of what is wanted, in the words of those who wrote it. */
+function closingOf({ isObject }: Open): '}' | ']' {
+  return isObject ? '}' : ']';
+}
+
+/** What is wrong, in the words of someone who wrote the text by hand. */
 function unexpected(text: string, at: number, wanted: string): string {
   const found = text[at];
-  if (found === undefined) return `the text ends where ${wanted} is wanted`;
-  if (found === '/' || found === '#') return `JSON has no comments (${wanted} is wanted)`;
+  if (found === undefined) return `expected ${wanted}, but the text ends`;
+  if (found === '/' || found === '#') return `JSON has no comments; expected ${wanted}`;
   if (found === "'" || found === '“' || found === '”')
-    return `JSON wants straight double quotes (${wanted} is wanted)`;
+    return `JSON needs straight double quotes; expected ${wanted}`;
   if (found === '"')
-    return wanted === 'a value' || wanted.startsWith('the end of the text')
-      ? 'this text in quotes does not end on its line, or has a character that JSON wants escaped'
-      : `${wanted} is missing before this text`;
-  return `${JSON.stringify(found)} stands where ${wanted} is wanted`;
+    return wanted === 'a value' || wanted === 'the end of the string'
+      ? 'this string has no closing quote on its line, or contains a character that must be escaped'
+      : `${wanted} is missing before this string`;
+  return `expected ${wanted}, found ${JSON.stringify(found)}`;
 }
 
 function placeOf(text: string, offset: number): { line: number; column: number } {
@@ -214,7 +262,7 @@ function placeOf(text: string, offset: number): { line: number; column: number }
   return { line: lineFinder(text)(offset), column: offset - lineStart + 1 };
 }
 
-/** Looks for line ends once, when it is asked. */
+/** Finds the line ends on first use. */
 function lineFinder(text: string): (offset: number) => number {
   let ends: number[] | undefined;
   return (offset) => {

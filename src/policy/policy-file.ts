@@ -1,10 +1,10 @@
-import { isObject, type LooseObject } from '../engine/waf/loose-object.ts';
+import { isJsonObject, type JsonObject } from '../engine/json.ts';
 import { type JsonPath, mistakeText, pathText, type ScannedJson, scanJson } from './json-text.ts';
 import type { Finding, Severity } from './lint/lint.ts';
 import { quoted } from './lint/nearest.ts';
 import { decodeText } from './text-file.ts';
 
-/** What is the matter with a file, or with the name of one. */
+/** A problem with a file or its name. */
 export interface FileFinding {
   /** Path of the file. */
   readonly file: string;
@@ -23,36 +23,36 @@ export const fileRules = [
   {
     id: 'duplicate-key',
     severity: 'warning',
-    about: 'An object has the same key twice. Only the last one counts',
+    about: 'A key is repeated in an object. Only the last value counts',
   },
   {
     id: 'not-utf-8',
     severity: 'warning',
-    about: 'The file is not UTF-8, but Latin-1 perhaps. What is not ASCII is read wrongly',
+    about: 'The file is not UTF-8; it may be Latin-1. Characters outside ASCII are misread',
   },
   {
     id: 'other-name',
     severity: 'hint',
     about:
-      'A file that looks like a policy has another name than `*.json`: `.json5`, `.jsonc`, `.yaml`, `.json.bak`; or stands in a subfolder. It is passed over',
+      'A file that looks like a policy is not named `*.json` (but `.json5`, `.jsonc`, `.yaml`, `.json.bak`), or is in a subfolder. It is ignored',
   },
   {
     id: 'refused',
     severity: 'error',
     about:
-      'The file is not JSON, cannot be read, or libddwaf refuses it or a part of it. In the log, this is the line that names the file with the reason',
+      'The file is not JSON or cannot be read, or libddwaf refuses all or part of it. The log names the file and the reason',
   },
 ] as const satisfies readonly { id: string; severity: Severity; about: string }[];
 
 /** A policy file that parses. */
 export interface ParsedFile {
-  readonly content: LooseObject;
+  readonly content: JsonObject;
   readonly text: string;
-  /** What the text itself gives away; whose `file` is not known here. */
+  /** Findings about the text itself; the caller adds the file. */
   readonly ofText: readonly Omit<FileFinding, 'file'>[];
 }
 
-/** Why a file is no policy. */
+/** Why a file is not a policy. */
 export interface ParseFailure {
   readonly problem: string;
   readonly line: number | undefined;
@@ -68,11 +68,11 @@ export function parsePolicyFile(bytes: Uint8Array): ParsedFile | ParseFailure {
     const reason = mistake === undefined ? String(cause) : mistakeText(mistake);
     return { problem: `is not JSON: ${reason}`, line: mistake?.line };
   }
-  if (!isObject(content)) return { problem: 'must be a JSON object', line: undefined };
+  if (!isJsonObject(content)) return { problem: 'must be a JSON object', line: undefined };
   return { content, text, ofText: textFindings(text, malformed) };
 }
 
-/** Where parts of a file stand; looked for when it is asked, and once. */
+/** Line numbers of the parts of a file. The text is scanned once, on first use. */
 export class PlacesInFile {
   readonly #text: string;
   #scanned: ScannedJson | undefined;
@@ -91,13 +91,13 @@ function textFindings(text: string, malformed: boolean): Omit<FileFinding, 'file
   const [duplicateKey, notUtf8] = fileRules;
   const duplicates = scanJson(text).dropped.map(({ path, line }) => ({
     ...{ line, place: pathText(path), severity: duplicateKey.severity, rule: duplicateKey.id },
-    text: `${quoted(path.at(-1))} comes again in this object: only the last one counts`,
+    text: `${quoted(path.at(-1))} is repeated in this object: only the last value counts`,
   }));
   if (!malformed) return duplicates;
   return [
     {
       ...{ line: undefined, place: '', severity: notUtf8.severity, rule: notUtf8.id },
-      text: 'is not UTF-8: what is not ASCII in it is read wrongly; save it as UTF-8',
+      text: 'is not UTF-8, so characters outside ASCII are misread; save it as UTF-8',
     },
     ...duplicates,
   ];
@@ -111,12 +111,12 @@ export function nameFinding(file: string, problem: string): FileFinding {
   };
 }
 
-/** The line is looked for later, when it is wanted. */
+/** The line is filled in later, by who needs it. */
 export function fileFinding(file: string, { path, severity, rule, text }: Finding): FileFinding {
   return { file, line: undefined, place: pathText(path), severity, rule, text };
 }
 
-/** `PLACE: TEXT`, as it stands behind the name of a file. */
+/** `PLACE: TEXT`, as it follows the name of a file. */
 export function findingText({ place, text }: Pick<FileFinding, 'place' | 'text'>): string {
   return place === '' ? text : `${place}: ${text}`;
 }

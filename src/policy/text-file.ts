@@ -1,6 +1,6 @@
 /*
- * Text as editors leave it: with a byte order mark or without. PowerShell and Notepad write one, in UTF-8 or UTF-16,
- * and JSON.parse takes it for a character.
+ * Text with or without a byte order mark. PowerShell and Notepad write one, in UTF-8 or UTF-16, and JSON.parse would
+ * treat it as a character.
  */
 
 export interface DecodedText {

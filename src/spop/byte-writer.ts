@@ -1,5 +1,5 @@
 /**
- * A growing buffer for bytes that leave. Writing never fails for want of room; what was written since a
+ * A growing buffer for bytes that leave. Writing never fails for lack of room; what was written since a
  * mark can be taken back with `truncate`, so a frame that turns out too large leaves no trace.
  */
 import { Buffer } from 'node:buffer';

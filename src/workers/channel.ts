@@ -52,8 +52,13 @@ export function doorOfTag(tag: number): number {
   return tag >>> doorShift;
 }
 
-/** Of the record of an answer: they are all of one kind. */
-export const answerTag = 0;
+/** Kinds of answers. */
+export const AnswerTag = {
+  /** The bytes are the answer. */
+  done: 0,
+  /** The handler made a mistake; no bytes. */
+  failed: 1,
+} as const;
 
 /** The value of an answer is the microseconds that its job took, or this. */
 export const notMeasured = 0;

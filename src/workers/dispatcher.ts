@@ -3,7 +3,7 @@ import type { Job, JobResult, JobTaker } from './jobs.ts';
 
 /**
  * Why a job was not analysed. `no-engine`: none takes jobs. `overload`: it would have waited longer than its deadline
- * allows. `engine-lost`: its engine ended with it.
+ * allows. `engine-lost`: its engine ended with it, or made a mistake over it.
  */
 export type Shed = 'no-engine' | 'overload' | 'engine-lost';
 

@@ -1,5 +1,6 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import {
+  AnswerTag,
   type Channel,
   clockWordUs,
   createChannel,
@@ -187,8 +188,8 @@ export class EngineThread {
 
   #takeAnswers(): void {
     while (this.#answers.next()) {
-      const { ticket, value, bytes } = this.#answers.record;
-      this.#settle(ticket, value, { kind: 'done', bytes });
+      const { ticket, tag, value, bytes } = this.#answers.record;
+      this.#settle(ticket, value, tag === AnswerTag.done ? { kind: 'done', bytes } : { kind: 'lost' });
       this.#answers.release();
     }
   }

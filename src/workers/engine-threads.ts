@@ -1,3 +1,4 @@
+import { messageOf } from '../message-of.ts';
 import { EngineThread } from './engine-thread.ts';
 import type { Job, JobResult, JobTaker } from './jobs.ts';
 import { WorkEstimates } from './work-estimates.ts';
@@ -83,7 +84,7 @@ export class EngineThreads implements JobTaker {
     } catch (cause) {
       await this.stop();
       if (cause instanceof EngineThreadError) throw cause;
-      throw new EngineThreadError(`an engine thread cannot be started: ${reasonOf(cause)}`, { cause });
+      throw new EngineThreadError(`an engine thread cannot be started: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -192,7 +193,7 @@ export class EngineThreads implements JobTaker {
           seat.ready = false;
           if (!wasReady && failed !== undefined) {
             const { cause } = loss;
-            failed(new EngineThreadError(`engine thread ${index}: ${reasonOf(cause)}`, { cause }));
+            failed(new EngineThreadError(`engine thread ${index}: ${messageOf(cause)}`, { cause }));
           } else if (!this.#stopping) {
             this.#observer.lost(index, loss);
             const healthy = performance.now() - seat.startedAtMs >= healthyMs;
@@ -240,8 +241,4 @@ function isReadyMessage(message: unknown): boolean {
   return (
     typeof message === 'object' && message !== null && 'kind' in message && message.kind === readyMessage.kind
   );
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

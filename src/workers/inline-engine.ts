@@ -24,17 +24,17 @@ export class InlineEngine implements JobTaker {
   }
 
   submit(_index: number, job: Job, answered: (result: JobResult) => void): boolean {
-    this.#handlers.of(job.door).handle(job, (bytes) => answered({ kind: 'done', bytes }));
+    this.#handlers.handle(job.door, job, answered);
     this.#workOnBacklogSoon();
     return true;
   }
 
   skipped(_index: number, door: number, payload: Uint8Array): void {
-    this.#handlers.of(door).skipped(Buffer.from(payload));
+    this.#handlers.skipped(door, Buffer.from(payload));
   }
 
   liveTransactionsOf(door: number): number {
-    return this.#handlers.of(door).liveTransactions;
+    return this.#handlers.liveTransactionsOf(door);
   }
 
   /** One piece a turn of the event loop: frames that came meanwhile are answered first. */

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import {
-  answerTag,
+  AnswerTag,
   type Channel,
   clockWordUs,
   doorOfTag,
@@ -11,7 +11,7 @@ import {
   stateWords,
 } from './channel.ts';
 import type { Handlers } from './handlers.ts';
-import type { JobHandler } from './jobs.ts';
+import type { HandedJob, JobResult } from './jobs.ts';
 import { LaneReader, LaneWriter, largestInRing } from './lane.ts';
 
 /** After so long the event loop has its turn: timers, the port, the tracer's sockets. */
@@ -33,6 +33,8 @@ const largeAnswersBytes = 32 * 1024 * 1024;
 /** An answer that finds the ring full waits in the thread; the I/O thread is bound to come by. */
 const retryMs = 1;
 
+const noBytes = Buffer.alloc(0);
+
 /** Transactions also end by themselves. */
 const countMs = 1000;
 
@@ -44,7 +46,7 @@ export class JobLoop {
   readonly #port: MessagePort;
   readonly #handlers: Handlers;
   /** Answers that found the ring full. */
-  readonly #unsent: { readonly ticket: number; readonly bytes: Uint8Array }[] = [];
+  readonly #unsent: { readonly ticket: number; readonly tag: number; readonly bytes: Uint8Array }[] = [];
   readonly #liveTransactions: () => number;
   #running = false;
   #unannounced = 0;
@@ -88,7 +90,7 @@ export class JobLoop {
   #countLive(): void {
     Atomics.store(this.#state, stateWords.live, this.#liveTransactions());
     for (let door = 0; door < this.#handlers.count; door += 1)
-      Atomics.store(this.#state, stateWords.liveOfDoor + door, this.#handlers.of(door).liveTransactions);
+      Atomics.store(this.#state, stateWords.liveOfDoor + door, this.#handlers.liveTransactionsOf(door));
   }
 
   #step(): boolean {
@@ -111,34 +113,33 @@ export class JobLoop {
     Atomics.add(this.#state, stateWords.progress, 1);
     // What is ready must not wait for a body.
     if (payload.length > longJobBytes) this.#announce();
-    const handler = this.#handlers.of(doorOfTag(tag));
-    if (kindOfTag(tag) === JobTag.skipped) handler.skipped(payload);
-    else this.#analyse(handler, ticket, value, timeMs, payload);
+    const door = doorOfTag(tag);
+    if (kindOfTag(tag) === JobTag.skipped) this.#handlers.skipped(door, payload);
+    else this.#analyse(door, ticket, { payload, maxAnswerBytes: value, deadlineMs: timeMs });
     Atomics.store(this.#state, stateWords.current, 0);
   }
 
-  #analyse(
-    handler: JobHandler,
-    ticket: number,
-    maxAnswerBytes: number,
-    deadlineMs: number,
-    payload: Buffer,
-  ): void {
+  #analyse(door: number, ticket: number, job: HandedJob): void {
     const startedAtMs = performance.now();
     // A job that came too late costs nothing, and one that waits for something costs less than its time.
-    let measured = sharedNowMs() <= deadlineMs;
-    handler.handle({ payload, maxAnswerBytes, deadlineMs }, (bytes) =>
-      this.#answer(ticket, measured ? startedAtMs : undefined, bytes),
+    let measured = sharedNowMs() <= job.deadlineMs;
+    this.#handlers.handle(door, job, (result) =>
+      this.#settle(ticket, result, measured ? startedAtMs : undefined),
     );
     measured = false;
   }
 
+  #settle(ticket: number, result: JobResult, startedAtMs: number | undefined): void {
+    if (result.kind === 'done') this.#answer(ticket, AnswerTag.done, startedAtMs, result.bytes);
+    else this.#answer(ticket, AnswerTag.failed, undefined, noBytes);
+  }
+
   /** @param startedAtMs undefined: says nothing about the time that jobs take. */
-  #answer(ticket: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
+  #answer(ticket: number, tag: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
     const nowMs = performance.now();
     const elapsedUs = startedAtMs === undefined ? notMeasured : Math.ceil((nowMs - startedAtMs) * 1000);
-    if (this.#unsent.length > 0 || !this.#answers.write(ticket, answerTag, elapsedUs, 0, bytes)) {
-      this.#unsent.push({ ticket, bytes: Buffer.from(bytes) });
+    if (this.#unsent.length > 0 || !this.#answers.write(ticket, tag, elapsedUs, 0, bytes)) {
+      this.#unsent.push({ ticket, tag, bytes: Buffer.from(bytes) });
       if (this.#unsent.length === 1) setTimeout(this.#retry, retryMs);
       this.#announce();
       return;
@@ -155,7 +156,7 @@ export class JobLoop {
 
   readonly #retry = (): void => {
     for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
-      if (!this.#answers.write(next.ticket, answerTag, notMeasured, 0, next.bytes)) break;
+      if (!this.#answers.write(next.ticket, next.tag, notMeasured, 0, next.bytes)) break;
       this.#unsent.shift();
     }
     this.#unannounced += 1;

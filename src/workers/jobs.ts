@@ -17,7 +17,7 @@ export type HandedJob = Pick<Job, 'payload' | 'maxAnswerBytes' | 'deadlineMs'>;
 export type JobResult =
   /** `bytes` are valid during the call only. */
   | { readonly kind: 'done'; readonly bytes: Uint8Array }
-  /** The engine died with the job. */
+  /** The engine ended with the job, or its handler failed on it. */
   | { readonly kind: 'lost' };
 
 /** What gives jobs to engines: see EngineThreads and InlineEngine. Doors ask by a Dispatcher of their own. */
@@ -39,10 +39,11 @@ export interface JobTaker {
 export interface JobHandler {
   /**
    * @param job its payload may change once `handle` has returned.
-   * @param answer to be called exactly once, now or later. What is no payload of the door never becomes a job, and what goes
-   *   wrong with one is answered: an exception ends the engine thread.
+   * @param answer to be called exactly once, now or later. What is no payload of the door never becomes a job.
+   * @returns nothing, or a promise if it takes time. An error, thrown or from the promise, is a bug: it is logged and
+   *   counted, and the job ends as `lost`.
    */
-  handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void;
+  handle(job: HandedJob, answer: (bytes: Uint8Array) => void): void | Promise<void>;
   skipped(payload: Buffer): void;
   /** Transactions of the door that wait for a message in this engine. */
   readonly liveTransactions: number;

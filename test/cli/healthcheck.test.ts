@@ -84,16 +84,16 @@ describe('healthcheck', () => {
 
   it('says what was answered last when the wait is over', async () => {
     const healthcheckPort = await listen(healthServer(false));
-    expect(await waitForReadiness({ host: '127.0.0.1', healthcheckPort }, 150)).toEqual({
+    expect(await waitForReadiness({ host: '127.0.0.1', healthcheckPort }, 2000)).toEqual({
       ready: false,
       message: `not ready: http://127.0.0.1:${healthcheckPort}/ready answered 503`,
     });
   });
 
   it.each([
-    ['SSH-2.0-OpenSSH_9.2', 'answered something else than HTTP'],
-    ['', 'closed the connection without an answer'],
-    ['HTTP', 'closed the connection without an answer'],
+    ['SSH-2.0-OpenSSH_9.2', 'did not answer with HTTP'],
+    ['', 'closed the connection without answering'],
+    ['HTTP', 'closed the connection without answering'],
   ])('is not taken in by another server, which says %j', async (said, what) => {
     const other = createTcpServer((socket) => socket.resume().end(said));
     servers.push(other);
@@ -109,6 +109,6 @@ describe('healthcheck', () => {
     const healthcheckPort = await listen(createServer(() => undefined));
     const { ready, message } = await askReadiness({ host: '127.0.0.1', healthcheckPort }, 50);
     expect(ready).toBe(false);
-    expect(message).toContain('gave no answer within 50 ms');
+    expect(message).toContain('did not answer within 50 ms');
   });
 });

@@ -30,8 +30,8 @@ describe('the version of Node.js', () => {
 
   it('that is too old is told with what is needed, what runs, and the remedy', () => {
     expect(problemOf('20.20.2')).toBe(
-      'Node.js 22.15 or a later 22.x, or 23.8 or later is needed, and /usr/bin/node is 20.20.2: ' +
-        "install a newer one, for instance with 'npm install node@24', and run appsec-edge with it",
+      'Node.js 22.15 or a later 22.x, or 23.8 or later is required, but /usr/bin/node is 20.20.2: ' +
+        "install a newer one, for example with 'npm install node@24', and run appsec-edge with it",
     );
   });
 });

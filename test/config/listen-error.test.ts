@@ -58,7 +58,7 @@ describe('a unix socket', () => {
   it('in a folder that is not there', async () => {
     const path = join(folder, 'no', 'such', 'spoa.sock');
     expect(await complaint('spop', { socketPath: path })).toBe(
-      `cannot listen on ${path}: there is no folder ${join(folder, 'no', 'such')}; create it, or choose another path with DD_HAPROXY_SPOA_SOCKET`,
+      `cannot listen on ${path}: the folder ${join(folder, 'no', 'such')} does not exist; create it, or choose another path with DD_HAPROXY_SPOA_SOCKET`,
     );
   });
 
@@ -66,28 +66,28 @@ describe('a unix socket', () => {
     writeFileSync(join(folder, 'file'), '');
     const path = join(folder, 'file', 'spoa.sock');
     expect(await complaint('spop', { socketPath: path })).toContain(
-      `: ${join(folder, 'file')} is no folder; `,
+      `: ${join(folder, 'file')} is not a folder; `,
     );
   });
 
   it('in the place of a file', async () => {
     writeFileSync(join(folder, 'other'), 'precious');
     expect(await complaint('spop', { socketPath: join(folder, 'other') })).toContain(
-      ': the file is there and is no socket; remove it, or ',
+      ': the file exists and is not a socket; remove it, or ',
     );
   });
 
   it('in the place of a folder', async () => {
     mkdirSync(join(folder, 'run'));
     expect(await complaint('spop', { socketPath: join(folder, 'run') })).toContain(
-      ': it is a folder; name a file in it with DD_HAPROXY_SPOA_SOCKET',
+      ': it is a folder; set a file in it with DD_HAPROXY_SPOA_SOCKET',
     );
   });
 
   it('whose path is too long', async () => {
     const path = join(folder, 'x'.repeat(120));
     expect(await complaint('spop', { socketPath: path })).toContain(
-      `: the path has ${path.length} bytes, and that of a unix socket 107 at most; `,
+      `: the path has ${path.length} bytes, but a unix socket's path may have at most 107; `,
     );
   });
 
@@ -122,7 +122,7 @@ describe('an address', () => {
   it('whose port is that of the health server, which listens first', async () => {
     const port = String(takenPort);
     expect(await complaint('spop', { ...local, port, healthcheckPort: port })).toContain(
-      'it is the health port as well; set DD_HAPROXY_SPOA_PORT and APPSEC_EDGE_HEALTHCHECK_PORT to different ports',
+      'it is also the health port; set DD_HAPROXY_SPOA_PORT and APPSEC_EDGE_HEALTHCHECK_PORT to different ports',
     );
   });
 
@@ -137,7 +137,7 @@ describe('an address', () => {
 
   it('of another machine', async () => {
     expect(await complaint('spop', { host: '192.0.2.1' })).toContain(
-      '192.0.2.1:3000: is no address of this machine; set DD_HAPROXY_SPOA_HOST',
+      '192.0.2.1:3000: this machine has no such address; set DD_HAPROXY_SPOA_HOST',
     );
     expect(await complaint('health', { host: '192.0.2.1' })).toContain('set DD_HAPROXY_SPOA_HOST');
   });

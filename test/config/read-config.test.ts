@@ -180,7 +180,7 @@ describe('a setting with several names', () => {
   it('is refused when they contradict each other, and both are named', () => {
     expect(() => readConfig({}, { [env]: '/one', [alias]: '/other' })).toThrow(
       new ConfigError(
-        `${env} and ${alias} are two names of one setting and have different values ('/one' and '/other'); set ${env} only`,
+        `${env} and ${alias} are names of the same setting but have different values ('/one' and '/other'); set only ${env}`,
       ),
     );
   });

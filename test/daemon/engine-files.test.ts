@@ -35,7 +35,7 @@ describe('files that settings name', () => {
   it('are named with the place of a mistake in JSON', () => {
     const rulesPath = put('bad.json', '{"rules": [\n  {},\n]}');
     expect(() => readEngineFiles(readConfig({ rulesPath }, {}))).toThrow(
-      `ruleset ${rulesPath}: is not JSON: line 2, column 5: nothing follows this comma`,
+      `ruleset ${rulesPath}: is not JSON: line 2, column 5: trailing comma`,
     );
   });
 });

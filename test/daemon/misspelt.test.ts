@@ -28,7 +28,7 @@ describe('a variable that nobody reads', () => {
     '%s is told without one: nothing is near',
     (name) => {
       expect(told(name)).toEqual([
-        `${name} is not a setting and is ignored; 'appsec-edge --help' lists them all`,
+        `${name} is not a setting and is ignored; 'appsec-edge --help' lists all settings`,
       ]);
     },
   );

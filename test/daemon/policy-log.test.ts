@@ -21,7 +21,7 @@ const finding: FileFinding = {
     severity: 'warning',
     rule: 'unknown-action-type',
   },
-  text: "no type of action 'block'",
+  text: "unknown action type 'block'",
 };
 
 describe('what is the matter with policy files', () => {
@@ -37,7 +37,7 @@ describe('what is the matter with policy files', () => {
           place: 'actions[0].type',
           rule: 'unknown-action-type',
         },
-        msg: "policy /p/a.json: actions[0].type: no type of action 'block' (line 3)",
+        msg: "policy /p/a.json: actions[0].type: unknown action type 'block' (line 3)",
       },
     ]);
   });
@@ -45,7 +45,7 @@ describe('what is the matter with policy files', () => {
   it('is information when it is a hint', () => {
     const { logger, lines } = newLog();
     logFindings(logger, [{ ...finding, line: undefined, place: '', severity: 'hint' }]);
-    expect(lines).toMatchObject([{ level: 'info', msg: "policy /p/a.json: no type of action 'block'" }]);
+    expect(lines).toMatchObject([{ level: 'info', msg: "policy /p/a.json: unknown action type 'block'" }]);
   });
 
   it('takes twenty lines a file, and one for the rest', () => {
@@ -53,9 +53,7 @@ describe('what is the matter with policy files', () => {
     const findings = Array.from({ length: 30 }, (_, line) => ({ ...finding, line }));
     logFindings(logger, [...findings, { ...finding, file: '/p/b.json' }]);
     expect(lines).toHaveLength(22);
-    expect(lines[20]?.msg).toBe(
-      "policy /p/a.json: 10 more; 'appsec-edge policy check' with the folder lists all",
-    );
+    expect(lines[20]?.msg).toBe("policy /p/a.json: 10 more findings; 'appsec-edge policy check' lists all");
   });
 });
 
@@ -76,7 +74,7 @@ describe('what is the matter with configurations from Remote Config', () => {
     expect(lines).toMatchObject([
       {
         ...{ level: 'warn', path: remote.path, place: 'custom_rules[0].on_match[0]', rule: 'unknown-action' },
-        msg: "Remote Config datadog/2/ASM/one/config: custom_rules[0].on_match[0]: no action 'deny'; did you mean 'block'?",
+        msg: "Remote Config datadog/2/ASM/one/config: custom_rules[0].on_match[0]: unknown action 'deny'; did you mean 'block'?",
       },
     ]);
     inEffect = [ruleset];
@@ -98,7 +96,7 @@ describe('what is the matter with configurations from Remote Config', () => {
     const content = customRule({ on_match });
     new RemoteFindings(logger, () => [ruleset, { ...remote, content }]).check();
     expect(lines).toHaveLength(21);
-    expect(lines[20]?.msg).toBe('Remote Config: 10 more parts refer to nothing');
+    expect(lines[20]?.msg).toBe('Remote Config: 10 more findings');
   });
 
   it('never throws', () => {
@@ -121,7 +119,7 @@ describe('what is the matter with a ruleset of the operator', () => {
     expect(lines).toMatchObject([
       {
         level: 'warn',
-        msg: "ruleset own.json: rules[0].on_match[0]: no action 'deny'; did you mean 'block'?",
+        msg: "ruleset own.json: rules[0].on_match[0]: unknown action 'deny'; did you mean 'block'?",
       },
     ]);
   });

@@ -26,7 +26,7 @@ describe('the watch for a Datadog Agent', () => {
     const line = await firstLine({ agentHost: '127.0.0.1', agentPort: agent.port, agentUrl: undefined });
     expect(line).toMatchObject({
       level: 30,
-      msg: 'Datadog Agent reached',
+      msg: 'connected to the Datadog Agent',
       agent: `http://127.0.0.1:${agent.port}`,
     });
     agent.stop();
@@ -40,6 +40,6 @@ describe('the watch for a Datadog Agent', () => {
   ])('says that all else works when %s', async (_what, address) => {
     const line = await firstLine(address);
     expect(line).toMatchObject({ level: 40, reason: expect.stringMatching(/./) });
-    expect(line['msg']).toContain('no Datadog Agent in reach');
+    expect(line['msg']).toContain('cannot reach the Datadog Agent');
   });
 });

@@ -212,7 +212,7 @@ describe('the span of an attack', () => {
 });
 
 describe('the span of a WAF in trouble', () => {
-  it('counts runs that ran out of time', async () => {
+  it('counts runs that timed out', async () => {
     const { engine: hurried } = testEngine({ wafTimeoutUs: 1, tracer: tracing.tracer });
     const { transaction } = hurried.requestHeaders(requestHead('/?q=attack-report'), 60_000);
     hurried.responseHeaders(transaction.id, ok, 60_000);

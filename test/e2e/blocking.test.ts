@@ -109,7 +109,7 @@ describeEachHaproxy("the operator's templates", (binary) => {
       DD_APPSEC_HTTP_BLOCKED_TEMPLATE_JSON: template('large.json', `{"large":"${'l'.repeat(20_000)}"}`),
     };
     const frontend = `    http-after-response set-header x-policy ${policy}`;
-    const proxy = shareProtectedProxy(binary, { daemon: { env }, frontend });
+    const proxy = shareProtectedProxy(binary, { daemon: { env }, frontend, ownDaemon: true });
 
     it('leave room for the headers that rules add to every response', async () => {
       const response = await fetchOnce(proxy().httpPort, {

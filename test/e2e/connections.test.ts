@@ -117,7 +117,7 @@ describeEachHaproxy('requests that share a connection', (binary) => {
   });
 
   it('leave no transaction behind', async () => {
-    await expect.poll(() => proxy().daemon.metric('transactions_live'), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => proxy().daemon.metric('transactions_live')).toBe(0);
     expect(await proxy().daemon.metric('errors_total')).toBe(0);
     expect(proxy().haproxy.log.lines.filter((line) => line.includes('SPOE'))).toEqual([]);
   });

@@ -9,8 +9,8 @@
 import { expect, it } from 'vitest';
 import type { Daemon } from './support/daemon.ts';
 import { fetchOnce, Http1Connection, Http2Connection, header } from './support/http-client.ts';
+import { patientDatadogSet } from './support/patience.ts';
 import { shareProtectedProxy } from './support/protected-proxy.ts';
-import { type ConfFile, datadogSet } from './support/shipped-config.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
 const json = { 'content-type': 'application/json' };
@@ -31,21 +31,13 @@ async function messages(daemon: Daemon): Promise<Record<string, number>> {
   };
 }
 
-/** The files as they are, but for the time-out: a busy machine may need more than 200 ms, and verdicts are tested here. */
-function patiently(name: ConfFile, text: string): string {
-  if (name !== 'global-config.cfg') return text;
-  const shipped = 'setenv DD_SPOA_PROCESSING_TIMEOUT 200ms';
-  if (!text.includes(shipped)) throw new Error(`${name} has no line "${shipped}"`);
-  return text.replace(shipped, 'setenv DD_SPOA_PROCESSING_TIMEOUT 3s');
-}
-
 describeEachHaproxy("Datadog's configuration with our agent", (binary) => {
   if (Number(binary.branch) < 3.1) {
     it('is not tested here', (context) =>
       context.skip('its backend says `mode spop`: HAProxy 3.1 and later'));
     return;
   }
-  const proxy = shareProtectedProxy(binary, { set: datadogSet, edit: patiently });
+  const proxy = shareProtectedProxy(binary, { set: patientDatadogSet() });
 
   it('a clean request passes', async () => {
     expect((await fetchOnce(proxy().httpPort)).status).toBe(200);

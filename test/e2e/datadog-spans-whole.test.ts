@@ -27,6 +27,7 @@ const inQuery = { address: 'server.request.query', keyPath: ['q', '0'] };
 
 describeEachHaproxy('whole spans, with APM off', (binary) => {
   const proxy = shareTracedProxy(binary, {
+    ownDaemon: true,
     daemonEnv: {
       DD_API_SECURITY_ENABLED: 'false',
       DD_REMOTE_CONFIGURATION_ENABLED: 'true',

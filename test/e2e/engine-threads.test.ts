@@ -46,7 +46,7 @@ async function statusesOfAllThreads(
 
 function behaves(binary: FoundHaproxy, threads: number): void {
   const env = { APPSEC_EDGE_ENGINE_THREADS: String(threads) };
-  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env } });
+  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env }, ownDaemon: true });
   const fetch = (parts: RequestParts): Promise<HttpResponse> => fetchOnce(proxy().httpPort, parts);
   const statuses = async (count: number, parts: (index: number) => RequestParts): Promise<number[]> =>
     (await together(count, (index) => fetch(parts(index)))).map(({ status }) => status);
@@ -107,7 +107,7 @@ function behaves(binary: FoundHaproxy, threads: number): void {
   });
 
   it('keeps no transaction whose last message came', async () => {
-    await expect.poll(() => proxy().daemon.metric('transactions_live'), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => proxy().daemon.metric('transactions_live')).toBe(0);
     expect(await proxy().daemon.metric('engine_threads_lost_total')).toBe(0);
   });
 
@@ -128,7 +128,7 @@ describeOneHaproxy('a policy', (binary) => {
   const folder = mkdtempSync(join(tmpdir(), 'appsec-edge-threads-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const env = { APPSEC_EDGE_ENGINE_THREADS: '3', APPSEC_EDGE_POLICY_FOLDER: folder };
-  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env } });
+  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env }, ownDaemon: true });
 
   it('reaches all threads, and leaves them', async () => {
     const attack = { target: '/?q=attack-report' };
@@ -143,7 +143,7 @@ describeOneHaproxy('a policy', (binary) => {
     await said('policy file in effect');
     expect(await answers()).toEqual(new Set([403]));
     unlinkSync(file);
-    await said('policy file gone');
+    await said('policy file removed');
     expect(await answers()).toEqual(new Set([200]));
   });
 });
@@ -159,7 +159,7 @@ describeOneHaproxy('an engine thread that ends', (binary) => {
     APPSEC_EDGE_POLICY_FOLDER: folder,
     NODE_OPTIONS: `--require ${preload}`,
   };
-  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env } });
+  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env }, ownDaemon: true });
   const lost = (): Promise<number> => proxy().daemon.metric('engine_threads_lost_total');
 
   describe('under load', () => {

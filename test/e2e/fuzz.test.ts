@@ -6,13 +6,14 @@ import { fuzz } from '../../fuzz/run.ts';
 const seed = Number(process.env['APPSEC_EDGE_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 it('any bytes and any conduct on the SPOP socket harm neither the daemon nor other connections', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async () => {
   console.log(`fuzz: APPSEC_EDGE_FUZZ_SEED=${seed}`);
   const report = await fuzz({
     seed,
-    seconds: 60,
-    roundSeconds: 25,
+    seconds: 240,
+    roundSeconds: 60,
+    most: { rounds: 2, sessions: 600 },
     say: (line) => console.log(`fuzz: ${line}`),
   });
   console.log(`${report.table}\n${report.notes.join('\n')}`);

@@ -1,7 +1,8 @@
 // The shipped HAProxy files with a scripted agent: do they load, ask, obey and log as they say.
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { checkConfig } from './support/haproxy.ts';
 import { fetchOnce, Http1Connection, Http2Connection, header } from './support/http-client.ts';
+import { patientTimeouts } from './support/patience.ts';
 import { type ConfFile, confEnvironment, proxyConfig, uncomment } from './support/shipped-config.ts';
 import { headerPairs, type StubAnswer } from './support/stub-agent.ts';
 import { describeEachHaproxy, type StubbedProxy, startStubbedProxy } from './support/stubbed-proxy.ts';
@@ -72,21 +73,36 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
     expect(proxy.agent.messages.map(({ name }) => name)).toEqual(Object.values(messages));
     expect(Object.fromEntries(request?.args ?? [])).toMatchObject({
       ...{ ip: '127.0.0.1', ip_port: expect.any(BigInt), method: 'POST', path: '/echo?a=%zz', https: false },
-      ...{ timeout: '1m', processing_timeout: '200ms', body_size: 5n, conf_version: '1.4.0' },
+      ...{
+        timeout: '1m',
+        processing_timeout: patientTimeouts.DD_SPOA_PROCESSING_TIMEOUT,
+        body_size: 5n,
+        conf_version: '1.4.0',
+      },
     });
     expect(headerPairs(request?.args.get('headers'))).toContainEqual(['host', 'site.example']);
     expect(Object.fromEntries(requestBody?.args ?? [])).toEqual({
       ...noApplication,
-      ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n, processing_timeout: '200ms' },
+      ...{
+        body: Buffer.from('hello'),
+        span_id: '7',
+        body_size: 5n,
+        processing_timeout: patientTimeouts.DD_SPOA_PROCESSING_TIMEOUT,
+      },
     });
     expect(Object.fromEntries(response?.args ?? [])).toMatchObject({
       ...{ status: 200n, span_id: '7', body_size: 5n, conf_version: '1.4.0' },
-      processing_timeout: '200ms',
+      processing_timeout: patientTimeouts.DD_SPOA_PROCESSING_TIMEOUT,
     });
     expect(headerPairs(response?.args.get('headers'))).toContainEqual(['x-body-size', '5']);
     expect(Object.fromEntries(responseBody?.args ?? [])).toEqual({
       ...noApplication,
-      ...{ body: Buffer.from('hello'), span_id: '7', body_size: 5n, processing_timeout: '200ms' },
+      ...{
+        body: Buffer.from('hello'),
+        span_id: '7',
+        body_size: 5n,
+        processing_timeout: patientTimeouts.DD_SPOA_PROCESSING_TIMEOUT,
+      },
     });
   });
 
@@ -237,9 +253,11 @@ describeEachHaproxy('the shipped files ask the agent', (binary) => {
   });
 
   it('about the response although the question about the request was not answered', async () => {
-    proxy.agent.script = ({ name }) => (name === messages.requestHeaders ? 'silence' : blockPage);
-    const { status } = await fetchOnce(proxy.httpPort);
-    const asked = proxy.agent.named(messages.responseHeaders);
+    const hurried = await startStubbedProxy(binary, { env: { DD_SPOA_PROCESSING_TIMEOUT: '3s' } });
+    onTestFinished(() => hurried.stop());
+    hurried.agent.script = ({ name }) => (name === messages.requestHeaders ? 'silence' : blockPage);
+    const { status } = await fetchOnce(hurried.httpPort);
+    const asked = hurried.agent.named(messages.responseHeaders);
     if (Number(binary.branch) < 3) {
       // The exception of docs/haproxy.md: asked again without an agent, HAProxy 2.6 would spin for ever.
       expect([status, asked]).toEqual([200, []]);

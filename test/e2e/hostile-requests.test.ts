@@ -6,11 +6,11 @@ import { type HostileRequest, type Outcome, type Setup, targetOf } from './suppo
 import { hostileRequests } from './support/hostile-requests.ts';
 import { Http1Connection, type HttpResponse } from './support/http-client.ts';
 import { http2Response, pingAnswered } from './support/http2-frames.ts';
-import { type ProtectedPlan, type ProtectedProxy, shareProtectedProxy } from './support/protected-proxy.ts';
+import { type ProtectedProxy, type SharedPlan, shareProtectedProxy } from './support/protected-proxy.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
 const datadogRules = { DD_APPSEC_RULES: '', DD_APPSEC_PROTECT: 'all' };
-const setups: Readonly<Record<Setup, ProtectedPlan>> = {
+const setups: Readonly<Record<Setup, SharedPlan>> = {
   ordinary: {},
   'large-buffer': { global: 'tune.bufsize 65536' },
   recommended: { daemon: { env: datadogRules } },
@@ -29,7 +29,7 @@ async function answerTo(
       connection.write(afterPing);
     }
     if (afterHead !== undefined) {
-      await expect.poll(() => proxy.reached(targetOf(id)), { interval: 10, timeout: 5_000 }).toBe(true);
+      await expect.poll(() => proxy.reached(targetOf(id)), { interval: 10 }).toBe(true);
       connection.write(afterHead);
     }
     if (stream !== undefined) return await http2Response(connection, stream);

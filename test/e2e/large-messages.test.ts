@@ -2,7 +2,7 @@
 // request its answer, and protection stays on.
 import { describe, expect, it } from 'vitest';
 import { fetchOnce, type HttpResponse, type RequestParts } from './support/http-client.ts';
-import { type ProtectedPlan, type ProtectedProxy, shareProtectedProxy } from './support/protected-proxy.ts';
+import { type ProtectedProxy, type SharedPlan, shareProtectedProxy } from './support/protected-proxy.ts';
 import { uncomment } from './support/shipped-config.ts';
 import { describeEachHaproxy } from './support/stubbed-proxy.ts';
 
@@ -43,7 +43,7 @@ async function verdictsOf(proxy: ProtectedProxy, mark: string): Promise<string[]
 }
 const verdictsWanted = smallOnes.map((index) => (index % 4 === 0 ? 'block -' : 'pass -'));
 
-const planWith = (bufferBytes: number, env: Record<string, string> = {}): ProtectedPlan => ({
+const planWith = (bufferBytes: number, env: Record<string, string> = {}): SharedPlan => ({
   global: `    tune.bufsize ${bufferBytes}`,
   edit: uncomment('frontend-config.cfg', 'log-format'),
   env: { DD_SPOA_PROCESSING_TIMEOUT: '5s' },

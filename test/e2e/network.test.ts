@@ -19,7 +19,7 @@ describeEachHaproxy('who may talk to the agent', (binary) => {
       expect(await refused).toBe(0);
     } else {
       expect(await refused).toBeGreaterThan(0);
-      await proxy.daemon.log.waitFor(/"address":"127\.0\.0\.1".*its address is not in DD_HAPROXY_SPOA_ALLOW/);
+      await proxy.daemon.log.waitFor(/"address":"127\.0\.0\.1".*address is not in DD_HAPROXY_SPOA_ALLOW/);
       expect(await proxy.daemon.metric('messages_total')).toBe(0);
     }
   });

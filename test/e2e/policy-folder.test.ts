@@ -2,6 +2,7 @@
 import { unlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fetchOnce, type RequestParts } from './support/http-client.ts';
+import type { LineLog } from './support/line-log.ts';
 import {
   blocked,
   blockReported,
@@ -15,13 +16,14 @@ import {
 } from './support/policy-cases.ts';
 import { newFolder, put } from './support/policy-files.ts';
 import { shareProtectedProxy } from './support/protected-proxy.ts';
-import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
+import { describeAllHaproxies, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 
 interface WatchedFolder {
   readonly folder: string;
-  port(): number;
+  ports(): readonly number[];
   /** Resolves with the line that the daemon logs about a file. */
   said(file: string, what: string): Promise<string>;
+  /** Of the answer through each HAProxy; throws when they differ. */
   statusOf(request: RequestParts): Promise<number>;
   /** How often the daemon has logged the message of this line. */
   timesSaid(line: string): number;
@@ -31,19 +33,29 @@ interface WatchedFolder {
  * One for all tests of the surrounding `describe`. What is put into it there is found by the daemon when it starts.
  * @param env of the daemon.
  */
-function shareFolder(binary: FoundHaproxy, env: Record<string, string> = {}): WatchedFolder {
+function shareFolder(binaries: readonly FoundHaproxy[], env: Record<string, string> = {}): WatchedFolder {
   const folder = newFolder();
-  const proxy = shareProtectedProxy(binary, {
-    daemon: { env: { DD_APPSEC_RULES: '', APPSEC_EDGE_POLICY_FOLDER: folder, ...env } },
-  });
-  const port = (): number => proxy().httpPort;
+  const settings = {
+    ...{ DD_APPSEC_RULES: '', APPSEC_EDGE_ENGINE_THREADS: '2', APPSEC_EDGE_POLICY_FOLDER: folder },
+    ...env,
+  };
+  const proxies = binaries.map((binary) => shareProtectedProxy(binary, { daemon: { env: settings } }));
+  const ports = (): number[] => proxies.map((proxy) => proxy().httpPort);
+  const log = (): LineLog => {
+    const [first] = proxies;
+    if (first === undefined) throw new Error('there is no HAProxy');
+    return first().daemon.log;
+  };
   return {
     folder,
-    port,
-    said: (file, what) => proxy().daemon.log.waitFor(new RegExp(`"file":"${file}".*${what}`)),
-    statusOf: async (request) => (await fetchOnce(port(), request)).status,
-    timesSaid: (line) =>
-      proxy().daemon.log.lines.filter((other) => messageOf(other) === messageOf(line)).length,
+    ports,
+    said: (file, what) => log().waitFor(new RegExp(`"file":"${file}".*${what}`)),
+    async statusOf(request) {
+      const [first, ...others] = await Promise.all(ports().map((port) => fetchOnce(port, request)));
+      for (const other of others) expect(other.status).toBe(first?.status);
+      return first?.status ?? 0;
+    },
+    timesSaid: (line) => log().lines.filter((other) => messageOf(other) === messageOf(line)).length,
   };
 }
 
@@ -51,10 +63,10 @@ function messageOf(line: string): unknown {
   return (JSON.parse(line) as { msg?: unknown }).msg;
 }
 
-function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
+function deliveryBy({ folder, ports, said }: WatchedFolder): PolicyDelivery {
   let deliveries = 0;
   return {
-    port,
+    ports,
     async deliver(files) {
       // What the daemon logs about the files of one test must not be taken for those of another.
       const name = `delivery-${deliveries++}`;
@@ -62,14 +74,14 @@ function deliveryBy({ folder, port, said }: WatchedFolder): PolicyDelivery {
       for (const path of paths) await said(path, 'policy file in effect');
       return async () => {
         for (const path of paths) unlinkSync(path);
-        for (const path of paths) await said(path, 'policy file gone');
+        for (const path of paths) await said(path, 'policy file removed');
       };
     },
   };
 }
 
-describeEachHaproxy('what the policy folder can do', (binary) => {
-  const watched = shareFolder(binary);
+describeAllHaproxies('what the policy folder can do', (binaries) => {
+  const watched = shareFolder(binaries);
   itDoesEveryCase(deliveryBy(watched));
 
   it('is done by a file with a byte order mark and by one named *.JSON, and what does nothing in them is said', async () => {
@@ -83,12 +95,15 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
         marked,
         "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: no rule 'ua0-600-550'; did you mean 'ua0-600-",
       ),
-      await said(marked, "rules_override\\[0\\]\\.on_match\\[0\\]: no action 'deny'; did you mean 'block'"),
+      await said(
+        marked,
+        "rules_override\\[0\\]\\.on_match\\[0\\]: unknown action 'deny'; did you mean 'block'",
+      ),
       await said(
         loud,
-        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is no address: .*did you mean '${other}'`,
+        `rules_data\\[0\\]\\.data\\[1\\]\\.value: '${other} ' is not an address: .*did you mean '${other}'`,
       ),
-      await said(loud, "rule_overrides: no key 'rule_overrides': .*did you mean 'rules_override'"),
+      await said(loud, "rule_overrides: unknown key 'rule_overrides': .*did you mean 'rules_override'"),
     ];
     expect(lines.map((line) => JSON.parse(line).level)).toEqual(['warn', 'warn', 'warn', 'warn']);
     expect(
@@ -96,7 +111,7 @@ describeEachHaproxy('what the policy folder can do', (binary) => {
     ).toEqual([...[403, 403, 200]]);
     for (const file of [marked, loud]) {
       unlinkSync(file);
-      await said(file, 'policy file gone');
+      await said(file, 'policy file removed');
     }
     expect(await statusOf(from(one))).toBe(200);
     // The threads apply the same files, and only the one that applies them first says it.
@@ -111,7 +126,7 @@ function listOf(...values: readonly string[]): object {
 }
 
 describeOneHaproxy('the policy folder', (binary) => {
-  const watched = shareFolder(binary);
+  const watched = shareFolder([binary]);
   const { folder, said, statusOf } = watched;
 
   itFreesAnAddressInTime(deliveryBy(watched));
@@ -127,14 +142,14 @@ describeOneHaproxy('the policy folder', (binary) => {
     expect(JSON.parse(line)).toMatchObject({ level: 'error', file });
     expect(await statusOf(reported)).toBe(403);
     unlinkSync(file);
-    await said(file, 'policy file gone');
+    await said(file, 'policy file removed');
     expect(await statusOf(reported)).toBe(200);
   });
 });
 
 describeOneHaproxy('what is there when the daemon starts', (binary) => {
   describe('with a protect level', () => {
-    const { folder, statusOf } = shareFolder(binary, { DD_APPSEC_PROTECT: 'all' });
+    const { folder, statusOf } = shareFolder([binary], { DD_APPSEC_PROTECT: 'all' });
     put(folder, 'override.json', { rules_override: [override('ua0-600-55x', { on_match: [] })] });
 
     it('is in effect for the first request, and outranks the level', async () => {
@@ -144,7 +159,7 @@ describeOneHaproxy('what is there when the daemon starts', (binary) => {
   });
 
   describe('with DD_APPSEC_ENABLED', () => {
-    const { folder, statusOf } = shareFolder(binary, { DD_APPSEC_ENABLED: 'true' });
+    const { folder, statusOf } = shareFolder([binary], { DD_APPSEC_ENABLED: 'true' });
     put(folder, 'off.json', switchFile(false).content);
 
     it('does not switch inspection off', async () => {

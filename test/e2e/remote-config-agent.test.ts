@@ -2,6 +2,7 @@
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
+import { patienceMs } from './support/patience.ts';
 import { asm, blockedAddress, blockedIps, from, override, reported } from './support/policy-cases.ts';
 import { newFolder, put } from './support/policy-files.ts';
 import { pathOf, RemoteScene } from './support/remote-scene.ts';
@@ -16,7 +17,7 @@ describeOneHaproxy('Remote Config', (binary) => {
   const socketFolder = newFolder();
 
   it('of an Agent on a unix socket is in effect', async () => {
-    const scene = await RemoteScene.start(binary, {}, join(socketFolder, 'agent.sock'));
+    const scene = await RemoteScene.start([binary], {}, join(socketFolder, 'agent.sock'));
     try {
       const { client } = await scene.serve(blockReported);
       expect(client.state.config_states).toMatchObject([{ apply_state: 2 }]);
@@ -29,7 +30,7 @@ describeOneHaproxy('Remote Config', (binary) => {
   });
 
   it('of a slow Agent is in effect, and the Agent is asked one thing at a time', async () => {
-    const scene = await RemoteScene.start(binary);
+    const scene = await RemoteScene.start([binary]);
     try {
       const { remoteConfig } = scene.agent;
       remoteConfig.delay(500);
@@ -46,7 +47,7 @@ describeOneHaproxy('Remote Config', (binary) => {
   it.each([404, 500])(
     'outlives answers with status %i, and follows the good ones after them',
     async (status) => {
-      const scene = await RemoteScene.start(binary);
+      const scene = await RemoteScene.start([binary]);
       try {
         const { remoteConfig } = scene.agent;
         await scene.serve(blockReported);
@@ -73,7 +74,7 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
   });
 
   it('are both in effect, and what one takes back leaves the other', async () => {
-    const scene = await RemoteScene.start(binary, { APPSEC_EDGE_POLICY_FOLDER: listFolder });
+    const scene = await RemoteScene.start([binary], { APPSEC_EDGE_POLICY_FOLDER: listFolder });
     const statuses = async (): Promise<number[]> => [
       await scene.statusOf(reported),
       await scene.statusOf(from(blockedAddress)),
@@ -88,7 +89,7 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
       await scene.serve(blockReported);
       expect(await statuses()).toEqual([403, 200, 403]);
       unlinkSync(file);
-      await log.waitFor(/list\.json.*policy file gone/);
+      await log.waitFor(/list\.json.*policy file removed/);
       expect(await statuses()).toEqual([403, 200, 200]);
     } finally {
       await scene.stop();
@@ -96,7 +97,7 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
   });
 
   it('with an action of one id: the console has it, and the file is told when it may', async () => {
-    const scene = await RemoteScene.start(binary, { APPSEC_EDGE_POLICY_FOLDER: actionFolder });
+    const scene = await RemoteScene.start([binary], { APPSEC_EDGE_POLICY_FOLDER: actionFolder });
     try {
       const { log } = scene.proxy.daemon;
       put(actionFolder, 'teapot.json', teapot(429));
@@ -109,8 +110,9 @@ describeOneHaproxy('Remote Config and the policy folder', (binary) => {
       await scene.serve({});
       expect(await scene.statusOf(reported)).toBe(429);
       // At first, without its action, and whole again.
-      await vi.waitFor(() =>
-        expect(log.lines.filter((line) => line.includes('policy file in effect'))).toHaveLength(3),
+      await vi.waitFor(
+        () => expect(log.lines.filter((line) => line.includes('policy file in effect'))).toHaveLength(3),
+        patienceMs,
       );
     } finally {
       await scene.stop();

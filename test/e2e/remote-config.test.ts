@@ -18,13 +18,13 @@ import {
   switchFile,
 } from './support/policy-cases.ts';
 import { pathOf, RemoteScene, remoteFiles } from './support/remote-scene.ts';
-import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
+import { describeAllHaproxies, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 
 /** One for all tests of the surrounding `describe`. */
-function shareScene(binary: FoundHaproxy, env: Record<string, string> = {}): () => RemoteScene {
+function shareScene(binaries: readonly FoundHaproxy[], env: Record<string, string> = {}): () => RemoteScene {
   let scene: RemoteScene | undefined;
   beforeAll(async () => {
-    scene = await RemoteScene.start(binary, env);
+    scene = await RemoteScene.start(binaries, env);
   });
   afterAll(() => scene?.stop());
   return () => {
@@ -35,7 +35,7 @@ function shareScene(binary: FoundHaproxy, env: Record<string, string> = {}): () 
 
 function deliveryBy(scene: () => RemoteScene): PolicyDelivery {
   return {
-    port: () => scene().proxy.httpPort,
+    ports: () => scene().ports,
     async deliver(files) {
       const { client } = await scene().serve(remoteFiles(files));
       expect(client.state.config_states.map((state) => [state.apply_state, state.apply_error])).toEqual(
@@ -48,12 +48,12 @@ function deliveryBy(scene: () => RemoteScene): PolicyDelivery {
   };
 }
 
-describeEachHaproxy('what Remote Config can do', (binary) => {
-  itDoesEveryCase(deliveryBy(shareScene(binary)));
+describeAllHaproxies('what Remote Config can do', (binaries) => {
+  itDoesEveryCase(deliveryBy(shareScene(binaries)));
 });
 
 describeOneHaproxy('Remote Config', (binary) => {
-  const scene = shareScene(binary);
+  const scene = shareScene([binary]);
   const serve = (files: RemoteFiles): Promise<RemoteConfigRequest> => scene().serve(files);
   const statusOf = (request: RequestParts): Promise<number> => scene().statusOf(request);
 
@@ -83,7 +83,7 @@ describeOneHaproxy('Remote Config', (binary) => {
     const { client } = await serve({ [pathOf('ASM')]: content });
     expect(client.state.config_states).toMatchObject([{ apply_state: 2, apply_error: '' }]);
     const word =
-      /Remote Config datadog.*: rules_override\[0\]\.on_match\[0\]: no action 'deny'; did you mean 'block'\?/;
+      /Remote Config datadog.*: rules_override\[0\]\.on_match\[0\]: unknown action 'deny'; did you mean 'block'\?/;
     expect(JSON.parse(await log.waitFor(word))).toMatchObject({ level: 'warn', path: pathOf('ASM') });
     expect(await statusOf(reported)).toBe(200);
     await serve({ [pathOf('ASM')]: content, [pathOf('ASM_DATA')]: blockedIps(blockedAddress).content });
@@ -174,7 +174,7 @@ describeOneHaproxy('Remote Config', (binary) => {
 });
 
 describeOneHaproxy('with DD_APPSEC_ENABLED set, Remote Config', (binary) => {
-  const scene = shareScene(binary, { DD_APPSEC_ENABLED: 'true' });
+  const scene = shareScene([binary], { DD_APPSEC_ENABLED: 'true' });
 
   it('does not ask for the switch and is not switched by it', async () => {
     const { remoteConfig } = scene().agent;

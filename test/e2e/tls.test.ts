@@ -28,11 +28,6 @@ beforeAll(() => {
 });
 afterAll(() => folder.remove());
 
-/** What is tested is whether anything gets lost, on a machine as busy as may be: handshakes have the time they need. */
-function patiently(edit: (name: ConfFile, text: string) => string): (name: ConfFile, text: string) => string {
-  return (name, text) => edit(name, text).replace('timeout connect 1s', 'timeout connect 10s');
-}
-
 /** The line of docs/network.md on every server of the agents. */
 function withTls(certificate: string): (name: ConfFile, text: string) => string {
   const own = certificate === '' ? '' : `crt ${certificate} `;
@@ -74,7 +69,7 @@ describeEachHaproxy('TLS between HAProxy and agent', (binary) => {
 
 describeOneHaproxy('TLS of the agent', (binary) => {
   it('outlives those who speak no TLS, say nothing, or go away', async () => {
-    const proxy = await start(binary, haproxyFile, { DD_HAPROXY_SPOA_HELLO_TIMEOUT: '300ms' });
+    const proxy = await start(binary, haproxyFile, { DD_HAPROXY_SPOA_HELLO_TIMEOUT: '3s' });
     const closed = ['GET / HTTP/1.1\r\n\r\n', '\0\0\0\x10\x01', ''].map(async (bytes) => {
       const socket = connect(proxy.daemon.port, '127.0.0.1');
       socket.on('error', () => undefined).resume();
@@ -104,25 +99,29 @@ describeOneHaproxy('TLS of the agent', (binary) => {
     folder.file('renewed.both', 'nothing');
     proxy.daemon.signal('SIGHUP');
     await proxy.daemon.log.waitFor(
-      /TLS goes on with the certificate and CA it had: DD_HAPROXY_SPOA_TLS_CERT: /,
+      /TLS files not reloaded, the current ones stay in use: DD_HAPROXY_SPOA_TLS_CERT: /,
     );
 
     copyFileSync(folder.issue(ca, 'second').both, own);
     copyFileSync(ca, clients);
     proxy.daemon.signal('SIGHUP');
-    await proxy.daemon.log.waitFor(/"msg":"TLS certificate and CA were read again"/);
-    await expect.poll(() => statusOf(proxy, '/?q=attack-block'), { timeout: 10_000 }).toBe(403);
+    await proxy.daemon.log.waitFor(/"msg":"TLS certificate and CA reloaded"/);
+    await expect.poll(() => statusOf(proxy, '/?q=attack-block')).toBe(403);
   });
 });
 
 describeEachHaproxy('two agents with TLS', (binary) => {
-  it('relay to each other what belongs to the other', { timeout: 120_000 }, async () => {
-    const requests = 2000;
-    const two = await startTwoAgents(binary, { env, edit: patiently(withTls(haproxyFile)) });
+  it('relay to each other what belongs to the other', async () => {
+    const requests = 1000;
+    const two = await startTwoAgents(binary, { env, edit: withTls(haproxyFile) });
     const load = startLeakLoad(two.httpPort, 50, requests);
     await load.done;
     expect(load.failures).toEqual([]);
-    await expect.poll(() => two.metric('transactions_live'), { timeout: 5000 }).toBe(0);
+    await expect.poll(() => two.metric('transactions_live')).toBe(0);
+    // What they said may still be on its way from their standard output.
+    await expect
+      .poll(() => two.events('response-headers').length, { interval: 500 })
+      .toBeGreaterThanOrEqual(requests / 2);
     const paths = two.events('response-headers').map(({ path }) => path);
     expect(paths.filter((path) => path === undefined)).toEqual([]);
     expect(new Set(paths).size).toBe(requests / 2);

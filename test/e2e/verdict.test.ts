@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { fetchOnce, type RequestParts } from './support/http-client.ts';
+import { patientChecks, patientDatadogSet } from './support/patience.ts';
 import { type ProtectedPlan, type ProtectedProxy, proxyOfThisTest } from './support/protected-proxy.ts';
-import { datadogSet, uncomment } from './support/shipped-config.ts';
+import { uncomment } from './support/shipped-config.ts';
 import { describeEachHaproxy, describeOneHaproxy, type FoundHaproxy } from './support/stubbed-proxy.ts';
 
 const faulty = { NODE_OPTIONS: `--require ${join(import.meta.dirname, 'support', 'faulty-threads.cjs')}` };
@@ -59,7 +60,7 @@ async function verdictsOf(proxy: ProtectedProxy, cases: readonly Case[]): Promis
 const wanted = (cases: readonly Case[]): string[] => cases.map(([mark, , verdict]) => `${mark}: ${verdict}`);
 
 describeEachHaproxy('a transaction of which a part was not inspected', (binary) => {
-  it('is no pass, and skipped and error stand', { timeout: 60_000 }, async () => {
+  it('is no pass, and skipped and error stand', async () => {
     const proxy = await proxyOfThisTest(binary, {
       edit: withLog,
       daemon: { env: { ...faulty, ...threads } },
@@ -70,9 +71,9 @@ describeEachHaproxy('a transaction of which a part was not inspected', (binary) 
 });
 
 describeOneHaproxy("a transaction of which a part was not inspected, with Datadog's files", (binary) => {
-  it('is no pass, and skipped and error stand', { timeout: 60_000 }, async () => {
+  it('is no pass, and skipped and error stand', async () => {
     const proxy = await proxyOfThisTest(binary, {
-      set: datadogSet,
+      set: patientDatadogSet(),
       frontend: withLogAtItsEnd,
       daemon: { env: { ...faulty, ...threads } },
     });
@@ -85,7 +86,9 @@ async function stoppedWhile(binary: FoundHaproxy, count: number, goesOn: (proxy:
   const proxy = await proxyOfThisTest(binary, {
     // One thread: all messages share few connections.
     global: '    nbthread 1\n',
-    env: { DD_SPOA_PROCESSING_TIMEOUT: '1s' },
+    // What is left of it for the responses is for a busy machine. Its health checks wait for an agent that stands still.
+    env: { DD_SPOA_PROCESSING_TIMEOUT: '3s' },
+    agentBackend: patientChecks,
     edit: uncomment('frontend-config.cfg', 'log-format'),
   });
   await fetchOnce(proxy.httpPort, { target: '/say?mark=before' });
@@ -110,9 +113,7 @@ async function stoppedWhile(binary: FoundHaproxy, count: number, goesOn: (proxy:
 const asksNoMore = ({ branch }: FoundHaproxy): boolean => branch === '2.6' || branch === '2.8';
 
 describeEachHaproxy('an agent that is too late once', (binary) => {
-  it('costs the messages that were late, and no other answer is taken for theirs', {
-    timeout: 60_000,
-  }, async () => {
+  it('costs the messages that were late, and no other answer is taken for theirs', async () => {
     const count = 12;
     const { proxy, statuses, verdicts } = await stoppedWhile(binary, count, ({ daemon }) =>
       daemon.signal('SIGCONT'),
@@ -126,7 +127,7 @@ describeEachHaproxy('an agent that is too late once', (binary) => {
     expect(proxy.daemon.report()).not.toContain('connection closed');
   });
 
-  it('and dead then is told as what it was first', { timeout: 60_000 }, async () => {
+  it('and dead then is told as what it was first', async () => {
     const { verdicts } = await stoppedWhile(binary, 2, ({ daemon }) => daemon.stop('SIGKILL'));
     expect(verdicts).toEqual(['- 1', '- 1']);
   });

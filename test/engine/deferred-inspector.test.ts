@@ -5,6 +5,7 @@ import { type BacklogBounds, DeferredInspector } from '../../src/engine/deferred
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { BodyChunk, HeaderList, ResponseHead } from '../../src/engine/http.ts';
 import type { Transaction } from '../../src/engine/transaction.ts';
+import { patienceMs } from '../support/patience.ts';
 import { jsonHeaders, reportingDoor, requestHead, testDoor, testEngine } from '../support/test-engine.ts';
 
 const ttlMs = 60_000;
@@ -55,6 +56,24 @@ const plainResponse: ResponseHead = { status: 200, headers: [['content-type', 't
 const jsonResponse: ResponseHead = { status: 200, headers: [['content-type', 'application/json']] };
 const upload: HeaderList = [...jsonHeaders, ['content-length', '20']];
 const gzipped: HeaderList = [...upload, ['content-encoding', 'gzip']];
+
+describe('many transactions whose responses do not come', () => {
+  it('are analysed one message a turn of the event loop: what comes in meanwhile has its turn', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { observing, recorder } = setUp();
+    for (let index = 0; index < 20; index += 1) observing.requestHeaders(requestHead('/?q=harmless'), ttlMs);
+    vi.advanceTimersByTime(500);
+    vi.useRealTimers();
+    const runsByTurn: number[] = [];
+    for (let turn = 0; turn < 25; turn += 1) {
+      const before = recorder.runs.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      runsByTurn.push(recorder.runs.length - before);
+    }
+    expect(Math.max(...runsByTurn)).toBe(1);
+    expect(recorder.runs).toHaveLength(20);
+  });
+});
 
 describe('an engine that only observes', () => {
   it('answers before anything was analysed, and blocks nothing', () => {
@@ -269,7 +288,7 @@ describe('what may wait', () => {
     await vi.waitFor(() => {
       observing.requestBody(transaction.id, body, ttlMs);
       expect(observing.backlogMessages).toBe(1);
-    });
+    }, patienceMs);
     expect(recorder.detections).toHaveLength(1);
   });
 

@@ -125,6 +125,22 @@ describe('a transaction that its door ends', () => {
     expect(engine.liveTransactions).toBe(0);
   });
 
+  it.each([
+    ['no-response', 'block', false],
+    ['aborted', 'report', true],
+  ] as const)('as %s waits for a body that is being decompressed', async (reason, verdict, wouldBlock) => {
+    const { engine, recorder } = testEngine();
+    const { transaction } = engine.requestHeaders(post([...upload, ['content-encoding', 'gzip']]), ttlMs);
+    const body = engine.requestBody(transaction.id, piece(gzipSync(attack), true), ttlMs);
+    engine.end(transaction.id, reason);
+    expect(recorder.reasons).toEqual([]);
+    expect((await body).verdict.kind).toBe(verdict);
+    expect(recorder.detections).toMatchObject([{ phase: 'request-body', verdict }]);
+    expect(transaction.wouldBlock).toBe(wouldBlock);
+    expect(recorder.reasons).toEqual([verdict === 'block' ? 'blocked' : reason]);
+    expect(engine.liveTransactions).toBe(0);
+  });
+
   it('that is not here changes nothing', () => {
     const { engine, recorder } = testEngine();
     engine.end('4711', 'aborted');
@@ -177,6 +193,25 @@ describe('what belongs to the door', () => {
     const ask = requestHead('/?q=attack-block');
     expect(inspected(reporting.requestHeaders(ask, ttlMs)).verdict.kind).toBe('report');
     expect(engine.requestHeaders(ask, ttlMs).verdict.kind).toBe('block');
+  });
+
+  it('is the identity: what one door knows, another can neither end nor go on with', () => {
+    const { engine, recorder } = testEngine();
+    const other = engine.through({ ...testDoor, name: 'other' });
+    const { transaction } = engine.requestHeaders(post(), ttlMs);
+    const { id } = transaction;
+    other.end(id, 'aborted');
+    other.skipped(id, true);
+    other.failed(id);
+    expect(other.knows(id)).toBe(false);
+    const adopted = inspected(other.responseHeaders(id, { status: 200, headers: [] }, ttlMs));
+    expect(adopted.transaction).not.toBe(transaction);
+    expect(recorder.endings).toMatchObject([
+      { transaction: { door: { name: 'other' } }, reason: 'complete' },
+    ]);
+    expect(transaction).toMatchObject({ endReason: undefined, coverage: 'whole' });
+    expect(engine.requestBody(id, piece(attack, true), ttlMs)).toMatchObject({ verdict: { kind: 'block' } });
+    expect(engine.liveTransactions).toBe(0);
   });
 
   it('is the address of the client, when the door can vouch for it', () => {

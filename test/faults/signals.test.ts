@@ -64,11 +64,11 @@ describeOneHaproxy('SIGHUP under load', (binary) => {
         writeFileSync(`${page}.new`, '{"page":"new"}');
         renameSync(`${page}.new`, page);
         agent.signal('SIGHUP');
-        await agent.log.waitFor(/"msg":"SIGHUP: block pages and policy folder read again/);
+        await agent.log.waitFor(/"msg":"SIGHUP: block pages and policy folder reloaded/);
         await expect.poll(blocked).toBe('{"page":"new"}');
         rmSync(page);
         agent.signal('SIGHUP');
-        await agent.log.waitFor(/cannot be read: .*the block pages stay as they were/);
+        await agent.log.waitFor(/cannot be read: .*the current block pages stay in use/);
         await load.seen(100);
         expect(await blocked()).toBe('{"page":"new"}');
       },

@@ -134,7 +134,7 @@ describe('TLS', () => {
   const identity = { certificate: read(own.certificate), key: read(own.key), ca: undefined };
 
   it('counts handshakes against the limit of connections, and ends them in time', async () => {
-    const { port, refused, failed } = await start({ maxConnections: 1, helloTimeoutMs: 200, tls: identity });
+    const { port, refused, failed } = await start({ maxConnections: 1, helloTimeoutMs: 2000, tls: identity });
     const silent = silence(port);
     expect(await bytesUntilEnd(port, '127.0.0.1')).toBe(0);
     expect(refused).toEqual(['limit 127.0.0.1']);

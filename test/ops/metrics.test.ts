@@ -82,8 +82,8 @@ describe('metrics', () => {
       engine.drain();
     });
     expect(text).toContain('appsec_edge_detections_total{door="test",phase="request-headers"} 3');
-    expect(text).toContain('appsec_edge_rule_matches_total{rule="report-1"} 3');
-    expect(text).toContain('appsec_edge_detections_rate_limited_total 2');
+    expect(text).toContain('appsec_edge_rule_matches_total{door="test",rule="report-1"} 3');
+    expect(text).toContain('appsec_edge_detections_rate_limited_total{door="test"} 2');
   });
 
   it('count bodies by format, and the time of the WAF by phase', async () => {
@@ -92,9 +92,9 @@ describe('metrics', () => {
       await engine.requestBody(transaction.id, { bytes: Buffer.from('{"a":1}'), declaredSize: 999 }, 1000);
       engine.drain();
     });
-    expect(text).toContain('appsec_edge_bodies_total{phase="request-body",format="json"} 1');
-    expect(text).toContain('appsec_edge_bodies_partial_total{phase="request-body"} 1');
-    expect(text).toContain('appsec_edge_waf_seconds_count{phase="request-body"} 1');
+    expect(text).toContain('appsec_edge_bodies_total{door="test",phase="request-body",format="json"} 1');
+    expect(text).toContain('appsec_edge_bodies_partial_total{door="test",phase="request-body"} 1');
+    expect(text).toContain('appsec_edge_waf_seconds_count{door="test",phase="request-body"} 1');
   });
 
   it('give names that a peer made up one label', async () => {

@@ -33,6 +33,7 @@ describe('a security event', () => {
       level: 40,
       msg: 'attack reported',
       event: 'security',
+      door: 'test',
       phase: 'request-headers',
       verdict: 'report',
       client: '198.51.100.1',

@@ -280,7 +280,7 @@ describe('a file as editors leave it', () => {
     source.scan();
     expect(told).toEqual([
       'applied a.json',
-      'found a.json: : is not UTF-8: what is not ASCII in it is read wrongly; save it as UTF-8',
+      'found a.json: : is not UTF-8, so characters outside ASCII are misread; save it as UTF-8',
     ]);
   });
 
@@ -291,7 +291,7 @@ describe('a file as editors leave it', () => {
       const { source, told, changes } = newSource();
       source.scan();
       source.scan();
-      expect(told).toEqual([expect.stringMatching(`^found ${name}: : is passed over: `)]);
+      expect(told).toEqual([expect.stringMatching(`^found ${name}: : ignored: `)]);
       expect(changes).toEqual([]);
     },
   );
@@ -304,7 +304,7 @@ describe('a file as editors leave it', () => {
     put('..hidden/a.json', text);
     const { source, told } = newSource();
     source.scan();
-    expect(told).toEqual(['found team: : is passed over: policies in subfolders are not read']);
+    expect(told).toEqual(['found team: : ignored: policies in subfolders are not read']);
   });
 
   it.each(['README.md', 'a.txt', '.a.json', '..data', 'json', 'policy.conf'])(
@@ -321,7 +321,7 @@ describe('a file as editors leave it', () => {
 describe('a file that refers to nothing', () => {
   const unknown = '{\n "actions": [],\n "rule_overrides": []\n}';
   const word =
-    "found a.json:3 rule_overrides: no key 'rule_overrides': it is passed over; did you mean 'rules_override'?";
+    "found a.json:3 rule_overrides: unknown key 'rule_overrides': ignored; did you mean 'rules_override'?";
 
   it('is in effect, and is told with the line, once', () => {
     put('a.json', unknown);
@@ -353,7 +353,7 @@ describe('a file that refers to nothing', () => {
     source.scan();
     expect(told.slice(before)).toEqual([
       'removed b.json',
-      expect.stringMatching(/^found a\.json:1 rules_override\[0\]\.on_match\[0\]: no action 'teapot'/),
+      expect.stringMatching(/^found a\.json:1 rules_override\[0\]\.on_match\[0\]: unknown action 'teapot'/),
     ]);
   });
 
@@ -362,7 +362,7 @@ describe('a file that refers to nothing', () => {
     const { source, told } = newSource();
     source.scan();
     expect(told[1]).toBe(
-      "found a.json:1 actions: 'actions' comes again in this object: only the last one counts",
+      "found a.json:1 actions: 'actions' is repeated in this object: only the last value counts",
     );
   });
 
@@ -371,7 +371,7 @@ describe('a file that refers to nothing', () => {
     const { source, told, enabled } = newSource();
     source.scan();
     expect(enabled()).toBe(true);
-    expect(told[1]).toMatch(/^found a\.json:1 custom_rules: is passed over in a file with `asm`/);
+    expect(told[1]).toMatch(/^found a\.json:1 custom_rules: ignored in a file with `asm`/);
   });
 });
 

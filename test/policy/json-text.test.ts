@@ -4,20 +4,20 @@ import { mistakeText, pathText, scanJson } from '../../src/policy/json-text.ts';
 
 describe('a mistake in JSON', () => {
   it.each([
-    ['{"a": [\n  {,}\n]}', 'line 2, column 4: "," stands where a key in double quotes is wanted'],
-    ['{"a": 1,\n}', 'line 1, column 8: nothing follows this comma; JSON wants none behind the last one'],
-    ['[1,\n 2\n 3]', "line 3, column 2: \"3\" stands where ',' or ']' is wanted"],
-    ['{"a": 1\n "b": 2}', "line 2, column 2: ',' or '}' is missing before this text"],
-    ['{\n  // why\n}', 'line 2, column 3: JSON has no comments (a key in double quotes is wanted)'],
-    ["{'a': 1}", 'line 1, column 2: JSON wants straight double quotes (a key in double quotes is wanted)'],
+    ['{"a": [\n  {,}\n]}', 'line 2, column 4: expected a key in double quotes, found ","'],
+    ['{"a": 1,\n}', 'line 1, column 8: trailing comma: JSON allows none after the last entry'],
+    ['[1,\n 2\n 3]', "line 3, column 2: expected ',' or ']', found \"3\""],
+    ['{"a": 1\n "b": 2}', "line 2, column 2: ',' or '}' is missing before this string"],
+    ['{\n  // why\n}', 'line 2, column 3: JSON has no comments; expected a key in double quotes'],
+    ["{'a': 1}", 'line 1, column 2: JSON needs straight double quotes; expected a key in double quotes'],
     [
       '{"a": "b\nc"}',
-      'line 1, column 7: this text in quotes does not end on its line, or has a character that JSON wants escaped',
+      'line 1, column 7: this string has no closing quote on its line, or contains a character that must be escaped',
     ],
-    ['{"a": [1', "line 1, column 9: the text ends where ',' or ']' is wanted"],
-    ['', 'line 1, column 1: the text ends where a value is wanted'],
-    ['{} {}', 'line 1, column 4: "{" stands where the end is wanted'],
-    ['\n\nTrue', 'line 3, column 1: "T" stands where a value is wanted'],
+    ['{"a": [1', "line 1, column 9: expected ',' or ']', but the text ends"],
+    ['', 'line 1, column 1: expected a value, but the text ends'],
+    ['{} {}', 'line 1, column 4: expected the end of the text, found "{"'],
+    ['\n\nTrue', 'line 3, column 1: expected a value, found "T"'],
   ])('%j is at %s', (text, place) => {
     const { mistake } = scanJson(text);
     expect(mistake === undefined ? undefined : mistakeText(mistake)).toBe(place);

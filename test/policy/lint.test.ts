@@ -12,52 +12,52 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
   [
     'an unknown part',
     { rule_overrides: [] },
-    "unknown-key rule_overrides: no key 'rule_overrides': it is passed over; did you mean 'rules_override'?",
+    "unknown-key rule_overrides: unknown key 'rule_overrides': ignored; did you mean 'rules_override'?",
   ],
   [
     'an unknown key of a rule',
     customRule({ onMatch: ['block'] }),
-    "unknown-key custom_rules[0].onMatch: no key 'onMatch' here: it is passed over; did you mean 'on_match'?",
+    "unknown-key custom_rules[0].onMatch: unknown key 'onMatch' here: ignored; did you mean 'on_match'?",
   ],
   [
     'an unknown key of an override',
     { rules_override: [{ rules_target: [{ rule_id: 'crs-913-120' }], enabled: false, on_macth: [] }] },
-    "unknown-key rules_override[0].on_macth: no key 'on_macth' here: it is passed over; did you mean 'on_match'?",
+    "unknown-key rules_override[0].on_macth: unknown key 'on_macth' here: ignored; did you mean 'on_match'?",
   ],
   [
     'an unknown key of the parameters of a condition',
     customRule({}, { option: { case_sensitive: true } }),
-    "unknown-key custom_rules[0].conditions[0].parameters.option: no key 'option' here: it is passed over; did you mean 'options'?",
+    "unknown-key custom_rules[0].conditions[0].parameters.option: unknown key 'option' here: ignored; did you mean 'options'?",
   ],
   [
     'an option that the operator does not have',
     customRule({}, { options: { casesensitive: true } }),
-    "unknown-key custom_rules[0].conditions[0].parameters.options.casesensitive: no key 'casesensitive' here: it is passed over; did you mean 'case_sensitive'?",
+    "unknown-key custom_rules[0].conditions[0].parameters.options.casesensitive: unknown key 'casesensitive' here: ignored; did you mean 'case_sensitive'?",
   ],
   [
     'an unknown key of an action',
     action('block_request', { status: 418 }),
-    "unknown-key actions[0].parameters.status: no key 'status' here: it is passed over; did you mean 'status_code'?",
+    "unknown-key actions[0].parameters.status: unknown key 'status' here: ignored; did you mean 'status_code'?",
   ],
   [
     'rules beside the switch',
     { asm: { enabled: true }, custom_rules: [] },
-    'beside-switch custom_rules: is passed over in a file with `asm`; move it to a file of its own',
+    'beside-switch custom_rules: ignored in a file with `asm`; move it to a file of its own',
   ],
   [
     'an unknown key of the switch',
     { asm: { enabled: true, enable: true } },
-    "unknown-key asm.enable: no key 'enable' here: it is passed over; did you mean 'enabled'?",
+    "unknown-key asm.enable: unknown key 'enable' here: ignored; did you mean 'enabled'?",
   ],
   [
     'a version of which nothing is read',
     { version: '1.0', ...customRule() },
-    "other-version version: of version '1.0' only `events` is read, and nothing else; did you mean '2.2'?",
+    "other-version version: only `events` is read from version '1.0'; did you mean '2.2'?",
   ],
   [
     'a rule for a later libddwaf',
     customRule({ min_version: '9.0.0' }),
-    'other-version custom_rules[0].min_version: this libddwaf is 1.30.1: it is passed over',
+    'other-version custom_rules[0].min_version: ignored, because this libddwaf is 1.30.1',
   ],
   [
     'an operator of a later version',
@@ -77,37 +77,37 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
         },
       ],
     },
-    "operator-version custom_rules[0].conditions[0].operator: no version 9 of 'lfi_detector'; the highest is 2",
+    "operator-version custom_rules[0].conditions[0].operator: 'lfi_detector' has no version 9; the highest is 2",
   ],
   [
     'an action that nobody defines',
     customRule({ on_match: ['deny'] }),
-    "unknown-action custom_rules[0].on_match[0]: no action 'deny'; did you mean 'block'?",
+    "unknown-action custom_rules[0].on_match[0]: unknown action 'deny'; did you mean 'block'?",
   ],
   [
     'an action of an override that nobody defines',
     { rules_override: [{ rules_target: [{ rule_id: 'crs-913-120' }], on_match: ['teapot'] }] },
-    "unknown-action rules_override[0].on_match[0]: no action 'teapot'; there are block, extract_schema, monitor, stack_trace",
+    "unknown-action rules_override[0].on_match[0]: unknown action 'teapot'; it must be one of block, extract_schema, monitor, stack_trace",
   ],
   [
     'an unknown mode of an exclusion',
     { exclusions: [{ id: 'e', on_match: 'bypas', rules_target: [{ rule_id: 'crs-913-120' }] }] },
-    "unknown-action exclusions[0].on_match: no action 'bypas'; did you mean 'bypass'?",
+    "unknown-action exclusions[0].on_match: unknown action 'bypas'; did you mean 'bypass'?",
   ],
   [
     'an unknown type of action',
     action('block', {}),
-    "unknown-action-type actions[0].type: no type of action 'block'; did you mean 'block_request'?",
+    "unknown-action-type actions[0].type: unknown action type 'block'; did you mean 'block_request'?",
   ],
   [
     'an override of a rule that is not there',
     { rules_override: [{ rules_target: [{ rule_id: 'crs-942-10' }], enabled: false }] },
-    "unknown-rule rules_override[0].rules_target[0].rule_id: no rule 'crs-942-10'; did you mean 'crs-942-100'?",
+    "unknown-rule rules_override[0].rules_target[0].rule_id: unknown rule 'crs-942-10'; did you mean 'crs-942-100'?",
   ],
   [
     'an override by its own id of a rule that is not there',
     { rules_override: [{ id: 'crs-942-10', enabled: false }] },
-    "unknown-rule rules_override[0].id: no rule 'crs-942-10'; did you mean 'crs-942-100'?",
+    "unknown-rule rules_override[0].id: unknown rule 'crs-942-10'; did you mean 'crs-942-100'?",
   ],
   [
     'an override by a value of a tag that no rule has',
@@ -117,27 +117,27 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
   [
     'an override by tags that no rule has together',
     { rules_override: [{ rules_target: [{ tags: { type: 'sql_injection', cwe: '79' } }], enabled: false }] },
-    'unknown-rule rules_override[0].rules_target[0].tags: no rule has {"type":"sql_injection","cwe":"79"}; some rules have one of them, none has all',
+    'unknown-rule rules_override[0].rules_target[0].tags: no rule has {"type":"sql_injection","cwe":"79"}; some rules have one of these tags, none has all of them',
   ],
   [
     'an override of a custom rule',
     { ...customRule(), rules_override: [{ rules_target: [{ rule_id: 'mine' }], enabled: false }] },
-    "unknown-rule rules_override[0].rules_target[0].rule_id: rule 'mine' is a custom rule, which overrides do not change; change the rule itself",
+    "unknown-rule rules_override[0].rules_target[0].rule_id: 'mine' is a custom rule, which overrides cannot change; change the rule itself",
   ],
   [
     'an exclusion of a rule that is not there',
     { exclusions: [{ id: 'e', rules_target: [{ rule_id: 'mime' }] }], ...customRule() },
-    "unknown-rule exclusions[0].rules_target[0].rule_id: no rule 'mime'; did you mean 'mine'?",
+    "unknown-rule exclusions[0].rules_target[0].rule_id: unknown rule 'mime'; did you mean 'mine'?",
   ],
   [
     'an exclusion whose target says nothing',
     { exclusions: [{ id: 'e', rules_target: [{}] }] },
-    'unknown-rule exclusions[0].rules_target[0]: names no rule: it has neither `rule_id` nor `tags`',
+    'unknown-rule exclusions[0].rules_target[0]: selects no rule: it has neither `rule_id` nor `tags`',
   ],
   [
     'a list that no rule looks at',
     { rules_data: [{ id: 'blocked_ip', type: 'ip_with_expiration', data: [{ value: '192.0.2.1' }] }] },
-    "unused-list rules_data[0].id: no rule looks at list 'blocked_ip'; did you mean 'blocked_ips'?",
+    "unused-list rules_data[0].id: no rule uses the list 'blocked_ip'; did you mean 'blocked_ips'?",
   ],
   [
     'a list that no file gives',
@@ -158,42 +158,42 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
       ...customRule({}, { inputs: [{ address: 'http.client_ip' }], data: 'partners' }, 'ip_match'),
       exclusion_data: [{ id: 'partners', type: 'ip_with_expiration', data: [{ value: '192.0.2.1' }] }],
     },
-    "missing-list custom_rules[0].conditions[0].parameters.data: list 'partners' stands in `exclusion_data`; it must stand in `rules_data`",
+    "missing-list custom_rules[0].conditions[0].parameters.data: list 'partners' is in `exclusion_data`; move it to `rules_data`",
   ],
   [
     'a processor that is not there',
     { processor_overrides: [{ target: [{ id: 'extract-contents' }], scanners: { exclude: [] } }] },
-    "unknown-processor processor_overrides[0].target[0].id: no processor 'extract-contents'; did you mean 'extract-content'?",
+    "unknown-processor processor_overrides[0].target[0].id: unknown processor 'extract-contents'; did you mean 'extract-content'?",
   ],
   [
     'an address that nothing gives',
     customRule({}, { inputs: [{ address: 'server.request.header' }] }),
-    "unknown-address custom_rules[0].conditions[0].parameters.inputs[0].address: no address 'server.request.header'; did you mean 'server.request.headers.no_cookies'?",
+    "unknown-address custom_rules[0].conditions[0].parameters.inputs[0].address: unknown address 'server.request.header'; did you mean 'server.request.headers.no_cookies'?",
   ],
   [
     'an address of an exclusion that nothing gives',
     { exclusions: [{ id: 'e', inputs: [{ address: 'server.request.querry', key_path: ['q'] }] }] },
-    "unknown-address exclusions[0].inputs[0].address: no address 'server.request.querry'; did you mean 'server.request.query'?",
+    "unknown-address exclusions[0].inputs[0].address: unknown address 'server.request.querry'; did you mean 'server.request.query'?",
   ],
   [
     'a condition on what only applications know',
     customRule({}, { inputs: [{ address: 'usr.id' }] }),
-    "application-address custom_rules[0].conditions[0].parameters.inputs[0].address: only an application knows 'usr.id', a proxy does not: this condition never matches",
+    "application-address custom_rules[0].conditions[0].parameters.inputs[0].address: only an application can provide 'usr.id', a proxy cannot: this condition never matches",
   ],
   [
     'a field in capitals',
     customRule({}, { inputs: [{ address: 'server.request.headers.no_cookies', key_path: ['User-Agent'] }] }),
-    "field-name custom_rules[0].conditions[0].parameters.inputs[0].key_path[0]: no field 'User-Agent': names are in lower case; did you mean 'user-agent'?",
+    "field-name custom_rules[0].conditions[0].parameters.inputs[0].key_path[0]: header names are lower case, so 'User-Agent' never matches; did you mean 'user-agent'?",
   ],
   [
     'cookies among the fields',
     customRule({}, { inputs: [{ address: 'server.request.headers.no_cookies', key_path: ['cookie'] }] }),
-    "field-name custom_rules[0].conditions[0].parameters.inputs[0].key_path[0]: cookies are not among the fields; look at 'server.request.cookies'",
+    "field-name custom_rules[0].conditions[0].parameters.inputs[0].key_path[0]: this address excludes cookies; use 'server.request.cookies'",
   ],
   [
     'an unknown operator',
     customRule({}, { list: ['x'] }, 'contains'),
-    "unknown-operator custom_rules[0].conditions[0].operator: no operator 'contains'; did you mean 'phrase_match'?",
+    "unknown-operator custom_rules[0].conditions[0].operator: unknown operator 'contains'; did you mean 'phrase_match'?",
   ],
   [
     'an operator that cannot be negated',
@@ -203,7 +203,7 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
   [
     'an unknown transformer',
     customRule({ transformers: ['lower_case'] }),
-    "unknown-transformer custom_rules[0].transformers[0]: no transformer 'lower_case'; did you mean 'lowercase'?",
+    "unknown-transformer custom_rules[0].transformers[0]: unknown transformer 'lower_case'; did you mean 'lowercase'?",
   ],
   [
     'an empty list',
@@ -213,7 +213,7 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
   [
     'capitals in lower case',
     customRule({ transformers: ['lowercase'] }, { list: ['Coupon'] }, 'phrase_match'),
-    "never-matches custom_rules[0].conditions[0].parameters.list[0]: 'Coupon' never matches what 'lowercase' has turned into lower case; did you mean 'coupon'?",
+    "never-matches custom_rules[0].conditions[0].parameters.list[0]: 'Coupon' never matches: 'lowercase' converts the input to lower case; did you mean 'coupon'?",
   ],
   [
     'a number where there is text',
@@ -222,34 +222,34 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
       { inputs: [{ address: 'server.response.status' }], type: 'unsigned', value: 403 },
       'equals',
     ),
-    "never-matches custom_rules[0].conditions[0].operator: 'server.response.status' is text and no unsigned; did you mean type 'string' with value '403'?",
+    "never-matches custom_rules[0].conditions[0].operator: 'server.response.status' is text, not unsigned; did you mean type 'string' with value '403'?",
   ],
   [
     'an address that is none',
     addressList('198.51.100.300'),
-    "no-address rules_data[0].data[0].value: '198.51.100.300' is no address: only IPv4 and IPv6 addresses and networks are",
+    "no-address rules_data[0].data[0].value: '198.51.100.300' is not an address: it must be an IPv4 or IPv6 address or network",
   ],
   [
     'an address that is none in a condition',
     customRule({}, { inputs: [{ address: 'http.client_ip' }], list: ['10.0.0.1-10.0.0.9'] }, 'ip_match'),
-    "no-address custom_rules[0].conditions[0].parameters.list[0]: '10.0.0.1-10.0.0.9' is no address: ranges are not understood, only addresses and networks like 10.0.0.0/24",
+    "no-address custom_rules[0].conditions[0].parameters.list[0]: '10.0.0.1-10.0.0.9' is not an address: ranges are not supported, only addresses and networks such as 10.0.0.0/24",
   ],
   [
     'an entry whose time is over',
     addressList('192.0.2.1', 1_700_000_000),
-    "expired rules_data[0].data[0].expiration: '192.0.2.1' is over since 2023-11-14T22:13:20.000Z: it has no effect",
+    "expired rules_data[0].data[0].expiration: '192.0.2.1' expired at 2023-11-14T22:13:20.000Z and has no effect",
   ],
   [
     'a time in milliseconds',
     addressList('192.0.2.1', 1_900_000_000_000),
-    'expired rules_data[0].data[0].expiration: 1900000000000 is in seconds, and means never; did you mean 1900000000?',
+    'expired rules_data[0].data[0].expiration: 1900000000000 is read as seconds, so the entry never expires; did you mean 1900000000?',
   ],
   ...['999', 99, 199, 600, 403.5, '', true, null].map(
     (status) =>
       [
         `the status ${JSON.stringify(status)}`,
         action('block_request', { status_code: status }),
-        `bad-status actions[0].parameters.status_code: ${quoted(status)} is no status from 200 to 599: 403 is sent`,
+        `bad-status actions[0].parameters.status_code: ${quoted(status)} is not a status from 200 to 599: 403 is sent`,
       ] as const,
   ),
   [
@@ -260,12 +260,12 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
   [
     'a status of gRPC that is none',
     action('block_request', { grpc_status_code: 'DENIED' }),
-    "bad-grpc-status actions[0].parameters.grpc_status_code: 'DENIED' is no gRPC status from 0 to 16",
+    "bad-grpc-status actions[0].parameters.grpc_status_code: 'DENIED' is not a gRPC status from 0 to 16",
   ],
   [
     'a type of page that is none',
     action('block_request', { type: 'html5' }),
-    "bad-page-type actions[0].parameters.type: no type of page 'html5': it counts as 'auto'; did you mean 'html'?",
+    "bad-page-type actions[0].parameters.type: unknown page type 'html5': 'auto' is used; did you mean 'html'?",
   ],
   [
     'a redirect to nowhere',
@@ -280,17 +280,17 @@ const cases: readonly (readonly [what: string, content: object, line: string])[]
   [
     'two rules of one id',
     { ...customRule(), rules_compat: customRuleList() },
-    "duplicate-id custom_rules[0].id: 'mine' is the id of rules_compat[0] already, which counts; give it another",
+    "duplicate-id custom_rules[0].id: 'mine' is already the id of rules_compat[0], which stays in effect; choose another id",
   ],
   [
     'the id of a rule of the ruleset',
     customRule({ id: 'crs-942-100' }),
-    `duplicate-id custom_rules[0].id: 'crs-942-100' is the id of rules[${sqlRuleIndex}] of the ruleset already, which counts; give it another`,
+    `duplicate-id custom_rules[0].id: 'crs-942-100' is already the id of rules[${sqlRuleIndex}] of the ruleset, which stays in effect; choose another id`,
   ],
   [
     'a generator that is none',
     { processors: [{ id: 'p', generator: 'jwt_decoder', parameters: { mappings: [] } }] },
-    "unknown-generator processors[0].generator: no generator 'jwt_decoder'; did you mean 'jwt_decode'?",
+    "unknown-generator processors[0].generator: unknown generator 'jwt_decoder'; did you mean 'jwt_decode'?",
   ],
 ];
 
@@ -322,7 +322,7 @@ describe('a policy that refers to nothing', () => {
 
   it('names the file that has an id already', () => {
     expect(said({ 'b.json': customRule(), 'a.json': customRule() })).toEqual([
-      "duplicate-id b.json: custom_rules[0].id: 'mine' is the id of custom_rules[0] of a.json already, which counts; give it another",
+      "duplicate-id b.json: custom_rules[0].id: 'mine' is already the id of custom_rules[0] of a.json, which stays in effect; choose another id",
     ]);
   });
 

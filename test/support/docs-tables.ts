@@ -41,7 +41,7 @@ export function policyRulesMarkdown(): string {
     severity,
     `${about}.`,
   ]);
-  return table(['rule', 'severity', 'what is the matter, and what becomes of it'], rows);
+  return table(['rule', 'severity', 'problem and effect'], rows);
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -9,6 +9,8 @@ import type { JobHandler } from '../../src/workers/jobs.ts';
 export interface ScriptedData {
   /** What it does in place of starting. */
   readonly start?: 'throw' | 'exit' | 'hang';
+  /** The job 'wait' goes on when its first cell is no longer 0. */
+  readonly gate?: Int32Array<SharedArrayBuffer>;
 }
 
 if (parentPort === null) throw new Error('this is the entry of a worker thread');
@@ -30,6 +32,10 @@ const handler: JobHandler = {
         busy(Number(amount));
         answer(answered);
         break;
+      case 'wait':
+        if (data.gate !== undefined) Atomics.wait(data.gate, 0, 0);
+        answer(answered);
+        break;
       case 'later':
         setTimeout(() => answer(answered), Number(amount));
         break;
@@ -40,8 +46,19 @@ const handler: JobHandler = {
         backlog += 1;
         answer(answered);
         break;
+      case 'mistake':
+        throw new Error('a mistake in a handler');
+      case 'late-mistake':
+        return Promise.resolve().then(() => {
+          throw new Error('a late mistake in a handler');
+        });
       case 'throw':
-        throw new Error('thrown on demand');
+        setImmediate(() => {
+          throw new Error('thrown on demand');
+        });
+        // Longer than the loop goes on without a turn: no further job is taken before that.
+        busy(20);
+        break;
       case 'exit':
         return process.exit(5);
       case 'hang':
@@ -50,6 +67,7 @@ const handler: JobHandler = {
       default:
         answer(answered);
     }
+    return undefined;
   },
   skipped(payload) {
     port.postMessage({ index, skipped: payload.toString() });
@@ -68,7 +86,12 @@ function busy(forMs: number): void {
   while (performance.now() < untilMs);
 }
 
-const loop = new JobLoop(channel, port, new Handlers([handler]), () => liveTransactions);
+const loop = new JobLoop(
+  channel,
+  port,
+  new Handlers([handler], (_door, cause) => port.postMessage({ index, failed: String(cause) })),
+  () => liveTransactions,
+);
 port.on('message', (message: unknown) => {
   if (message === 0) loop.wake();
   else port.postMessage({ index, heard: message });

@@ -130,8 +130,8 @@ export class TestEngine extends Engine implements Inspector {
   }
 
   /** The transaction itself, of which doors have a view. */
-  transactionOf({ id }: TransactionView): Transaction {
-    const transaction = this.find(id);
+  transactionOf({ door, id }: TransactionView): Transaction {
+    const transaction = this.find(door, id);
     if (transaction === undefined) throw new Error(`transaction ${id} has ended`);
     return transaction;
   }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { sharedNowMs } from '../../src/workers/channel.ts';
 import { type Dispatched, Dispatcher } from '../../src/workers/dispatcher.ts';
 import { Handlers } from '../../src/workers/handlers.ts';
@@ -113,6 +113,8 @@ describe('a job', () => {
 });
 
 describe('several doors in one engine', () => {
+  const unheard = (): void => undefined;
+
   function handler(name: string, backlog: string[] = []): JobHandler {
     return {
       liveTransactions: name.length,
@@ -123,7 +125,7 @@ describe('several doors in one engine', () => {
   }
 
   it('have a handler each', () => {
-    const engine = new InlineEngine(new Handlers([handler('first'), handler('second')]));
+    const engine = new InlineEngine(new Handlers([handler('first'), handler('second')], unheard));
     const answers: string[] = [];
     for (const door of [1, 0]) {
       new Dispatcher(engine, door).dispatch(0, job(), (result) => {
@@ -134,13 +136,62 @@ describe('several doors in one engine', () => {
   });
 
   it('count the transactions of each door by itself', () => {
-    const engine = new InlineEngine(new Handlers([handler('first'), handler('second')]));
+    const engine = new InlineEngine(new Handlers([handler('first'), handler('second')], unheard));
     expect([0, 1].map((door) => new Dispatcher(engine, door).liveTransactions)).toEqual([5, 6]);
+  });
+
+  it.each<[string, JobHandler['handle']]>([
+    [
+      'throws',
+      () => {
+        throw new Error('ours');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('ours'))],
+    [
+      'answers and throws',
+      (_job, answer) => {
+        answer(Buffer.from('first'));
+        throw new Error('ours');
+      },
+    ],
+    [
+      'answers twice and throws',
+      (_job, answer) => {
+        answer(Buffer.from('first'));
+        answer(Buffer.from('second'));
+        throw new Error('ours');
+      },
+    ],
+  ])('contain a handler that %s: one result, and the mistake is told with its door', async (what, handle) => {
+    const told: unknown[] = [];
+    const faulty = { ...handler('first'), handle };
+    const engine = new InlineEngine(
+      new Handlers([handler('zero'), faulty], (...mistake) => told.push(mistake)),
+    );
+    const results: string[] = [];
+    new Dispatcher(engine, 1).dispatch(0, job(), (result) => results.push(result.kind));
+    await vi.waitFor(() => expect(results).toEqual([what.startsWith('answers') ? 'done' : 'shed']));
+    expect(told).toEqual([[1, expect.any(Error)]]);
+  });
+
+  it('contain mistakes over what was answered elsewhere or put off, and others have their turn', () => {
+    const told: number[] = [];
+    const mistake = (): never => {
+      throw new Error('ours');
+    };
+    const faulty = { ...handler('first'), skipped: mistake, workOnBacklog: mistake };
+    const backlog = ['piece'];
+    const handlers = new Handlers([faulty, handler('second', backlog)], (door) => told.push(door));
+    handlers.skipped(0, Buffer.from('word'));
+    expect([handlers.workOnBacklog(), backlog]).toEqual([true, []]);
+    expect(handlers.workOnBacklog()).toBe(false);
+    expect(told).toEqual([0, 0, 0]);
   });
 
   it('take turns with what was put off', () => {
     const [first, second] = [Array<string>(2).fill('a'), Array<string>(2).fill('b')];
-    const handlers = new Handlers([handler('first', first), handler('second', second)]);
+    const handlers = new Handlers([handler('first', first), handler('second', second)], unheard);
     handlers.workOnBacklog();
     handlers.workOnBacklog();
     expect([first.length, second.length]).toEqual([1, 1]);

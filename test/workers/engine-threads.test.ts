@@ -10,12 +10,23 @@ import {
 } from '../../src/workers/engine-threads.ts';
 import type { Job, JobResult } from '../../src/workers/jobs.ts';
 import { type Work, WorkEstimates } from '../../src/workers/work-estimates.ts';
+import { patienceMs } from '../support/patience.ts';
 import type { ScriptedData } from '../support/scripted-thread.ts';
 
 const entry = new URL('../support/scripted-thread.ts', import.meta.url);
 
 /** Work that nothing is known of but this guess. */
 const work = (guessUs: number): Work => ({ kind: 0, size: 1, guessUs });
+
+/** Holds the job 'wait' up until it is opened. */
+function newGate() {
+  const cells = new Int32Array(new SharedArrayBuffer(4));
+  const open = (): void => {
+    Atomics.store(cells, 0, 1);
+    Atomics.notify(cells, 0);
+  };
+  return { open, dataOf: (): ScriptedData => ({ gate: cells }) };
+}
 
 /** What the threads told, and a way to wait for it. */
 class Told implements EngineThreadsObserver {
@@ -41,12 +52,13 @@ afterEach(async () => {
 
 function create(count: number, changes: Partial<EngineThreadsOptions> = {}) {
   const told = new Told();
-  const options: EngineThreadsOptions = {
+  const defaults: EngineThreadsOptions = {
     ...{ count, entry },
     dataOf: (): ScriptedData => ({}),
     environmentOf: () => ({}),
-    ...changes,
   };
+  // Getters stay getters.
+  const options = Object.defineProperties({ ...defaults }, Object.getOwnPropertyDescriptors(changes));
   const threads = new EngineThreads(options, told);
   running.push(threads);
   return { threads, told };
@@ -125,20 +137,22 @@ describe('engine threads', () => {
       const ledger = new Ledger();
       ledger.submit(threads, 0, `echo ${turn}`);
       if (turn % 20 === 0) expect(await ledger.all()).toEqual([[`0 echo ${turn}`]]);
-      else await vi.waitFor(() => expect(threads.pendingJobs).toBe(0), { interval: 0 });
+      else await vi.waitFor(() => expect(threads.pendingJobs).toBe(0), { timeout: patienceMs, interval: 0 });
     }
   });
 
   it('refuse what the ring cannot hold, without effect, and take jobs again later', async () => {
-    const { threads } = await start(1);
+    const gate = newGate();
+    const { threads } = await start(1, gate);
     const ledger = new Ledger();
-    ledger.submit(threads, 0, 'busy 100');
+    ledger.submit(threads, 0, 'wait');
     const payload = Buffer.from(`echo ${'x'.repeat(100_000)}`);
     let accepted = 0;
     while (accepted < 1000 && ledger.submit(threads, 0, '', { payload })) accepted += 1;
     expect(accepted).toBeGreaterThan(15);
     expect(accepted).toBeLessThan(100);
     expect(threads.pendingJobs).toBe(accepted + 1);
+    gate.open();
     const answers = await ledger.all();
     expect(answers.slice(1)).toEqual(Array.from({ length: accepted }, () => [`0 ${payload.toString()}`]));
     expect(ledger.submit(threads, 0, '', { payload })).toBe(true);
@@ -173,14 +187,16 @@ describe('engine threads', () => {
   });
 
   it('refuse large jobs beyond a bound, but never a single one, and take them again later', async () => {
-    const { threads } = await start(1);
+    const gate = newGate();
+    const { threads } = await start(1, gate);
     const ledger = new Ledger();
-    ledger.submit(threads, 0, 'busy 300');
+    ledger.submit(threads, 0, 'wait');
     const payload = Buffer.from(`echo ${'x'.repeat(4_000_000)}`);
     let accepted = 0;
     while (accepted < 100 && ledger.submit(threads, 0, '', { payload })) accepted += 1;
     expect(accepted).toBe(8);
     expect(ledger.submit(threads, 0, 'echo small ones go on')).toBe(true);
+    gate.open();
     expect((await ledger.all()).slice(1).map(([text]) => text?.length)).toEqual([
       ...Array.from({ length: accepted }, () => payload.length + 2),
       23,
@@ -194,15 +210,17 @@ describe('engine threads', () => {
     threads.skipped(1, 0, Buffer.from('some message'));
     threads.post(0, { kind: 'hello' });
     threads.broadcast('all');
-    await vi.waitFor(() =>
-      expect(new Set(told.messages.map((message) => JSON.stringify(message)))).toEqual(
-        new Set([
-          '{"index":1,"skipped":"some message"}',
-          '{"index":0,"heard":{"kind":"hello"}}',
-          '{"index":0,"heard":"all"}',
-          '{"index":1,"heard":"all"}',
-        ]),
-      ),
+    await vi.waitFor(
+      () =>
+        expect(new Set(told.messages.map((message) => JSON.stringify(message)))).toEqual(
+          new Set([
+            '{"index":1,"skipped":"some message"}',
+            '{"index":0,"heard":{"kind":"hello"}}',
+            '{"index":0,"heard":"all"}',
+            '{"index":1,"heard":"all"}',
+          ]),
+        ),
+      patienceMs,
     );
   });
 
@@ -211,15 +229,29 @@ describe('engine threads', () => {
     const ledger = new Ledger();
     for (let count = 0; count < 50; count += 1) ledger.submit(threads, 0, 'backlog');
     await ledger.all();
-    await vi.waitFor(() => expect(told.messages).toContainEqual({ index: 0, backlog: 'done' }));
+    await vi.waitFor(() => expect(told.messages).toContainEqual({ index: 0, backlog: 'done' }), patienceMs);
   });
+});
+
+describe('a mistake in a handler', () => {
+  it.each(['mistake', 'late-mistake'])(
+    '(%s) costs its own job the analysis, and the thread goes on',
+    async (order) => {
+      const { threads, told } = await start(1);
+      const ledger = new Ledger();
+      for (const what of ['echo', 'later 5', order, 'echo']) ledger.submit(threads, 0, what);
+      expect(await ledger.all()).toEqual([['0 echo'], ['0 later 5'], ['lost'], ['0 echo']]);
+      expect(told.messages).toEqual([{ index: 0, failed: expect.stringContaining('mistake in a handler') }]);
+      expect([told.losses, threads.pendingJobs]).toEqual([[], 0]);
+    },
+  );
 });
 
 describe('a thread that ends', () => {
   const wantedLoss = { index: 0, transactions: 7 };
 
   it.each([
-    ['throws', 'throw', /thrown on demand/],
+    ['throws outside of its handlers', 'throw', /thrown on demand/],
     ['exits', 'exit', /exit code 5/],
     ['does not come back', 'hang', /took no job for 1 s/],
   ])(
@@ -236,7 +268,7 @@ describe('a thread that ends', () => {
       expect(await others.all()).toEqual(Array.from({ length: 20 }, () => ['1 echo']));
       expect(told.losses).toMatchObject([{ ...wantedLoss, jobs: 4 }]);
       expect(String(told.losses[0]?.cause)).toMatch(cause);
-      await vi.waitFor(() => expect(told.replacements).toEqual([0]), 5000);
+      await vi.waitFor(() => expect(told.replacements).toEqual([0]), patienceMs);
       expect([threads.isReady(0), threads.pendingJobs, threads.readyThreads]).toEqual([true, 0, 2]);
       const again = new Ledger();
       expect(again.submit(threads, 0, 'echo')).toBe(true);
@@ -249,11 +281,14 @@ describe('a thread that ends', () => {
     const starts: ScriptedData[] = [{}, { start: 'hang' }, {}];
     const { threads, told } = await start(1, {
       dataOf: () => starts.shift() ?? {},
-      startMs: 1000,
+      // Little time for the one that hangs, and enough for the others on any machine.
+      get startMs() {
+        return starts.length === 1 ? 1000 : 60_000;
+      },
       stuckMs: 1000,
     });
     new Ledger().submit(threads, 0, 'throw');
-    await vi.waitFor(() => expect(told.replacements).toEqual([0]), 10_000);
+    await vi.waitFor(() => expect(told.replacements).toEqual([0]), patienceMs);
     expect(told.losses.map(({ cause }) => String(cause))).toEqual([
       expect.stringContaining('thrown on demand'),
       expect.stringContaining('was not ready within 1 s'),
@@ -264,13 +299,13 @@ describe('a thread that ends', () => {
   it('takes nothing until it is replaced, and is not chosen', async () => {
     const { threads, told } = await start(2);
     new Ledger().submit(threads, 1, 'throw');
-    await vi.waitFor(() => expect(told.losses).toHaveLength(1));
+    await vi.waitFor(() => expect(told.losses).toHaveLength(1), patienceMs);
     expect(threads.isReady(1)).toBe(false);
     expect(threads.submit(1, job('echo'), () => expect.unreachable())).toBe(false);
     threads.skipped(1, 0, Buffer.from('nobody hears this'));
     threads.post(1, 'nor this');
     expect([threads.leastBusy(), threads.leastBusy()]).toEqual([0, 0]);
-    await vi.waitFor(() => expect(told.replacements).toEqual([1]), 5000);
+    await vi.waitFor(() => expect(told.replacements).toEqual([1]), patienceMs);
     expect(new Set([threads.leastBusy(), threads.leastBusy()])).toEqual(new Set([0, 1]));
     expect(told.messages).toEqual([]);
   });
@@ -285,7 +320,7 @@ describe('a thread that ends', () => {
       },
     });
     new Ledger().submit(threads, 0, 'exit');
-    await vi.waitFor(() => expect(told.replacements).toEqual([0]), 10_000);
+    await vi.waitFor(() => expect(told.replacements).toEqual([0]), patienceMs);
     expect(told.losses.map(({ jobs, cause }) => [jobs, String(cause)])).toEqual([
       [1, 'Error: exit code 5'],
       [0, 'Error: no memory for a thread'],
@@ -326,11 +361,11 @@ describe('the choice of a thread', () => {
   it('falls on the one with the least work, not the fewest jobs', async () => {
     const { threads } = await start(3);
     const ledger = new Ledger();
-    ledger.submit(threads, 0, 'later 50', { work: work(5000) });
-    for (let count = 0; count < 3; count += 1) ledger.submit(threads, 1, 'later 50', { work: work(100) });
-    ledger.submit(threads, 2, 'later 50', { work: work(1000) });
+    ledger.submit(threads, 0, 'later 300', { work: work(5000) });
+    for (let count = 0; count < 3; count += 1) ledger.submit(threads, 1, 'later 300', { work: work(100) });
+    ledger.submit(threads, 2, 'later 300', { work: work(1000) });
     expect(threads.leastBusy()).toBe(1);
-    ledger.submit(threads, 1, 'later 50', { work: work(1000) });
+    ledger.submit(threads, 1, 'later 300', { work: work(1000) });
     expect(threads.leastBusy()).toBe(2);
     await ledger.all();
   });
@@ -338,7 +373,7 @@ describe('the choice of a thread', () => {
   it('falls on an idle one rather than on one whose job takes longer than it should', async () => {
     const { threads, told } = await start(2);
     threads.submit(0, job('hang'), () => undefined);
-    await vi.waitFor(() => expect(told.messages).toContain('hanging'));
+    await vi.waitFor(() => expect(told.messages).toContain('hanging'), patienceMs);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(threads.expectedWaitMs(0)).toBeGreaterThan(0);
     expect([threads.leastBusy(), threads.leastBusy()]).toEqual([1, 1]);
@@ -347,7 +382,7 @@ describe('the choice of a thread', () => {
   it('knows how long the job under way has run', async () => {
     const { threads, told } = await start(1);
     threads.submit(0, job('hang', { work: work(1e9) }), () => undefined);
-    await vi.waitFor(() => expect(told.messages).toContain('hanging'));
+    await vi.waitFor(() => expect(told.messages).toContain('hanging'), patienceMs);
     const before = threads.expectedWaitMs(0);
     await new Promise((resolve) => setTimeout(resolve, 50));
     const after = threads.expectedWaitMs(0);

@@ -21,7 +21,7 @@ export interface AnswersListener {
 
 /**
  * What one connection owes: an answer to each of its NOTIFYs, exactly one, whatever the answerer does. It may throw, answer
- * twice, or answer what cannot be sent; HAProxy must not wait for a mistake of ours, and no other connection must notice.
+ * twice, or answer what cannot be sent; an internal error must not make HAProxy wait, or affect other connections.
  */
 export class ConnectionAnswers {
   readonly #agent: AgentConnection;

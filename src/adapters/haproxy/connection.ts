@@ -163,7 +163,7 @@ export class Connection {
     return this.#socket.writableNeedDrain || this.#answers.underAnalysis >= this.#options.maxFramesInFlight;
   }
 
-  /** A mistake of ours outside any frame: this connection cannot go on, the others can. */
+  /** An internal error outside any frame: this connection cannot continue, the others can. */
   #contained(step: () => void): void {
     try {
       step();

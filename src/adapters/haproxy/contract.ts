@@ -59,7 +59,7 @@ export const variableNames = {
   /**
    * Of the transaction as a whole, see standing.ts. `pass`, `report`, `block` or `redirect`; `partial`: nothing found,
    * but not everything was looked at (a body beyond HAProxy's buffer, the WAF's time-out, a request that is not known);
-   * `skipped`: a message was not looked at, for want of time; `error`: the same, for a mistake of ours.
+   * `skipped`: a message was not inspected, for lack of time; `error`: the same, because of an internal error.
    */
   verdict: 'verdict',
   /** Why the verdict is `skipped`: see SkipReason. */

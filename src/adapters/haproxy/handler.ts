@@ -46,7 +46,7 @@ export function createHandler(_config: HaproxyConfig, services: HandlerServices)
 /**
  * NOTIFY payload in, encoded actions out: one answer for all messages of the frame. Synchronous unless a body needs
  * decompression. The router has walked over each payload, so it is a list of messages; whatever goes wrong with one of
- * them is contained there, and whatever else goes wrong is answered as a mistake of ours.
+ * them is contained there, and whatever else goes wrong is answered as an internal error.
  */
 export class NotifyHandler implements JobHandler {
   readonly #inspector: Inspector;
@@ -209,7 +209,7 @@ export class NotifyHandler implements JobHandler {
     this.#observer.configurationMismatch(theirs, configurationVersion);
   }
 
-  /** The messages were in order: HAProxy must not wait for a mistake of ours in the answer. */
+  /** The messages were valid: an internal error in the answer must not make HAProxy wait. */
   #answer(outcome: NotifyOutcome, maxActionsBytes: number): Uint8Array {
     try {
       return this.#plan(outcome, maxActionsBytes);

@@ -45,7 +45,7 @@ export class NotifyOutcome {
     if (identity?.mark !== undefined) this.#worsen(identity.mark);
   }
 
-  /** A message was not looked at, for a mistake of ours. */
+  /** A message was not inspected, because of an internal error. */
   failed(): void {
     this.#worsen('error');
   }

@@ -7,45 +7,76 @@ import type { RouterObserver } from './router.ts';
 import type { ServerObserver } from './server-observer.ts';
 import type { SkipObserver } from './skip-observer.ts';
 
-/** A message that repeats with every request is said once in so long, with the number held back. */
+/** A line that would repeat with every request is written once per interval, with the number of lines held back. */
 const repeatIntervalMs = 10_000;
 
 /** Kinds of errors of this door, as metrics name them; docs/errors.md says what to do about each. */
-type ErrorKind =
-  | 'tls'
-  | 'protocol'
-  | 'truncated-frame'
-  | 'internal'
-  | 'unknown-message'
-  | 'malformed-argument'
-  | 'block-page-too-large'
-  | 'variables-dropped';
+export const haproxyErrorKinds = [
+  'tls',
+  'protocol',
+  'truncated-frame',
+  'unknown-message',
+  'malformed-argument',
+  'block-page-too-large',
+  'variables-dropped',
+] as const;
+
+type ErrorKind = (typeof haproxyErrorKinds)[number] | 'internal';
 
 function countError(metrics: DoorMetrics, kind: ErrorKind): void {
-  metrics.error(kind);
+  metrics.error<ErrorKind>(kind);
 }
 
 /**
  * Sockets and frames to metrics and log.
- * @param heardOf told of every agent that connects.
+ * @param peerConnected called for every other agent that connects
  */
 export function observeServer(
   logger: Logger,
   metrics: DoorMetrics,
-  heardOf: (instance: string) => void,
+  peerConnected: (instance: string) => void,
 ): ServerObserver {
-  const warnOfLimit = throttled(repeatIntervalMs, (more) =>
-    logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
-  );
+  return {
+    ...observeConnections(logger, metrics),
+    hello(maxFrameSize, engineId, peer) {
+      if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
+      else {
+        logger.debug({ maxFrameSize, peer }, 'a peer connected');
+        peerConnected(peer);
+      }
+    },
+    disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
+    protocolError(error) {
+      countError(metrics, 'protocol');
+      logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
+    },
+    truncatedFrame(pendingBytes) {
+      countError(metrics, 'truncated-frame');
+      logger.debug({ pendingBytes }, 'connection ended in the middle of a frame');
+    },
+    timedOut: (which) => logger.debug({ which }, 'connection timed out'),
+    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
+    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
+  };
+}
+
+/** Connections that are accepted or not. */
+function observeConnections(
+  logger: Logger,
+  metrics: DoorMetrics,
+): Pick<ServerObserver, 'connected' | 'refused' | 'handshakeFailed'> {
   const connections = metrics.counter('spop_connections_total', 'SPOP connections accepted.');
   const refusals = metrics.counter('spop_connections_refused_total', 'SPOP connections refused, by reason.', [
     'reason',
   ]);
-  let stranger: string | undefined;
-  const warnOfStranger = throttled(repeatIntervalMs, (more) =>
+  const warnOfLimit = throttled(repeatIntervalMs, (more) =>
+    logger.warn({ more }, 'connection refused: DD_HAPROXY_SPOA_MAX_CONNECTIONS reached'),
+  );
+  let refusedAddress: string | undefined;
+  const warnOfAddress = throttled(repeatIntervalMs, (more) =>
     logger.warn(
-      { address: stranger, more },
-      'connection refused: its address is not in DD_HAPROXY_SPOA_ALLOW',
+      { address: refusedAddress, more },
+      'connection refused: address is not in DD_HAPROXY_SPOA_ALLOW',
     ),
   );
   let failed: { readonly address: string | undefined; readonly reason: string } | undefined;
@@ -63,8 +94,8 @@ export function observeServer(
       if (reason === 'limit') {
         warnOfLimit();
       } else {
-        stranger = address;
-        warnOfStranger();
+        refusedAddress = address;
+        warnOfAddress();
       }
     },
     handshakeFailed(cause, address) {
@@ -72,37 +103,16 @@ export function observeServer(
       failed = { address, reason: handshakeReason(cause) };
       warnOfHandshake();
     },
-    hello(maxFrameSize, engineId, peer) {
-      if (peer === undefined) logger.debug({ maxFrameSize, engineId }, 'HAProxy connected');
-      else {
-        logger.debug({ maxFrameSize, peer }, 'another agent connected');
-        heardOf(peer);
-      }
-    },
-    disconnected: (status, message) => logger.debug({ status, message }, 'HAProxy disconnected'),
-    protocolError(error) {
-      countError(metrics, 'protocol');
-      logger.warn({ code: error.code, status: error.status }, `connection closed: ${error.message}`);
-    },
-    truncatedFrame(pendingBytes) {
-      countError(metrics, 'truncated-frame');
-      logger.debug({ pendingBytes }, 'connection ended inside a frame');
-    },
-    timedOut(which) {
-      logger.debug({ which }, 'connection timed out');
-    },
-    socketError: (cause) => logger.debug({ err: cause }, 'socket error'),
-    frameFailed: (cause) => reportFailedFrame(logger, metrics, cause),
   };
 }
 
-/** What was let through unseen, to metrics and log. */
+/** Messages that were let through uninspected, to metrics and log. */
 export function observeSkips(logger: Logger, metrics: DoorMetrics): SkipObserver {
   const reasons = new Set<SkipReason>();
   const warn = throttled(repeatIntervalMs, (more) => {
     logger.warn(
       { reasons: [...reasons], more },
-      'messages let through without analysis: there is more traffic than this agent can analyse in time, see docs/performance.md',
+      'messages let through uninspected: more traffic than can be inspected in time, see docs/performance.md',
     );
     reasons.clear();
   });
@@ -130,28 +140,25 @@ export function observeRouter(logger: Logger, metrics: DoorMetrics): RouterObser
   };
 }
 
-/** The other agents, to the log: what an operator has to know when messages are not passed on. */
+/** Links to peers, to the log: what an operator has to know when messages are not forwarded. */
 export function observePeers(logger: Logger): PeerObserver {
   return {
-    linked: (address, peer) => logger.info({ address, peer }, 'linked to another agent'),
+    linked: (address, peer) => logger.info({ address, peer }, 'linked to a peer'),
     unlinked: (address, peer, why, detail) =>
-      logger.warn({ address, peer, why, detail }, 'link to another agent ended; it is dialled again'),
+      logger.warn({ address, peer, why, detail }, 'link to a peer ended; reconnecting'),
     notLinked: (address, why, detail) =>
       logger.warn(
         { address, why, detail },
-        'no link to another agent: responses that belong to it are analysed without their request',
+        'no link to a peer: responses that belong to it are inspected without their request',
       ),
     notResolved: (host, cause) =>
-      logger.warn({ host, err: cause }, 'a name of DD_HAPROXY_SPOA_PEERS cannot be resolved'),
+      logger.warn({ host, err: cause }, 'a name in DD_HAPROXY_SPOA_PEERS cannot be resolved'),
   };
 }
 
 function reportFailedFrame(logger: Logger, metrics: DoorMetrics, cause: unknown): void {
   countError(metrics, 'internal');
-  logger.error(
-    { err: cause },
-    'a frame could not be analysed and was acknowledged without: please report this',
-  );
+  logger.error({ err: cause }, 'a frame could not be inspected and was let through: please report this');
 }
 
 /** Messages to metrics and log. */
@@ -167,7 +174,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): MessageObs
   const logFailure = throttled(1000, (more) =>
     logger.error(
       { err: lastFailure, spoe_message: lastMessage, more },
-      'a message could not be analysed and was acknowledged without: please report this',
+      'a message could not be inspected and was let through: please report this',
     ),
   );
   return {
@@ -183,7 +190,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): MessageObs
       warnOnce(
         `message ${name}`,
         { spoe_message: name },
-        'unknown SPOE message: HAProxy uses another spoe.cfg?',
+        'unknown SPOE message: does HAProxy use another spoe.cfg?',
       );
     },
     malformed(message, cause) {
@@ -194,14 +201,14 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): MessageObs
       warnOnce(
         `configuration ${theirs}`,
         { theirs, ours },
-        `HAProxy uses configuration files ${theirs}, this agent comes with ${ours}: see haproxyconf/CHANGELOG.md`,
+        `HAProxy uses configuration files ${theirs}, this version of appsec-edge ships ${ours}: see haproxyconf/CHANGELOG.md`,
       ),
     pageSubstituted(maxActionsBytes) {
       countError(metrics, 'block-page-too-large');
       warnOnce(
         'page',
         { maxActionsBytes },
-        "the block page does not fit into HAProxy's frame and the built-in one was sent: make it smaller, or raise tune.bufsize",
+        "the block page does not fit into HAProxy's frame, so the built-in one was sent: make it smaller or raise tune.bufsize",
       );
     },
     variablesDropped(names) {
@@ -211,7 +218,7 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): MessageObs
   };
 }
 
-/** OpenSSL's messages begin with the thread and end with a place in its sources; their code is enough to look up. */
+/** OpenSSL's messages contain a thread id and a place in its sources; the code is enough to look the error up. */
 function handshakeReason(cause: Error): string {
   return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }

@@ -18,7 +18,8 @@ export const haproxySettings = {
     env: 'DD_HAPROXY_SPOA_HOST',
     flag: 'host',
     group: 'HAProxy',
-    description: "Address to listen on, for SPOP and health: IPv4, IPv6 ('::' for both), or a host name.",
+    description:
+      "Address to listen on, for SPOP and the health port: IPv4, IPv6 ('::' for both) or a host name.",
   }),
   port: withDefault(port, '3000', {
     env: 'DD_HAPROXY_SPOA_PORT',
@@ -30,87 +31,89 @@ export const haproxySettings = {
     env: 'DD_HAPROXY_SPOA_SOCKET',
     flag: 'socket',
     group: 'HAProxy',
-    description: 'Path of a unix socket to listen on instead of host and port. A stale one is replaced.',
+    description: 'Path of a unix socket to listen on instead of host and port. A stale socket is replaced.',
   }),
   socketMode: withDefault(fileMode, '660', {
     env: 'DD_HAPROXY_SPOA_SOCKET_MODE',
     flag: 'socket-mode',
     group: 'HAProxy',
     description:
-      'Permissions of the unix socket: who may write may connect. 660: the user and the group of the agent.',
+      'Permissions of the unix socket. Who may write to it may connect. 660: the user and group of this process.',
   }),
   allowed: optional(addressList, {
     env: 'DD_HAPROXY_SPOA_ALLOW',
     flag: 'allow',
     group: 'HAProxy',
     description:
-      'Who may connect to the port: HAProxy and other agents. All others are closed unread. Unset: everybody. The unix socket and the health port are not meant.',
+      'Addresses that may connect to the port: HAProxy and peers. Others are disconnected. Unset: everyone. Does not apply to the unix socket or the health port.',
   }),
   tlsCertificatePath: optional(path, {
     env: 'DD_HAPROXY_SPOA_TLS_CERT',
     flag: 'tls-cert',
     group: 'HAProxy',
     description:
-      'File with the certificate of the agent, in PEM, and those between it and its CA: HAProxy and other agents must speak TLS. Read again on SIGHUP.',
+      'PEM file with our certificate and any intermediate certificates. If set, HAProxy and peers must use TLS. Reloaded on SIGHUP.',
   }),
   tlsKeyPath: optional(path, {
     env: 'DD_HAPROXY_SPOA_TLS_KEY',
     flag: 'tls-key',
     group: 'HAProxy',
-    description: 'File with its key, in PEM without a passphrase; unset: in the file of the certificate.',
+    description: 'PEM file with the private key, without a passphrase. Default: the certificate file.',
   }),
   tlsCaPath: optional(path, {
     env: 'DD_HAPROXY_SPOA_TLS_CA',
     flag: 'tls-ca',
     group: 'HAProxy',
     description:
-      'File with CA certificates, in PEM: HAProxy and other agents must show a certificate of one of them. Unset: nobody is asked for one.',
+      'PEM file with CA certificates. If set, HAProxy and peers must present a certificate of one of these CAs.',
   }),
   peers: optional(peerAddresses, {
     env: 'DD_HAPROXY_SPOA_PEERS',
     flag: 'peers',
     group: 'HAProxy',
     description:
-      'The agents behind the same HAProxy backend, each by its own address: a message goes on to the one that began its transaction.',
+      'Peers: all agents behind the same HAProxy backend, each by its own address. Messages are forwarded to the peer that began their transaction.',
   }),
   peerSecret: optional(secret, {
     env: 'DD_HAPROXY_SPOA_PEER_SECRET',
     flag: 'peer-secret',
     group: 'HAProxy',
     description:
-      'Known to all agents: messages go on only to an agent that proves to know it. The variable shows in no list of processes.',
+      'Secret shared by all peers. Messages are only forwarded to a peer that proves it knows the secret. Prefer the variable: a flag is visible in process listings.',
   }),
   processingTimeoutMs: withDefault(haproxyTime, '200ms', {
     env: 'DD_HAPROXY_SPOA_PROCESSING_TIMEOUT',
     flag: 'processing-timeout',
     group: 'HAProxy',
     description:
-      "HAProxy's `timeout processing`, when HAProxy does not say (argument `processing_timeout`). What cannot be analysed in time is let through at once.",
+      "HAProxy's `timeout processing`, if HAProxy does not send the argument `processing_timeout`. Messages that cannot be inspected in time are let through at once.",
   }),
   observabilityMode: withDefault(boolean, 'false', {
     env: 'DD_HAPROXY_SPOA_OBSERVABILITY_MODE',
     flag: 'observability-mode',
     group: 'HAProxy',
-    description: 'true: HAProxy is answered first and traffic is analysed afterwards. Nothing is blocked.',
+    description:
+      'Detection-only mode. true: answer HAProxy first and inspect afterwards; nothing is blocked.',
   }),
   maxFrameSizeBytes: withDefault(integer(256, 16_777_216, 'bytes'), '16777216', {
     env: 'DD_HAPROXY_SPOA_MAX_FRAME_SIZE',
     flag: 'max-frame-size',
     group: 'Limits',
     description:
-      'Largest SPOP frame to analyse. HAProxy sends up to its `tune.bufsize` less 4; what is larger than this is let through at once.',
+      'Largest SPOP frame to inspect. HAProxy sends frames up to its `tune.bufsize` - 4; larger ones than this are let through at once.',
   }),
   maxConnections: withDefault(integer(1, 1_000_000), '10000', {
     env: 'DD_HAPROXY_SPOA_MAX_CONNECTIONS',
     flag: 'max-connections',
     group: 'Limits',
-    description: 'SPOP connections at a time; one more is closed at once.',
+    description: 'Concurrent SPOP connections. Beyond it, new ones are closed at once.',
   }),
   maxFramesInFlight: withDefault(integer(1, 100_000), '128', {
     env: 'DD_HAPROXY_SPOA_MAX_FRAMES_IN_FLIGHT',
     flag: 'max-frames-in-flight',
     group: 'Limits',
-    description: 'NOTIFY frames of one connection under analysis; beyond it the connection is not read.',
+    description:
+      'NOTIFY frames of one connection that may wait for their ACK. Beyond it, the connection is not read.',
   }),
   helloTimeoutMs: withDefault(haproxyTime, '10s', {
     env: 'DD_HAPROXY_SPOA_HELLO_TIMEOUT',
@@ -122,7 +125,8 @@ export const haproxySettings = {
     env: 'DD_HAPROXY_SPOA_IDLE_TIMEOUT',
     flag: 'idle-timeout',
     group: 'Limits',
-    description: "A connection without any frame for so long is closed. Keep it above HAProxy's own.",
+    description:
+      "Connections without any frame for this long are closed. Keep it above HAProxy's own idle time-out.",
   }),
 } as const;
 

@@ -1,6 +1,7 @@
 import type { SecureContext } from 'node:tls';
-import { messageOf, StartError } from '../../config/errors.ts';
+import { StartError } from '../../config/errors.ts';
 import { readTlsFiles, type Tls } from '../../config/tls-files.ts';
+import { messageOf } from '../../message-of.ts';
 import { expiryOf, type TlsIdentity } from '../../net/tls.ts';
 import type { Logger } from '../../ops/log.ts';
 import { type HaproxyConfig, haproxySettings } from './settings.ts';
@@ -39,9 +40,9 @@ export class HaproxyTls {
       if (tls === undefined) return;
       this.#tls = tls;
       renewed(tls.identity);
-      this.#logger.info({ expires: expiryOf(tls.identity) }, 'TLS certificate and CA were read again');
+      this.#logger.info({ expires: expiryOf(tls.identity) }, 'TLS certificate and CA reloaded');
     } catch (cause) {
-      this.#logger.error(`TLS goes on with the certificate and CA it had: ${messageOf(cause)}`);
+      this.#logger.error(`TLS files not reloaded, the current ones stay in use: ${messageOf(cause)}`);
     }
   }
 }
@@ -54,7 +55,7 @@ export function readTls({ tlsCertificatePath, tlsKeyPath, tlsCaPath, peers }: Tl
   const { tlsCertificatePath: certificate, tlsKeyPath: key, tlsCaPath: ca } = haproxySettings;
   if (tlsCertificatePath !== undefined && peers !== undefined && tlsCaPath === undefined) {
     throw new StartError(
-      `${haproxySettings.peers.env} and ${certificate.env} need ${ca.env}: other agents are known by their certificates`,
+      `${haproxySettings.peers.env} and ${certificate.env} need ${ca.env}: peers are identified by their certificates`,
     );
   }
   return readTlsFiles(

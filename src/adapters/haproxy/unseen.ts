@@ -25,12 +25,12 @@ export function unseenActions(known: Identity | undefined, standing: Standing): 
   ];
 }
 
-/** For want of time. */
+/** For lack of time. */
 export function skippedActions(reason: SkipReason, known?: Identity): Action[] {
   return [...unseenActions(known, 'skipped'), text(variableNames.skippedReason, reason)];
 }
 
-/** A mistake of ours. */
+/** An internal error. */
 export function failedActions(known?: Identity): Action[] {
   return unseenActions(known, 'error');
 }

@@ -1,5 +1,5 @@
-import { messageOf } from '../../config/errors.ts';
 import { readTlsFiles, type Tls } from '../../config/tls-files.ts';
+import { messageOf } from '../../message-of.ts';
 import { expiryOf, type TlsIdentity } from '../../net/tls.ts';
 import type { Logger } from '../../ops/log.ts';
 import { type MirrorConfig, mirrorSettings } from './settings.ts';

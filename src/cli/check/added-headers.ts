@@ -34,7 +34,7 @@ const anySampleBytes = 40;
 const decidedByClient =
   /^(req\.f?hdr|f?hdr|req\.hdrs|req\.cook|cook|res\.f?hdr|s?hdr|path|pathq|url|uri|base|base32|query|url_param|urlp|req\.body|capture\.req|req_ssl_sni)\b/;
 
-/** Action, and the places of the name and of the value in its words behind the action. */
+/** Action, and the positions of name and value among the words after it. */
 const rewriting: Readonly<Record<string, readonly [nameAt: number | undefined, valueAt: number]>> = {
   'set-header': [0, 1],
   'add-header': [0, 1],

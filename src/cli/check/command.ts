@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError } from '../../config/errors.ts';
+import { messageOf } from '../../message-of.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import type { SourceFile } from './parse.ts';
 import { checkFiles, everyVersion, type Finding, printFinding } from './run.ts';
@@ -14,7 +15,7 @@ interface CheckFlags extends Record<string, unknown> {
   readonly json?: boolean;
 }
 
-/** The versions to look at, and how they came to be known. */
+/** The versions to check for, and where they come from. */
 interface VersionChoice {
   readonly versions: readonly string[];
   readonly from: string;
@@ -23,22 +24,22 @@ interface VersionChoice {
 export function addCheckCommand(program: Command): void {
   const command = program
     .command('check')
-    .description("Say what is missing, misplaced or out of date in HAProxy's configuration, line by line.")
+    .description("Check HAProxy's configuration for missing, misplaced or outdated lines.")
     .argument(
       '<files...>',
-      'haproxy.cfg and every other file or folder that HAProxy loads (-f), in its order',
+      'haproxy.cfg and every other file or folder that HAProxy loads (-f), in the same order',
     )
-    .option('--spoe <file>', "the SPOE file (default: the one that 'filter spoe' names)")
+    .option('--spoe <file>', "the SPOE file (default: the one named by 'filter spoe')")
     .option(
       '--haproxy-version <version>',
-      `for instance 3.2, or all (default: what 'haproxy -v' says, else ${everyVersion.join(', ')})`,
+      `for example 3.2, or all (default: that of 'haproxy -v', else ${everyVersion.join(', ')})`,
     )
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Exit code 0: nothing, or hints only; 1: errors or warnings; 2: the check could not run.
-Variables in the files are those of presetenv and setenv, and of the environment. docs/check.md lists the rules.
+Exit code 0: no findings, or only hints; 1: errors or warnings; 2: the check could not run.
+Variables come from presetenv and setenv in the files, and from the environment. docs/check.md lists the rules.
 
 Examples:
   appsec-edge check /etc/haproxy/haproxy.cfg
@@ -88,7 +89,7 @@ function chooseVersions(flag: string | undefined): VersionChoice {
   if (flag !== undefined) {
     if (parseVersion(flag) === undefined) {
       throw new ConfigError(
-        `--haproxy-version: '${flag}' is not allowed; it must be like 3.2 or 3.2.26, or all`,
+        `--haproxy-version: '${flag}' is not allowed; it must be a version such as 3.2 or 3.2.26, or all`,
       );
     }
     return { versions: [flag], from: '--haproxy-version' };
@@ -96,11 +97,11 @@ function chooseVersions(flag: string | undefined): VersionChoice {
   const { stdout } = spawnSync('haproxy', ['-v'], { encoding: 'utf8', timeout: 5000 });
   const installed = /version (\d+\.\d+[\d.]*)/.exec(stdout ?? '')?.[1];
   return installed === undefined
-    ? { versions: everyVersion, from: 'not known; --haproxy-version names one' }
-    : { versions: [installed], from: 'haproxy -v; --haproxy-version names another' };
+    ? { versions: everyVersion, from: 'version unknown; set --haproxy-version' }
+    : { versions: [installed], from: 'haproxy -v; override with --haproxy-version' };
 }
 
-/** Of a folder what HAProxy loads from it: `*.cfg` in the order of their bytes. */
+/** For a folder, the files that HAProxy loads from it: `*.cfg` in byte order. */
 function filesOf(path: string): string[] {
   if (!(statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)) return [path];
   const names = readdirSync(path).filter((name) => name.endsWith('.cfg') && !name.startsWith('.'));
@@ -113,8 +114,7 @@ function readGiven(path: string): SourceFile {
   try {
     return { path, text: readFileSync(path, 'utf8') };
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`${path} cannot be read: ${reason}`);
+    throw new ConfigError(`${path} cannot be read: ${messageOf(cause)}`);
   }
 }
 

@@ -6,7 +6,7 @@ export type Severity = 'error' | 'warning' | 'hint';
 
 export interface Issue {
   readonly line: Pick<Line, 'file' | 'number'>;
-  /** What is there, or is not; the rest of the sentence is the rule's. */
+  /** What was found or is missing; the rule adds the reason. */
   readonly what: string;
 }
 

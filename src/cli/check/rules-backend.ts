@@ -4,9 +4,9 @@ import type { Issue, Rule } from './rule.ts';
 import { backendOf, serversOf } from './rules-process.ts';
 import type { Setup } from './setup.ts';
 
-const ownDefaults = 'take backend.cfg of this version: there the agent has a defaults section of its own';
+const ownDefaults = 'use the backend.cfg of this version, which gives the agent its own defaults section';
 
-/** What HAProxy warns about where it does not apply: outside of mode http, or without the check that it belongs to. */
+/** Settings that HAProxy warns about when they do not apply: outside mode http, or without the check they belong to. */
 const unsuitable: readonly string[][] = [
   ...[
     ...[
@@ -24,19 +24,19 @@ const unsuitable: readonly string[][] = [
   ['external-check', 'command'],
 ];
 
-/** Of a `default-server` line: what the agent does not speak, or what sends connections or checks elsewhere. */
+/** Words of a `default-server` line that the agent does not support, or that send connections or checks elsewhere. */
 const foreign = /^(ssl|check-ssl|check-send-proxy|proto|send-proxy.*|socks4|port|addr|disabled|track|redir)$/;
-/** Of the same: what HAProxy warns about, and takes no notice of. */
+/** Words of a `default-server` line that HAProxy warns about and ignores. */
 const warnedAbout = /^(cookie|tfo)$/;
 
 const ruleKeywords = /^(tcp-request|tcp-response|http-request|http-response|http-after-response)$/;
 
-/** Rules about what reaches the agent's backend from defaults, and what its own reach. */
+/** Rules about settings that the agent's backend inherits, and about proxies that inherit the agent's defaults. */
 export const backendRules: readonly Rule[] = [
   {
     id: 'backend-inherits-options',
     severity: 'warning',
-    why: 'HAProxy warns at start, and with zero-warning it does not start',
+    why: 'HAProxy warns at start; with zero-warning it does not start',
     remedy: ownDefaults,
     *find(setup) {
       const backend = backendOf(setup);
@@ -44,7 +44,7 @@ export const backendRules: readonly Rule[] = [
       for (const words of unsuitable) {
         const line = effectiveLine(backend, ...words);
         if (line !== undefined && !backend.lines.includes(line)) {
-          yield { line, what: `'${words.join(' ')}' reaches backend ${backend.name}` };
+          yield { line, what: `backend ${backend.name} inherits '${words.join(' ')}'` };
         }
       }
       yield* serverWords(backend, warnedAbout);
@@ -53,14 +53,14 @@ export const backendRules: readonly Rule[] = [
   {
     id: 'backend-inherits-server',
     severity: 'error',
-    why: 'the agent does not speak it and is never reached, or HAProxy does not start',
+    why: 'the agent does not support it and is never reached, or HAProxy does not start',
     remedy: ownDefaults,
     *find(setup) {
       const backend = backendOf(setup);
       if (backend === undefined) return;
       const transparent = effectiveLine(backend, 'option', 'transparent');
       if (transparent !== undefined && !backend.lines.includes(transparent)) {
-        yield { line: transparent, what: `'option transparent' reaches backend ${backend.name}` };
+        yield { line: transparent, what: `backend ${backend.name} inherits 'option transparent'` };
       }
       yield* serverWords(backend, foreign);
     },
@@ -68,7 +68,7 @@ export const backendRules: readonly Rule[] = [
   {
     id: 'defaults-with-rules',
     severity: 'error',
-    why: 'HAProxy does not start: frontends and backends cannot share defaults that have rules',
+    why: 'HAProxy does not start: frontends and backends cannot share a defaults section that contains rules',
     remedy: ownDefaults,
     *find(setup) {
       const backend = backendOf(setup);
@@ -81,14 +81,17 @@ export const backendRules: readonly Rule[] = [
           (keyword === 'tcp-request' && /^(connection|session)$/.test(level)),
       );
       if (line !== undefined) {
-        yield { line, what: `backend ${backend.name} takes defaults that have '${line.words[0] ?? ''}'` };
+        yield {
+          line,
+          what: `backend ${backend.name} uses a defaults section that contains '${line.words[0] ?? ''}'`,
+        };
       }
     },
   },
   {
     id: 'defaults-mixed',
     severity: 'warning',
-    why: 'HAProxy warns at start (2.6 calls it an alert), and with zero-warning it does not start',
+    why: 'HAProxy warns at start (2.6 calls it an alert); with zero-warning it does not start',
     remedy: ownDefaults,
     *find(setup) {
       const backend = backendOf(setup);
@@ -97,7 +100,7 @@ export const backendRules: readonly Rule[] = [
       if (takersOf(setup, defaults).some(({ namesDefaults }) => namesDefaults)) {
         yield {
           line: backend.at,
-          what: `backend ${backend.name} takes defaults ${defaults.name} without 'from', others name them`,
+          what: `backend ${backend.name} uses defaults ${defaults.name} without 'from', while other sections name them`,
         };
       }
     },
@@ -105,18 +108,18 @@ export const backendRules: readonly Rule[] = [
   {
     id: 'agent-defaults-taken',
     severity: 'error',
-    why: 'it has none of your own settings: neither mode http nor time-outs, unless it says them itself',
+    why: 'it gets none of your own defaults, such as mode http and the time-outs',
     remedy:
-      "put the agent's defaults and backend behind all other sections, or name your own defaults with 'from'",
+      "move the agent's defaults and backend below all other sections, or name your own defaults with 'from'",
     *find(setup) {
       const backend = backendOf(setup);
       const defaults = backend?.defaults;
       if (backend === undefined || defaults === undefined || !backend.namesDefaults) return;
       const takers = takersOf(setup, defaults).filter((section) => section !== backend);
-      // Defaults that others name as well are the operator's own.
+      // Defaults that other sections name as well are the operator's own.
       if (takers.some(({ namesDefaults }) => namesDefaults)) return;
       for (const { at, kind, name } of takers) {
-        yield { line: at, what: `${kind} ${name} takes the agent's defaults ${defaults.name}` };
+        yield { line: at, what: `${kind} ${name} uses the agent's defaults ${defaults.name}` };
       }
     },
   },
@@ -124,13 +127,13 @@ export const backendRules: readonly Rule[] = [
     id: 'loaded-twice',
     severity: 'error',
     why: 'HAProxy does not start',
-    remedy: 'load or paste each of the files once',
+    remedy: 'load or paste each file only once',
     *find(setup) {
       const backend = backendOf(setup);
       if (backend === undefined) return;
       for (const { at, kind, name } of setup.configuration.sections) {
         const isAgain = at !== backend.at && name === backend.name && kind === 'backend';
-        if (isAgain) yield { line: at, what: `there are two backends ${name}` };
+        if (isAgain) yield { line: at, what: `backend ${name} is defined twice` };
       }
       for (const { filters, filter, section } of setup.frontends) {
         const again = filters.find(
@@ -144,12 +147,12 @@ export const backendRules: readonly Rule[] = [
   },
 ];
 
-/** Proxies and defaults that take `defaults` directly. */
+/** Proxies and defaults that inherit directly from `defaults`. */
 function takersOf({ configuration }: Setup, defaults: Section): Section[] {
   return configuration.sections.filter((section) => section.defaults === defaults);
 }
 
-/** Words of inherited `default-server` lines that the backend's own lines do not take back or say themselves. */
+/** Words of inherited `default-server` lines that the backend's own lines neither undo nor repeat. */
 function* serverWords(backend: Section, wanted: RegExp): Iterable<Issue> {
   const inherited = lineageOf(backend)
     .slice(1)
@@ -166,7 +169,7 @@ function* serverWords(backend: Section, wanted: RegExp): Iterable<Issue> {
     );
     if (word === undefined || own.some((other) => says(other, word))) continue;
     if (serversOf(backend).every((server) => says(server, word))) continue;
-    yield { line, what: `'default-server ${word}' reaches backend ${backend.name}` };
+    yield { line, what: `backend ${backend.name} inherits 'default-server ${word}'` };
   }
 }
 

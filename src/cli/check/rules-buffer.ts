@@ -5,13 +5,13 @@ import type { Section } from './parse.ts';
 import type { Rule } from './rule.ts';
 import { protectedOf, type Setup } from './setup.ts';
 
-/** What the arguments of a message take besides a head or a body, with names of applications of usual length. */
+/** Bytes that a message needs for its arguments, besides the head or body, with application names of usual length. */
 const argumentsBytes = 512;
 
-/** The largest head that HAProxy accepts with its own values. */
+/** The largest head that HAProxy accepts by default. */
 const usualHeadBytes = 15_360;
 
-/** With this much room a client must try hard to make a copied value too long. */
+/** With this much room, only a deliberate client makes a copied value too long. */
 const easyRoomBytes = 4_096;
 
 /** Rules about the room in HAProxy's buffer. */
@@ -19,7 +19,7 @@ export const bufferRules: readonly Rule[] = [
   {
     id: 'rewriting-room',
     severity: 'warning',
-    why: 'while a body or the agent is waited for, the rest of the buffer fills up: a header without room is a 500',
+    why: 'while HAProxy waits for a body or for the agent, the rest of the buffer fills up; a header that no longer fits causes a 500',
     remedy: 'raise tune.maxrewrite and tune.bufsize by the same amount (docs/haproxy.md, "The buffer")',
     *find(setup) {
       const { bytes: room } = rewriteBytes(setup);
@@ -29,7 +29,7 @@ export const bufferRules: readonly Rule[] = [
         if (largest === undefined || needed <= room) continue;
         yield {
           line: largest.line,
-          what: `rules add about ${needed} bytes to a ${direction}, the most by '${largest.name}' (${largest.bytes}), and tune.maxrewrite keeps ${room}`,
+          what: `rules add about ${needed} bytes to a ${direction} ('${largest.name}' alone ${largest.bytes}), but tune.maxrewrite reserves only ${room}`,
         };
       }
     },
@@ -37,7 +37,7 @@ export const bufferRules: readonly Rule[] = [
   {
     id: 'rewriting-copies',
     severity: 'hint',
-    why: 'the client decides how long the copy is: without room for it, it gets a 500',
+    why: 'the client controls the length of the copy; if it does not fit, the client gets a 500',
     remedy: 'raise tune.maxrewrite and tune.bufsize by the same amount, as global-config.cfg does',
     *find(setup) {
       const { bytes: room } = rewriteBytes(setup);
@@ -45,7 +45,10 @@ export const bufferRules: readonly Rule[] = [
       for (const { additions } of heads(setup)) {
         for (const { line, name, copies } of additions) {
           if (copies.length === 0) continue;
-          yield { line, what: `'${name}' copies ${copies.join(', ')}, and tune.maxrewrite keeps ${room}` };
+          yield {
+            line,
+            what: `'${name}' copies ${copies.join(', ')}, and tune.maxrewrite reserves only ${room}`,
+          };
         }
       }
     },
@@ -53,8 +56,8 @@ export const bufferRules: readonly Rule[] = [
   {
     id: 'small-maxrewrite',
     severity: 'error',
-    why: 'a head that fills the rest of the buffer does not fit into a message with its arguments: nobody inspects it',
-    remedy: `remove the line, or say at least ${argumentsBytes}`,
+    why: 'a head that fills the rest of the buffer does not fit into a message with its arguments, and is not inspected',
+    remedy: `remove the line, or set it to at least ${argumentsBytes}`,
     *find(setup) {
       const { line, bytes } = rewriteBytes(setup);
       if (line === undefined || bytes >= argumentsBytes || protectedOf(setup).length === 0) return;
@@ -64,8 +67,8 @@ export const bufferRules: readonly Rule[] = [
   {
     id: 'small-head-room',
     severity: 'warning',
-    why: 'larger heads, for instance with many cookies, are refused with 400 or 431, and less of a body is inspected',
-    remedy: 'raise tune.bufsize by what tune.maxrewrite is above 1024, or remove your own line',
+    why: 'larger heads, for example with many cookies, are rejected with 400 or 431, and less of each body is inspected',
+    remedy: 'raise tune.bufsize by the amount that tune.maxrewrite exceeds 1024, or remove your own line',
     *find(setup) {
       const [buffer, rewrite] = [bufferBytes(setup), rewriteBytes(setup)];
       const headBytes = buffer.bytes - rewrite.bytes;
@@ -73,7 +76,7 @@ export const bufferRules: readonly Rule[] = [
       if (line === undefined || rewrite.bytes <= defaultRewriteBytes || headBytes >= usualHeadBytes) return;
       yield {
         line,
-        what: `tune.bufsize ${buffer.bytes} less tune.maxrewrite ${rewrite.bytes} leaves ${headBytes} bytes for a head`,
+        what: `tune.bufsize ${buffer.bytes} minus tune.maxrewrite ${rewrite.bytes} leaves ${headBytes} bytes for a head`,
       };
     },
   },

@@ -12,8 +12,8 @@ export const filterRules: readonly Rule[] = [
   {
     id: 'implicit-filter',
     severity: 'error',
-    why: 'HAProxy does not start: next to a declared filter it adds none by itself',
-    remedy: "declare it below the agent's filter, a cache before compression",
+    why: 'HAProxy does not start: once a filter is declared, it adds none on its own',
+    remedy: "declare it below the agent's filter; declare a cache before compression",
     *find(setup) {
       for (const frontend of protectedOf(setup)) {
         if (frontend.filter === undefined) continue;
@@ -40,8 +40,9 @@ export const filterRules: readonly Rule[] = [
   {
     id: 'fcgi-app-beside',
     severity: 'error',
-    why: 'HAProxy before 3.2 does not start with another filter beside an FCGI application, declared or not',
-    remedy: "put the agent's lines into a frontend, and the FCGI application into a backend behind it",
+    why: 'HAProxy before 3.2 does not start when an FCGI application has another filter beside it, declared or not',
+    remedy:
+      "put the agent's lines into a frontend, and the FCGI application into a backend that the frontend uses",
     *find(setup) {
       if (isAtLeast(setup.version, [3, 2])) return;
       for (const frontend of protectedOf(setup)) {

@@ -11,27 +11,27 @@ import {
   sendersOf,
 } from './setup.ts';
 
-/** Rules about what a frontend asks the agent, and does with the answer. */
+/** Rules about what a frontend sends to the agent, and what it does with the verdict. */
 export const frontendRules: readonly Rule[] = [
   {
     id: 'no-filter',
     severity: 'error',
     why: 'nothing is sent to the agent',
-    remedy: 'paste frontend-config.cfg into each frontend to protect',
+    remedy: 'paste frontend-config.cfg into each frontend that you want to protect',
     *find(setup) {
       if (setup.frontends.some((frontend) => frontend.filter !== undefined)) return;
       const http = setup.frontends.filter(({ section }) => modeOf(section) === 'http');
       for (const { section } of http) {
         yield {
           line: section.at,
-          what: `${titleOf(section.kind, section.name)} has no 'filter spoe' of the agent`,
+          what: `${titleOf(section.kind, section.name)} has no 'filter spoe' for the agent`,
         };
       }
       const [first] = setup.sources;
       if (http.length === 0 && first !== undefined) {
         yield {
           line: { file: first.path, number: 1 },
-          what: "no frontend in 'mode http' in the files given",
+          what: "the given files have no frontend in 'mode http'",
         };
       }
     },
@@ -39,8 +39,8 @@ export const frontendRules: readonly Rule[] = [
   {
     id: 'unprotected-frontend',
     severity: 'hint',
-    why: 'its traffic is not inspected, while that of another frontend is',
-    remedy: 'paste frontend-config.cfg into it, unless that is meant',
+    why: 'its traffic is not inspected, although that of another frontend is',
+    remedy: 'paste frontend-config.cfg into it, unless this is intended',
     *find(setup) {
       if (!setup.frontends.some((frontend) => frontend.filter !== undefined)) return;
       const isProtected = (section: Section): boolean =>
@@ -54,7 +54,7 @@ export const frontendRules: readonly Rule[] = [
         else open.push(section);
       }
       for (const { at, kind, name } of open.filter((section) => hasApplication(section, setup))) {
-        yield { line: at, what: `${titleOf(kind, name)} has no 'filter spoe' of the agent` };
+        yield { line: at, what: `${titleOf(kind, name)} has no 'filter spoe' for the agent` };
       }
     },
   },
@@ -62,7 +62,7 @@ export const frontendRules: readonly Rule[] = [
     id: 'not-http',
     severity: 'error',
     why: 'HTTP rules are not evaluated, and nothing is inspected',
-    remedy: "say 'mode http' in it or in its defaults",
+    remedy: "set 'mode http' in it or in its defaults",
     *find(setup) {
       for (const { section } of protectedOf(setup)) {
         if (modeOf(section) === 'http') continue;
@@ -76,17 +76,17 @@ export const frontendRules: readonly Rule[] = [
   {
     id: 'group-without-filter',
     severity: 'error',
-    why: 'HAProxy has no engine to send the group to',
+    why: 'HAProxy does not know the SPOE engine to send the group to',
     remedy:
-      "put the 'filter spoe' line of frontend-config.cfg before it; in defaults no filter can stand, and so none of these rules",
+      "put the 'filter spoe' line of frontend-config.cfg above it; a defaults section cannot have filters, so it cannot have these rules either",
     *find(setup) {
       for (const { rules, filter } of protectedOf(setup)) {
         for (const { line, sends, section } of rules) {
           if (sends.length === 0) continue;
           if (section.kind === 'defaults') {
-            yield { line, what: `sends a group of ${setup.engineName} from a defaults section` };
+            yield { line, what: `a defaults section sends a group to engine ${setup.engineName}` };
           } else if (filter === undefined) {
-            yield { line, what: `sends a group of ${setup.engineName} without its 'filter spoe'` };
+            yield { line, what: `sends a group to engine ${setup.engineName} without its 'filter spoe'` };
           }
         }
       }
@@ -109,7 +109,7 @@ export const frontendRules: readonly Rule[] = [
     id: 'part-not-sent',
     severity: 'hint',
     why: 'that part of the traffic is not inspected',
-    remedy: 'take the rules for it from frontend-config.cfg, unless that is meant',
+    remedy: 'copy the rules for it from frontend-config.cfg, unless this is intended',
     *find(setup) {
       const parts = {
         requestBody: 'request body',
@@ -130,23 +130,23 @@ export const frontendRules: readonly Rule[] = [
   {
     id: 'request-not-blocked',
     severity: 'error',
-    why: 'attacks are reported and let through',
+    why: 'attacks are reported but not blocked',
     remedy:
-      "put 'http-request lua.send_blocking_response if { var(txn.dd.blocked) -m bool }' behind the rule that sends",
+      "put 'http-request lua.send_blocking_response if { var(txn.dd.blocked) -m bool }' below the rule that sends the group",
     find: (setup) => notBlocked(setup, 'request', ['requestHeaders', 'requestBody']),
   },
   {
     id: 'response-not-blocked',
     severity: 'error',
-    why: 'responses are never blocked: http-request rules have run long before',
+    why: 'responses are never blocked: http-request rules run before the response arrives',
     remedy:
-      "put 'http-response lua.send_blocking_response if { var(txn.dd.blocked) -m bool }' behind the rule that sends",
+      "put 'http-response lua.send_blocking_response if { var(txn.dd.blocked) -m bool }' below the rule that sends the group",
     find: (setup) => notBlocked(setup, 'response', ['responseHeaders', 'responseBody']),
   },
   {
     id: 'blocks-everything',
     severity: 'error',
-    why: 'every request is answered with the fallback page',
+    why: 'every request gets the fallback page',
     remedy: "end the rule with 'if { var(txn.dd.blocked) -m bool }'",
     *find(setup) {
       for (const { rules } of protectedOf(setup)) {
@@ -160,7 +160,7 @@ export const frontendRules: readonly Rule[] = [
   },
 ];
 
-/** Whether somebody else's pages can come out of it: not of a backend without servers, nor of statistics only. */
+/** Whether it serves an application: not a backend without servers, nor statistics only. */
 function hasApplication(section: Section, { configuration }: Setup): boolean {
   const has = (...keywords: string[]): boolean =>
     section.lines.some(({ words }) => keywords.includes(words[0] ?? ''));
@@ -200,7 +200,7 @@ function* notBlocked(
             rule.direction === direction && rule.index > sender.index && (rule.blocks || isOurLua(rule)),
         );
         if (blocked) continue;
-        yield { line: sender.line, what: `no http-${direction} rule behind it acts on txn.dd.blocked` };
+        yield { line: sender.line, what: `no http-${direction} rule below it acts on txn.dd.blocked` };
       }
     }
   }

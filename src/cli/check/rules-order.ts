@@ -14,20 +14,20 @@ import {
 } from './setup.ts';
 import { isAtLeast } from './version.ts';
 
-/** Without a time-out of the client or server in the files, a wait below this is short. */
+/** When the files set no time-out for the client or server, a wait below this is short. */
 const shortWaitMs = 10_000;
 
 const pathActions =
   /^(set-path|set-pathq|set-query|set-uri|set-method|replace-path|replace-pathq|replace-uri|normalize-uri)$/;
 const headerActions = /^(set-header|add-header|del-header|replace-header|replace-value)$/;
 
-/** Rules about what stands around the agent's rules in a frontend: the order, variables, and waiting for bodies. */
+/** Rules about the rest of a frontend: the order of rules, variables, and waiting for bodies. */
 export const orderRules: readonly Rule[] = [
   {
     id: 'rewritten-before',
     severity: 'warning',
-    why: 'the agent inspects another request than the client sent',
-    remedy: 'put the rule behind those of the agent; rules of defaults always come first',
+    why: 'the agent does not inspect the request as the client sent it',
+    remedy: "move the rule below the agent's rules; note that rules in a defaults section always run first",
     find: (setup) =>
       beforeInspection(
         setup,
@@ -38,8 +38,8 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'headers-before',
     severity: 'hint',
-    why: 'the agent inspects the header as it is then; right for the client address that your edge sets',
-    remedy: 'put the rule behind those of the agent, unless that is meant',
+    why: "the agent inspects the changed header; this is right for a header in which your edge puts the client's address",
+    remedy: "move the rule below the agent's rules, unless this is intended",
     find: (setup) =>
       beforeInspection(
         setup,
@@ -50,8 +50,8 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'answered-before',
     severity: 'hint',
-    why: 'what it answers is neither inspected nor reported',
-    remedy: 'put the rule behind those of the agent, unless that is meant',
+    why: 'the requests that it answers are neither inspected nor reported',
+    remedy: "move the rule below the agent's rules, unless this is intended",
     find: (setup) =>
       beforeInspection(
         setup,
@@ -63,15 +63,15 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'skipped-inspection',
     severity: 'warning',
-    why: 'it ends the evaluation of rules: what it matches is not inspected, or not blocked',
-    remedy: 'put the rule behind those of the agent; rules of defaults always come first',
+    why: 'it ends rule evaluation: the traffic that it matches is not inspected, or not blocked',
+    remedy: "move the rule below the agent's rules; note that rules in a defaults section always run first",
     *find(setup) {
       for (const { rules } of protectedOf(setup)) {
         for (const rule of rules) {
           if (rule.action[0] !== 'allow') continue;
           const ours = rules.filter((other) => other.direction === rule.direction && isOfAgent(other));
           if (!ours.some((other) => other.index > rule.index)) continue;
-          yield { line: rule.line, what: `'allow'${ofDefaults(rule)} stands before rules of the agent` };
+          yield { line: rule.line, what: `'allow'${ofDefaults(rule)} comes before the agent's rules` };
         }
       }
     },
@@ -79,7 +79,7 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'misplaced-lines',
     severity: 'warning',
-    why: 'HAProxy warns at start: it evaluates them in another order than they stand, and with zero-warning it does not start',
+    why: 'HAProxy evaluates the lines in a different order than written, and warns at start; with zero-warning it does not start',
     remedy:
       "put the agent's lines below tcp-request and 'monitor fail', and above redirect, use_backend and use-server",
     *find(setup) {
@@ -92,14 +92,14 @@ export const orderRules: readonly Rule[] = [
           const [keyword = '', second = ''] = line.words;
           const name = keyword.startsWith('tcp-') || keyword === 'monitor' ? `${keyword} ${second}` : keyword;
           if (/^(redirect|use_backend|use-server)$/.test(name) && requests.some((ours) => ours > place)) {
-            yield { line, what: `'${name}' stands above rules of the agent` };
+            yield { line, what: `'${name}' is above the agent's rules` };
           }
           const isLate = /^(tcp-request (connection|session|content)|monitor fail)$/.test(name)
             ? requests.some((ours) => ours < place)
             : name === 'tcp-response content' &&
               isAtLeast(setup.version, [3, 2]) &&
               responses.some((ours) => ours < place);
-          if (isLate) yield { line, what: `'${name}' stands below rules of the agent` };
+          if (isLate) yield { line, what: `'${name}' is below the agent's rules` };
         }
       }
     },
@@ -107,15 +107,15 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'session-variable',
     severity: 'error',
-    why: 'all requests of one HTTP/2 connection share it: they get the identity and wishes of one another',
-    remedy: 'use the txn. variables of the agent directly, as frontend-config.cfg does',
+    why: "all requests of an HTTP/2 connection share it, so one request gets another's transaction and body flags",
+    remedy: "use the agent's txn. variables directly, as frontend-config.cfg does",
     *find(setup) {
       for (const { section } of protectedOf(setup)) {
         for (const line of section.lines) {
           const text = line.words.join(' ');
           const stored = /set-var\((sess\.[\w.]+)\)/.exec(text)?.[1];
           if (stored !== undefined && /\btxn\.dd\./.test(text)) {
-            yield { line, what: `keeps a value of the agent in ${stored}` };
+            yield { line, what: `stores a value from the agent in ${stored}` };
           }
         }
       }
@@ -131,7 +131,7 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'response-body-flag',
     severity: 'warning',
-    why: 'what the agent wished for the request decides about the response: needless messages, or missing ones',
+    why: 'the flag of the request decides about the response: messages are sent needlessly or are missing',
     remedy: 'use txn.dd.response_body in http-response rules',
     *find(setup) {
       for (const { rules } of protectedOf(setup)) {
@@ -148,20 +148,20 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'short-wait',
     severity: 'warning',
-    why: 'a slow upload is refused with 408, a slow response with 504',
-    remedy: "say 'time 1h': 'timeout client' and 'timeout server' are the limits",
+    why: 'a slow upload gets a 408, a slow response a 504',
+    remedy: "use 'time 1h': 'timeout client' and 'timeout server' are the real limits",
     *find(setup) {
       for (const { section, rules } of protectedOf(setup)) {
         for (const rule of rules) {
           const waitMs = waitTimeMs(rule);
           if (waitMs === undefined) continue;
           const side = rule.direction === 'request' ? 'client' : 'server';
-          // The client's time-out stands in the frontends, the server's in the backends.
+          // The client's time-out is in the frontends, the server's in the backends.
           const limit = [section, ...frontendsOf(section, setup.configuration)]
             .map((one) => effectiveLine(one, 'timeout', side)?.words[2])
             .find((text) => text !== undefined);
           if (waitMs >= (parseHaproxyTime(limit ?? '') ?? shortWaitMs)) continue;
-          yield { line: rule.line, what: `waits for the body ${argument(rule.line, 'time')} only` };
+          yield { line: rule.line, what: `waits only ${argument(rule.line, 'time')} for the body` };
         }
       }
     },
@@ -169,8 +169,8 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'stream-held-back',
     severity: 'warning',
-    why: 'a response that comes bit by bit (event streams, long polls) is held back until the time is over',
-    remedy: 'wait only when Content-Length is known and fits, as frontend-config.cfg does',
+    why: 'a response that arrives in pieces (event streams, long polls) is held back until the time is over',
+    remedy: 'wait only if Content-Length is known and the body fits, as frontend-config.cfg does',
     *find(setup) {
       for (const { rules } of protectedOf(setup)) {
         for (const rule of rules) {
@@ -184,12 +184,12 @@ export const orderRules: readonly Rule[] = [
   {
     id: 'body-not-awaited',
     severity: 'warning',
-    why: 'a body that arrives after the headers escapes inspection',
-    remedy: "put 'http-request wait-for-body time 1h' before it, as frontend-config.cfg does",
+    why: 'a body that arrives after the headers is not inspected',
+    remedy: "put 'http-request wait-for-body time 1h' above it, as frontend-config.cfg does",
     *find(setup) {
       for (const frontend of protectedOf(setup)) {
         if (buffersRequests(setup, frontend.section)) continue;
-        // A condition before the agent was asked cannot be about its wish.
+        // A condition before the agent was called cannot be about its flag.
         const asked = sendersOf(frontend, 'requestHeaders')[0]?.index ?? 0;
         for (const sender of sendersOf(frontend, 'requestBody')) {
           const waits = frontend.rules.some(
@@ -215,7 +215,7 @@ function waitTimeMs(rule: HttpRule): number | undefined {
   return parseHaproxyTime(argument(rule.line, 'time'));
 }
 
-/** By itself, or because each frontend before it does. */
+/** Either itself, or because all of its frontends do. */
 function buffersRequests({ configuration }: Setup, section: Section): boolean {
   const buffers = (one: Section): boolean =>
     effectiveLine(one, 'option', 'http-buffer-request') !== undefined;
@@ -235,12 +235,12 @@ function* beforeInspection(
     for (const rule of [...rulesBefore(setup, frontend), ...own]) {
       if (rule.direction !== 'request' || !matches(rule)) continue;
       const name = `'${rule.action[0] ?? ''}'${ofDefaults(rule)}`;
-      yield { line: rule.line, what: `${name} ${does(rule)} before the agent is asked` };
+      yield { line: rule.line, what: `${name} ${does(rule)} before the agent is called` };
     }
   }
 }
 
-/** Where the agent's lines stand in a backend, the rules of its frontends come first, unless these ask the agent too. */
+/** When the agent's lines are in a backend, its frontends' rules run first, unless these call the agent, too. */
 function rulesBefore(setup: Setup, { section }: Frontend): HttpRule[] {
   if (section.kind === 'frontend') return [];
   const before = frontendsOf(section, setup.configuration);
@@ -250,5 +250,5 @@ function rulesBefore(setup: Setup, { section }: Frontend): HttpRule[] {
 }
 
 function ofDefaults({ section }: HttpRule): string {
-  return section.kind === 'defaults' ? ` of defaults ${section.name}`.trimEnd() : '';
+  return section.kind === 'defaults' ? ` in defaults ${section.name}`.trimEnd() : '';
 }

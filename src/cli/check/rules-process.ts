@@ -12,22 +12,22 @@ export const processRules: readonly Rule[] = [
   {
     id: 'no-lua-load',
     severity: 'error',
-    why: 'HAProxy does not start: nobody defines the action that blocks',
+    why: 'HAProxy does not start: the action that blocks is not defined',
     remedy: "load datadog_aap_blocking_response.lua with 'lua-load-per-thread', as global-config.cfg does",
     *find({ frontends, scripts }) {
       if (scripts.length > 0) return;
       const rule = frontends.flatMap(({ rules }) => rules).find(isOurLua);
       // A snippet by itself: its global section was not given.
       if (rule !== undefined && !frontends.every(({ section }) => section.kind === 'snippet')) {
-        yield { line: rule.line, what: 'no lua-load in the files given' };
+        yield { line: rule.line, what: 'the given files have no lua-load' };
       }
     },
   },
   {
     id: 'lua-request-only',
     severity: 'error',
-    why: 'the action cannot be called in http-response rules: responses are never blocked',
-    remedy: 'take datadog_aap_blocking_response.lua of this version',
+    why: 'the action is not available to http-response rules, so responses are never blocked',
+    remedy: 'use the datadog_aap_blocking_response.lua of this version',
     *find({ scripts }) {
       for (const { line, path, text } of scripts) {
         const phases = /register_action\(\s*["']send_blocking_response["']\s*,\s*\{([^}]*)\}/.exec(
@@ -42,7 +42,7 @@ export const processRules: readonly Rule[] = [
   {
     id: 'lua-bool',
     severity: 'warning',
-    why: 'HAProxy 3.2 and later warn at start, and other scripts may see numbers for booleans',
+    why: 'HAProxy 3.2 and later warn at start, and other scripts may see numbers instead of booleans',
     remedy: `put '${boolConversion} normal' before the first lua-load`,
     *find({ version, globalLines, scripts }) {
       const [script] = scripts;
@@ -51,7 +51,7 @@ export const processRules: readonly Rule[] = [
       if (at === -1) yield { line: script.line, what: `no ${boolConversion}` };
       else if (at > globalLines.indexOf(script.line)) {
         const line = globalLines[at] ?? script.line;
-        yield { line, what: `${boolConversion} stands behind lua-load and comes too late` };
+        yield { line, what: `${boolConversion} is below lua-load, which is too late` };
       }
     },
   },
@@ -63,7 +63,8 @@ export const processRules: readonly Rule[] = [
     *find({ version, globalLines }) {
       if (isAtLeast(version, [3, 2])) return;
       for (const line of globalLines) {
-        if (line.words[0] === boolConversion) yield { line, what: `${boolConversion} is unknown` };
+        if (line.words[0] === boolConversion)
+          yield { line, what: `${boolConversion} is unknown to this version` };
       }
     },
   },
@@ -83,20 +84,20 @@ export const processRules: readonly Rule[] = [
   {
     id: 'no-backend',
     severity: 'error',
-    why: 'HAProxy has no agent to ask',
-    remedy: 'load backend.cfg, and name every file that HAProxy loads',
+    why: 'HAProxy has no agent to call',
+    remedy: 'load backend.cfg, and pass every file that HAProxy loads to this command',
     *find(setup) {
       const line = useBackend(setup);
       if (line !== undefined && backendOf(setup) === undefined) {
-        yield { line, what: `there is no backend ${line.words[1] ?? ''} in the files given` };
+        yield { line, what: `the given files have no backend ${line.words[1] ?? ''}` };
       }
     },
   },
   {
     id: 'backend-mode',
     severity: 'error',
-    why: "before 3.1 the agent's backend is in 'mode tcp', from 3.1 on in 'mode spop'; HAProxy does not start else",
-    remedy: 'take backend.cfg, which serves all versions',
+    why: "HAProxy does not start: the agent's backend needs 'mode tcp' before 3.1, and 'mode spop' from 3.1 on",
+    remedy: 'use backend.cfg, which works with all versions',
     *find(setup) {
       const backend = backendOf(setup);
       if (backend === undefined) return;
@@ -113,7 +114,7 @@ export const processRules: readonly Rule[] = [
   {
     id: 'no-server',
     severity: 'error',
-    why: 'HAProxy has no agent to ask',
+    why: 'HAProxy has no agent to call',
     remedy: "add 'server spoa1 127.0.0.1:3000'",
     *find(setup) {
       const backend = backendOf(setup);
@@ -125,7 +126,7 @@ export const processRules: readonly Rule[] = [
   {
     id: 'no-spop-check',
     severity: 'warning',
-    why: 'an agent that is down or draining costs every request the whole processing time-out',
+    why: 'while an agent is down or draining, every request waits for the whole processing time-out',
     remedy: "add 'option spop-check' and 'default-server check' to the backend",
     *find(setup) {
       const backend = backendOf(setup);
@@ -138,7 +139,7 @@ export const processRules: readonly Rule[] = [
         .some(({ words }) => words[0] === 'default-server' && words.includes('check'));
       for (const line of serversOf(backend)) {
         if (byDefault ? line.words.includes('no-check') : !line.words.includes('check')) {
-          yield { line, what: `server ${line.words[1] ?? ''} is not checked` };
+          yield { line, what: `server ${line.words[1] ?? ''} has no health check` };
         }
       }
     },
@@ -146,8 +147,9 @@ export const processRules: readonly Rule[] = [
   {
     id: 'no-balance-hash',
     severity: 'warning',
-    why: 'messages of one transaction reach different agents: responses are analysed without their request',
-    remedy: "say 'balance hash var(ptxn.dd_shard)', and set txn.dd_shard in the frontend, as the files do",
+    why: 'messages of one transaction reach different agents, so responses are inspected without their request',
+    remedy:
+      "use 'balance hash var(ptxn.dd_shard)', and set txn.dd_shard in the frontend, as the shipped files do",
     *find(setup) {
       const backend = backendOf(setup);
       if (backend === undefined || serversOf(backend).length < 2 || !isAtLeast(setup.version, [3, 1])) return;
@@ -160,15 +162,16 @@ export const processRules: readonly Rule[] = [
       const isSet = (text: string): boolean => text.includes(`set-var(txn.${variable})`);
       for (const { section, filter } of setup.frontends) {
         if (filter === undefined || section.lines.some(({ words }) => isSet(words.join(' ')))) continue;
-        yield { line, what: `nobody sets txn.${variable} in ${section.kind} ${section.name}`.trimEnd() };
+        yield { line, what: `no rule sets txn.${variable} in ${section.kind} ${section.name}`.trimEnd() };
       }
     },
   },
   {
     id: 'several-agents',
     severity: 'hint',
-    why: 'before 3.1, HAProxy cannot keep messages of one transaction on one agent: some responses are analysed without their request',
-    remedy: 'one agent per HAProxy, or HAProxy 3.1 and later',
+    why: 'HAProxy before 3.1 cannot keep the messages of one transaction on one agent, so some responses are inspected without their request',
+    remedy:
+      'use one agent per HAProxy, list the agents in DD_HAPROXY_SPOA_PEERS, or use HAProxy 3.1 or later',
     *find(setup) {
       const backend = backendOf(setup);
       if (backend === undefined || isAtLeast(setup.version, [3, 1])) return;
@@ -179,14 +182,14 @@ export const processRules: readonly Rule[] = [
   {
     id: 'outdated-file',
     severity: 'warning',
-    why: `this agent comes with configuration files ${configurationVersion}`,
-    remedy: 'replace the files together; haproxyconf/CHANGELOG.md says what changed',
+    why: `this version of appsec-edge ships configuration files ${configurationVersion}`,
+    remedy: 'replace all files together; haproxyconf/CHANGELOG.md lists the changes',
     *find({ sources }) {
       for (const { path, text } of sources) {
         for (const [index, line] of text.split('\n').entries()) {
           const marked = /^\s*(?:#|--) appsec-edge HAProxy configuration (\d[\w.]*\w)/.exec(line)?.[1];
           if (marked === undefined || marked === configurationVersion) continue;
-          yield { line: { file: path, number: index + 1 }, what: `is of version ${marked}` };
+          yield { line: { file: path, number: index + 1 }, what: `has version ${marked}` };
         }
       }
     },
@@ -194,7 +197,7 @@ export const processRules: readonly Rule[] = [
   {
     id: 'unset-variable',
     severity: 'hint',
-    why: 'HAProxy puts nothing in its place, unless its own environment has it',
+    why: "HAProxy replaces it with nothing, unless HAProxy's own environment sets it",
     remedy: "set it with 'presetenv' in the global section, or give it a default, as in spoe.cfg",
     *find({ configuration, spoe }) {
       const sections: Section[] = [...configuration.sections];
@@ -214,7 +217,7 @@ function useBackend({ spoe }: Setup): Section['at'] | undefined {
   return spoe?.agent?.lines.findLast(({ words }) => words[0] === 'use-backend');
 }
 
-/** The agent's, as the SPOE file names it. */
+/** The agent's backend, as the SPOE file names it. */
 export function backendOf(setup: Setup): Section | undefined {
   const name = useBackend(setup)?.words[1];
   return setup.configuration.sections.find(

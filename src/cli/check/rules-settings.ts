@@ -11,14 +11,14 @@ export const haproxyVariables: readonly string[] = [
   ...['DD_SPOA_BODY_LIMIT', 'DD_SPOA_BUFSIZE', 'DD_SPOA_MAXREWRITE'],
 ];
 
-/** Rules about values of the agent's settings, and about variables of HAProxy that nobody reads. */
+/** Rules about the agent's settings, and about variables of HAProxy that no line reads. */
 export const settingRules: readonly Rule[] = [
   {
     id: 'low-setting',
     severity: 'warning',
-    why: 'what it is for hardly works: attacks pass uninspected',
+    why: 'the feature hardly works with this value: attacks pass uninspected',
     remedy:
-      "mind the unit: a number alone is microseconds for DD_APPSEC_WAF_TIMEOUT (write '10ms'), and bytes for sizes",
+      "check the unit: a bare number means microseconds for DD_APPSEC_WAF_TIMEOUT (write '10ms'), and bytes for sizes",
     *find(setup) {
       for (const { what } of lowValues(setup.settings)) yield { line: agentLine(setup), what };
     },
@@ -26,8 +26,8 @@ export const settingRules: readonly Rule[] = [
   {
     id: 'unknown-variable',
     severity: 'warning',
-    why: 'what it should change stays as it is',
-    remedy: 'correct its name: see the table in docs/haproxy.md, "Settings"',
+    why: 'it has no effect',
+    remedy: 'correct its name; docs/haproxy.md, "Settings", lists all variables',
     *find(setup) {
       const text = setup.sources.map((source) => source.text).join('\n');
       for (const name of setup.configuration.environment.keys()) {
@@ -35,7 +35,7 @@ export const settingRules: readonly Rule[] = [
         // A variable of the operator's own, which a line of theirs reads.
         if (new RegExp(`\\$\\{?${name}\\b`).test(text)) continue;
         const near = nearest(name, haproxyVariables);
-        const meant = near === undefined ? '' : ` (${near} was meant?)`;
+        const meant = near === undefined ? '' : `; did you mean ${near}?`;
         yield { line: lineThatSets(setup, name), what: `no line reads the variable ${name}${meant}` };
       }
     },
@@ -49,7 +49,7 @@ function lineThatSets(setup: Setup, name: string): Pick<Line, 'file' | 'number'>
   return line ?? { file: setup.sources[0]?.path ?? '', number: 1 };
 }
 
-/** Where the files speak of the agent, for what is about the agent itself. */
+/** The line to report for problems of the agent itself. */
 function agentLine(setup: Setup): Pick<Line, 'file' | 'number'> {
   const filter = setup.frontends.find((frontend) => frontend.filter !== undefined)?.filter;
   return setup.spoe?.agent?.at ?? filter ?? { file: setup.sources[0]?.path ?? '', number: 1 };

@@ -7,7 +7,7 @@ import { type MessageKey, messageKeys, type Setup } from './setup.ts';
 
 const bodyArguments = [argumentNames.body, argumentNames.spanId];
 
-/** Without these, nothing useful can be said about the message. */
+/** Without these, the agent cannot inspect the message. */
 const requiredArguments: Readonly<Record<MessageKey, readonly string[]>> = {
   requestHeaders: [argumentNames.method, argumentNames.path, argumentNames.headers],
   requestBody: bodyArguments,
@@ -24,8 +24,8 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'spoe-not-read',
     severity: 'hint',
-    why: 'half of what can go wrong stands in the SPOE file',
-    remedy: 'name it with --spoe; the engine in it must be called as in the filter line',
+    why: 'half of the possible mistakes are in the SPOE file',
+    remedy: 'pass it with --spoe; its engine must have the name that the filter line uses',
     *find({ spoeProblem }) {
       if (spoeProblem !== undefined) yield spoeProblem;
     },
@@ -34,7 +34,7 @@ export const spoeRules: readonly Rule[] = [
     id: 'no-agent',
     severity: 'error',
     why: 'HAProxy does not start',
-    remedy: 'take the spoe-agent section from spoe.cfg',
+    remedy: 'copy the spoe-agent section from spoe.cfg',
     *find({ spoe, engineName }) {
       if (spoe !== undefined && spoe.agent === undefined) {
         yield { line: { file: spoe.file, number: 1 }, what: `engine ${engineName} has no spoe-agent` };
@@ -45,7 +45,7 @@ export const spoeRules: readonly Rule[] = [
     id: 'group-missing',
     severity: 'error',
     why: 'HAProxy does not start',
-    remedy: "define it with 'spoe-group' and name it in 'groups' of the spoe-agent",
+    remedy: "define it with 'spoe-group', and add it to 'groups' of the spoe-agent",
     *find({ spoe, frontends, engineName }) {
       if (spoe?.agent === undefined) return;
       const declared = valuesOf(spoe.agent, 'groups');
@@ -54,15 +54,15 @@ export const spoeRules: readonly Rule[] = [
         if (keyword !== 'send-spoe-group' || engine !== engineName) continue;
         if (!spoe.groups.has(group)) yield { line, what: `${spoe.file} has no spoe-group ${group}` };
         else if (!declared.includes(group))
-          yield { line, what: `group ${group} is not among 'groups' of the agent` };
+          yield { line, what: `group ${group} is missing from 'groups' of the spoe-agent` };
       }
     },
   },
   {
     id: 'message-missing',
     severity: 'error',
-    why: 'HAProxy does not start, or sends less than it seems',
-    remedy: 'take the spoe-message from spoe.cfg',
+    why: 'HAProxy does not start, or does not send the message',
+    remedy: 'copy the spoe-message from spoe.cfg',
     *find({ spoe }) {
       for (const group of spoe?.groups.values() ?? []) {
         for (const line of linesOf(group, 'messages')) {
@@ -76,21 +76,21 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'argument-missing',
     severity: 'error',
-    why: 'the agent cannot inspect the message, or not tell whose it is',
-    remedy: 'take the args lines from spoe.cfg',
+    why: 'the agent cannot inspect the message, or cannot tell which transaction it belongs to',
+    remedy: 'copy the args lines from spoe.cfg',
     find: (setup) => missingArguments(setup, requiredArguments),
   },
   {
     id: 'argument-useful',
     severity: 'warning',
-    why: 'client addresses, the scheme or the time to wait for a response are unknown to the agent',
-    remedy: 'take the args lines from spoe.cfg',
+    why: "the agent does not learn the client's address, the scheme, or how long to wait for the response",
+    remedy: 'copy the args lines from spoe.cfg',
     find: (setup) => missingArguments(setup, usefulArguments),
   },
   {
     id: 'no-body-size',
     severity: 'hint',
-    why: 'a body that did not fit into HAProxy counts as whole',
+    why: 'a body that did not fit into the buffer is taken for complete',
     remedy: "add 'body_size=req.body_size' (requests) and 'body_size=res.body_size' (responses)",
     find: (setup) =>
       missingArguments(setup, {
@@ -101,15 +101,15 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'no-conf-version',
     severity: 'hint',
-    why: 'the agent cannot tell when these files and itself no longer match',
-    remedy: `add 'conf_version=str(${configurationVersion})', or take spoe.cfg`,
+    why: 'the agent cannot warn when these files do not match its version',
+    remedy: `add 'conf_version=str(${configurationVersion})', or use the shipped spoe.cfg`,
     find: (setup) => missingArguments(setup, { requestHeaders: [argumentNames.configurationVersion] }),
   },
   {
     id: 'conf-version',
     severity: 'warning',
-    why: `this agent comes with configuration files ${configurationVersion}`,
-    remedy: 'replace the files together; haproxyconf/CHANGELOG.md says what changed',
+    why: `this version of appsec-edge ships configuration files ${configurationVersion}`,
+    remedy: 'replace all files together; haproxyconf/CHANGELOG.md lists the changes',
     *find({ spoe }) {
       for (const message of spoe?.messages.values() ?? []) {
         for (const line of message.lines) {
@@ -123,8 +123,8 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'var-prefix',
     severity: 'error',
-    why: 'the rules read txn.dd.*, and the agent sets other variables',
-    remedy: "say 'option var-prefix dd'",
+    why: 'the rules read txn.dd.*, but the agent sets variables with another prefix',
+    remedy: "set 'option var-prefix dd'",
     *find({ spoe }) {
       const agent = spoe?.agent;
       if (agent === undefined) return;
@@ -141,22 +141,22 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'continue-on-error',
     severity: 'warning',
-    why: 'after one lost answer the rest of the transaction is not inspected',
+    why: 'after one missing answer, the rest of the transaction is not inspected',
     remedy: "add 'option continue-on-error'",
     find: (setup) => missingOption(setup, 'continue-on-error'),
   },
   {
     id: 'set-on-error',
     severity: 'warning',
-    why: 'nobody sees when the agent could not be asked, and fail-closed is not possible',
+    why: 'failed calls to the agent do not show anywhere, and failing closed is not possible',
     remedy: "add 'option set-on-error spoe_error'",
     find: (setup) => missingOption(setup, 'set-on-error'),
   },
   {
     id: 'processing-timeout',
     severity: 'warning',
-    why: 'HAProxy stops waiting before the WAF has used its time: slow requests pass uninspected',
-    remedy: 'raise it well above DD_APPSEC_WAF_TIMEOUT; 200ms is usual',
+    why: 'HAProxy stops waiting before the WAF times out, so slow requests pass uninspected',
+    remedy: 'set it well above DD_APPSEC_WAF_TIMEOUT; 200ms is usual',
     *find({ spoe, settings }) {
       const agent = spoe?.agent;
       if (agent === undefined) return;
@@ -169,7 +169,7 @@ export const spoeRules: readonly Rule[] = [
       if (timeMs !== undefined && timeMs * 1000 <= settings.wafTimeoutUs) {
         yield {
           line,
-          what: `timeout processing ${line.words[2] ?? ''} is not above the WAF's ${settings.wafTimeoutUs / 1000} ms`,
+          what: `timeout processing ${line.words[2] ?? ''} does not exceed the WAF's time-out of ${settings.wafTimeoutUs / 1000} ms`,
         };
       }
     },
@@ -178,7 +178,7 @@ export const spoeRules: readonly Rule[] = [
     id: 'frame-size',
     severity: 'warning',
     why: 'messages that do not fit into a frame are not inspected',
-    remedy: 'remove the line: HAProxy then takes tune.bufsize less 4',
+    remedy: 'remove the line: the default is tune.bufsize - 4',
     *find(setup) {
       const agent = setup.spoe?.agent;
       for (const line of agent === undefined ? [] : linesOf(agent, 'max-frame-size')) {
@@ -186,7 +186,7 @@ export const spoeRules: readonly Rule[] = [
         const largest = bufferBytes(setup).bytes - 4;
         if (size !== largest) {
           const relation = size > largest ? 'more than' : 'less than';
-          yield { line, what: `max-frame-size ${size} is ${relation} tune.bufsize less 4 (${largest})` };
+          yield { line, what: `max-frame-size ${size} is ${relation} tune.bufsize - 4 (${largest})` };
         }
       }
     },
@@ -194,16 +194,16 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'frame-limit',
     severity: 'error',
-    why: 'messages beyond it are let through unseen, so whoever pads a request escapes inspection',
+    why: 'larger messages are let through uninspected, so padding a request evades the WAF',
     remedy:
-      'raise DD_HAPROXY_SPOA_MAX_FRAME_SIZE of the agent to tune.bufsize (16777216 is its default and the most), or lower tune.bufsize',
+      "raise the agent's DD_HAPROXY_SPOA_MAX_FRAME_SIZE to tune.bufsize (16777216 is the default and the maximum), or lower tune.bufsize",
     *find(setup) {
       const { line, bytes } = bufferBytes(setup);
       const at = line ?? setup.spoe?.agent?.at;
       if (at !== undefined && bytes - 4 > setup.settings.maxFrameSizeBytes) {
         yield {
           line: at,
-          what: `tune.bufsize ${bytes} exceeds the agent's frames of ${setup.settings.maxFrameSizeBytes}`,
+          what: `tune.bufsize ${bytes} exceeds the agent's largest frame (${setup.settings.maxFrameSizeBytes})`,
         };
       }
     },
@@ -211,8 +211,8 @@ export const spoeRules: readonly Rule[] = [
   {
     id: 'body-beyond-buffer',
     severity: 'hint',
-    why: 'HAProxy hands over what fits its buffer; the agent marks the analysis as partial',
-    remedy: 'raise tune.bufsize (memory: two buffers a connection), or live with it',
+    why: 'HAProxy sends only what fits into its buffer; the agent marks the transaction as partial',
+    remedy: 'raise tune.bufsize (memory: two buffers per connection), or accept this',
     *find(setup) {
       const sends = setup.frontends.find((frontend) => frontend.filter !== undefined);
       const { line, bytes } = bufferBytes(setup);
@@ -235,7 +235,7 @@ function valuesOf(section: Section, keyword: string): string[] {
   return linesOf(section, keyword).flatMap(({ words }) => words.slice(1));
 }
 
-/** The last word wins: `no option …` takes an option back. */
+/** The last line wins: `no option …` undoes an option. */
 function option(agent: Section, name: string): Line | undefined {
   const last = agent.lines.findLast(({ words }) => words.includes('option') && words.includes(name));
   return last?.words[0] === 'no' ? undefined : last;

@@ -22,7 +22,7 @@ export const checkRules: readonly Rule[] = [
   ...settingRules,
 ];
 
-/** What is looked at when nobody knows the version of HAProxy: the ends of each way of speaking SPOE. */
+/** The versions to check for when HAProxy's is not known: the ends of each variant of SPOE. */
 export const everyVersion = ['2.6', '3.0', '3.1', '3.2'] as const;
 
 /** One finding, as `--json` prints it. */
@@ -34,13 +34,13 @@ export interface Finding {
   readonly what: string;
   readonly why: string;
   readonly remedy: string;
-  /** The versions of HAProxy that it holds for, when it does not hold for all that were looked at. */
+  /** The versions of HAProxy that it applies to, unless it applies to all that were checked. */
   readonly versions?: readonly string[];
 }
 
 /**
- * @param versions of HAProxy to look at the files with the eyes of. What holds for some of several only is a hint:
- *   nobody knows whether it is the right one.
+ * @param versions of HAProxy to check for. A finding that does not apply to all of them is only a hint, because it is
+ *   not known which of them runs.
  */
 export function checkFiles(input: CheckInput, versions: readonly string[]): Finding[] {
   const found = new Map<string, { readonly finding: Finding; readonly versions: string[] }>();
@@ -49,7 +49,7 @@ export function checkFiles(input: CheckInput, versions: readonly string[]): Find
       const key = JSON.stringify([finding.file, finding.line, finding.rule, finding.what]);
       const known = found.get(key);
       if (known === undefined) found.set(key, { finding, versions: [text] });
-      // Lines of defaults are met once for each proxy that takes them.
+      // Lines of defaults are visited once for each proxy that inherits them.
       else if (!known.versions.includes(text)) known.versions.push(text);
     }
   }

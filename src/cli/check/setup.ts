@@ -13,8 +13,8 @@ import type { Version } from './version.ts';
 import type { Environment } from './words.ts';
 
 /*
- * What the rules of `appsec-edge check` look at: the proxies that (should) ask the agent, what they send and when,
- * and the files that they name.
+ * What the rules of `appsec-edge check` examine: the proxies that call the agent, or should, what they send and when, and the
+ * files that they name.
  */
 
 export { effectiveLine, modeOf } from './inherit.ts';
@@ -25,7 +25,7 @@ export const messageKeys = Object.keys(messageNames) as MessageKey[];
 /** One `http-request` or `http-response` rule. */
 export interface HttpRule {
   readonly line: Line;
-  /** Where it stands: the proxy, or the defaults that it comes from. */
+  /** The section it is in: the proxy, or the defaults that it comes from. */
   readonly section: Section;
   readonly direction: 'request' | 'response';
   /** Its place among all rules of the same direction. */
@@ -121,7 +121,7 @@ export function createSetup(input: CheckInput, version: Version): Setup {
   };
 }
 
-/** The word behind `keyword` in a line. */
+/** The word after `keyword` in a line. */
 export function argument(line: Line, keyword: string): string {
   const index = line.words.indexOf(keyword);
   return index === -1 ? '' : (line.words[index + 1] ?? '');
@@ -149,7 +149,7 @@ function spoeFilters(section: Section): Line[] {
   return section.lines.filter((line) => line.words[0] === 'filter' && line.words[1] === 'spoe');
 }
 
-/** Other agents may be asked beside ours: ours is the one with our messages, or with a name of our kind. */
+/** HAProxy may have other agents, too: ours is the one with our messages, or with a matching name. */
 function isOurFilter(
   line: Line,
   input: CheckInput,

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { parseHaproxyTime } from '../../config/duration.ts';
 import { ConfigError, StartError } from '../../config/errors.ts';
+import { messageOf } from '../../message-of.ts';
 import {
   defaultBackend,
   type HaproxyconfOptions,
@@ -27,18 +28,18 @@ export function addHaproxyconfCommand(program: Command): void {
   program
     .command('haproxyconf')
     .description(
-      "Write HAProxy's side to a folder: four snippets and the Lua script, with your addresses in them.",
+      'Write the files for HAProxy to a folder: four snippets and the Lua script, with your addresses and paths.',
     )
-    .argument('<folder>', 'created when it is missing')
+    .argument('<folder>', 'created if it does not exist')
     .option(
       '--server <address>',
-      `where the SPOA listens: host:port, [v6]:port or unix@/path; repeat it for several (default: ${defaultServer})`,
+      `address of the agent: host:port, [v6]:port or unix@/path; may be repeated (default: ${defaultServer})`,
       (value: string, earlier: readonly string[]): string[] => [...earlier, value],
       [] as readonly string[],
     )
-    .option('--spoe-conf <path>', "path that HAProxy reads spoe.cfg from (default: the folder's)")
-    .option('--lua <path>', "path that HAProxy reads the Lua script from (default: the folder's)")
-    .option('--processing-timeout <time>', 'how long HAProxy waits for one answer of the agent', '200ms')
+    .option('--spoe-conf <path>', 'path from which HAProxy reads spoe.cfg (default: in the folder)')
+    .option('--lua <path>', 'path from which HAProxy reads the Lua script (default: in the folder)')
+    .option('--processing-timeout <time>', 'how long HAProxy waits for each answer of the agent', '200ms')
     .option(
       '--timeout <time>',
       "your longest 'timeout server': how long the agent waits for a response",
@@ -92,33 +93,30 @@ function writeHaproxyconf(folder: string, options: HaproxyconfOptions, force: bo
     mkdirSync(folder, { recursive: true });
     for (const [name, text] of texts) writeFileSync(join(folder, name), text);
   } catch (cause) {
-    throw new StartError(
-      `cannot write to ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new StartError(`cannot write to ${folder}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
 function nextSteps(folder: string, options: HaproxyconfOptions): string {
   const path = (name: string): string => join(folder, name);
   const place = (name: string, target: string): string =>
-    resolve(folder, name) === resolve(target) ? `stays where it is: ${target}` : `copy it to ${target}`;
+    resolve(folder, name) === resolve(target) ? `leave it where it is: ${target}` : `copy it to ${target}`;
   return `${haproxyconfFileNames.map((name) => `wrote ${path(name)}`).join('\n')}
 
 To protect a frontend:
   1. spoe.cfg: ${place('spoe.cfg', options.spoePath)}
      ${luaFileName}: ${place(luaFileName, options.luaPath)}
-  2. paste ${path('frontend-config.cfg')} into every frontend to protect, after its bind lines and before its
+  2. paste ${path('frontend-config.cfg')} into every frontend to protect, below its bind lines and above its
      other http-request and http-response rules
-  3. load the other two around your own file, and check them:
+  3. load the other two files around your own, and check them:
        haproxy -c -f ${path('global-config.cfg')} -f haproxy.cfg -f ${path('backend.cfg')}
-     (appsec-edge check says more than HAProxy does:
+     (appsec-edge check finds more than HAProxy does:
        appsec-edge check ${path('global-config.cfg')} haproxy.cfg ${path('backend.cfg')} --spoe ${path('spoe.cfg')})
-  4. start the SPOA on ${options.servers.join(' and ')}: appsec-edge spoa, then reload HAProxy
+  4. start the agent on ${options.servers.join(' and ')} (appsec-edge spoa), then reload HAProxy
   5. send an attack: curl -H 'User-Agent: dd-test-scanner-log-block' http://your-site/
-     answers 403, and the SPOA logs one line with the rule
+     gets a 403, and the agent logs one line with the rule
 `;
 }
 
@@ -137,7 +135,7 @@ function checkTime(flag: string, value: string): void {
   const durationMs = parseHaproxyTime(value);
   if (durationMs === undefined || durationMs < 1) {
     throw new ConfigError(
-      `${flag}: '${value}' is not allowed; it must be a duration above zero as HAProxy writes it, for instance '200ms'`,
+      `${flag}: '${value}' is not allowed; it must be a duration above zero in HAProxy's format, for example '200ms'`,
     );
   }
 }

@@ -20,7 +20,7 @@ export interface HaproxyconfOptions {
 
 export const luaFileName = 'datadog_aap_blocking_response.lua';
 
-/** File name in the folder that is written, and where it stands in the package. */
+/** File name in the output folder, and path in the package. */
 const shippedFiles: Readonly<Record<string, string>> = {
   'global-config.cfg': 'haproxyconf/global-config.cfg',
   'frontend-config.cfg': 'haproxyconf/frontend-config.cfg',

@@ -6,18 +6,19 @@ import { ConfigError, StartError } from '../../config/errors.ts';
 import { lowValueWarnings } from '../../daemon/low-values.ts';
 import { misspeltVariables } from '../../daemon/misspelt.ts';
 import type { SettingName, SettingTexts } from '../../daemon/settings.ts';
+import { messageOf } from '../../message-of.ts';
 import { configFrom, withSettings } from '../setting-flags.ts';
 import { type GivenRequest, parseRawRequest, parseRawResponse, requestFromUrl } from './message.ts';
 import { forTerminal, printReport } from './print.ts';
 import type { InspectReport } from './run.ts';
 
 /** With `--exit-code`: what scripts and CI jobs can branch on. */
-export const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
+const verdictExitCodes = { pass: 0, partial: 0, report: 3, block: 4, redirect: 4 } as const;
 
-/** Where a person looks at one request, bodies count and the answer must not depend on a cold start. */
+/** For a single request, bodies are inspected, and the result must not depend on a cold start. */
 const inspectDefaults: SettingTexts = { bodyLimitBytes: '10000000', wafTimeoutUs: '2s' };
 
-/** What HAProxy hands over at most, unless tune.bufsize is raised. */
+/** The most that HAProxy sends by default. */
 const haproxyBufferBytes = 16_384;
 
 const settingsOfInspect: readonly SettingName[] = [
@@ -49,30 +50,32 @@ export function addInspectCommand(program: Command): void {
   const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
   const command = program
     .command('inspect')
-    .description('Show which rules match one HTTP request (and response), and the verdict. Asks no network.')
+    .description(
+      'Show which rules match a given HTTP request (and response), and the verdict. Uses no network.',
+    )
     .argument('[url]', "the request's URL; - for a raw HTTP request on standard input")
     .option('-X, --request <method>', 'method (default: GET, or POST with -d)')
     .addOption(
-      new Option('-H, --header <line>', "header field 'Name: value'; may be repeated")
+      new Option('-H, --header <line>', "header 'Name: value'; may be repeated")
         .argParser(collect)
         .default([], 'none'),
     )
     .addOption(
-      new Option('-d, --data <body>', 'body, or @file to read it from (@-: standard input); as with curl')
+      new Option('-d, --data <body>', 'body, or @file to read it from (@-: standard input), as with curl')
         .argParser(collect)
         .default([], 'none'),
     )
     .option('--client-ip <address>', 'address of the TCP peer', '127.0.0.1')
     .option('--raw', 'read a raw HTTP request from standard input: request line, headers, empty line, body')
-    .option('--response <file>', 'inspect this raw HTTP response to the request, too')
+    .option('--response <file>', 'also inspect this raw HTTP response to the request')
     .option('--json', 'print JSON')
-    .option('--exit-code', 'exit with 3 when rules matched, 4 when blocked or redirected')
+    .option('--exit-code', 'exit with 3 if rules matched, 4 if blocked or redirected')
     .addHelpText(
       'after',
       `
-The body limit is 10000000 bytes and the WAF's time 2s unless the settings say otherwise.
+Unless set otherwise, the body limit is 10000000 bytes and the WAF's time-out 2s.
 
-Rules can be tried before they go live: --policy-folder reads a folder as the daemon would, --protect sets its level.
+To try rules before they go live, use --policy-folder and --protect.
 
 Examples:
   appsec-edge inspect 'http://shop.example/?q=1%27+or+1=1--'
@@ -114,7 +117,7 @@ async function runInspect(url: string | undefined, flags: InspectFlags): Promise
   const report = await inspect(engine, observer, request, response, pages);
   const notes = [...policy.notes];
   if (!(config.appSecEnabled ?? policy.enabled ?? true)) {
-    notes.push('The daemon would not look at this request: inspection is switched off.');
+    notes.push('A running appsec-edge would not inspect this request: inspection is switched off.');
   }
   const { wafTimeoutUs, bodyLimitBytes } = config;
   notes.push(...lowValueWarnings({ wafTimeoutUs, bodyLimitBytes }), ...misspeltVariables(process.env));
@@ -137,7 +140,7 @@ async function givenRequest(url: string | undefined, flags: InspectFlags): Promi
       flags.data.length > 0 ||
       flags.request
     ) {
-      throw new ConfigError('a raw request on standard input takes no URL, -X, -H or -d beside it');
+      throw new ConfigError('a raw request on standard input cannot be combined with a URL, -X, -H or -d');
     }
     return parseRawRequest(await readInput('-'), 'standard input', flags.clientIp);
   }
@@ -156,33 +159,33 @@ async function givenRequest(url: string | undefined, flags: InspectFlags): Promi
   });
 }
 
-/** One look at a request, by a process that has just started, takes a few times as long as in the daemon. */
+/** Inspecting a request takes a few times longer in a process that has just started than in the daemon. */
 const coldFactor = 5;
 
-/** What a daemon with the same settings might have had no time for. */
+/** Whether a daemon with the same settings might run out of time. */
 function timeNotes(report: InspectReport, flags: InspectFlags): string[] {
   const allowedMs = configFrom(flags).wafTimeoutUs / 1000;
   const tookMs = report.inspected.reduce((sum, { waf_us: timeUs }) => sum + (timeUs ?? 0), 0) / 1000;
   if (tookMs <= coldFactor * allowedMs || report.inspected.some(({ waf_timeout: ranOut }) => ranOut))
     return [];
   return [
-    `The daemon might not try all rules on this: it took the WAF ${tookMs.toFixed(1)} ms here, and DD_APPSEC_WAF_TIMEOUT allows ${allowedMs} ms.`,
+    `A running appsec-edge might not finish all rules: this took the WAF ${tookMs.toFixed(1)} ms, and DD_APPSEC_WAF_TIMEOUT allows ${allowedMs} ms.`,
   ];
 }
 
-/** What a daemon with the same settings would not have seen. */
+/** What a daemon with the same settings would not inspect. */
 function bodyNotes(report: InspectReport, flags: InspectFlags): string[] {
   const bodies = report.inspected.filter(({ phase }) => phase.endsWith('-body'));
   if (bodies.length === 0) return [];
   const notes: string[] = [];
   if (configFrom(flags).bodyLimitBytes <= 0) {
     notes.push(
-      'The daemon would not look at bodies: DD_APPSEC_BODY_PARSING_SIZE_LIMIT is 0 (its default). Set it, for instance to 10000000.',
+      'A running appsec-edge would not inspect bodies: DD_APPSEC_BODY_PARSING_SIZE_LIMIT is 0 (the default). Set it, for example to 10000000.',
     );
   }
   if (bodies.some(({ bytes }) => (bytes ?? 0) > haproxyBufferBytes)) {
     notes.push(
-      `HAProxy hands over what fits its buffer: ${haproxyBufferBytes} bytes with headers, unless tune.bufsize is raised.`,
+      `HAProxy sends only what fits into its buffer: ${haproxyBufferBytes} bytes including headers, unless you raise tune.bufsize.`,
     );
   }
   return notes;
@@ -193,11 +196,8 @@ async function readInput(path: string): Promise<Buffer> {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new StartError(
-      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new StartError(`${path} cannot be read: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }

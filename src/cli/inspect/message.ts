@@ -34,7 +34,7 @@ export interface RequestFlags {
 
 const noBytes = new Uint8Array();
 
-/** @throws ConfigError naming the part that is no HTTP. */
+/** @throws ConfigError naming the part that is not valid HTTP. */
 export function requestFromUrl(url: string, flags: RequestFlags): GivenRequest {
   const match = /^(?:(https?):\/\/)?([^/?#]*)([^#]*)/i.exec(url.startsWith('/') ? `http://${url}` : url);
   const [, scheme = 'http', authority = '', target = ''] = match ?? [];
@@ -63,7 +63,7 @@ export function requestFromUrl(url: string, flags: RequestFlags): GivenRequest {
 
 /**
  * Request line, header fields, an empty line, the body; lines end with LF or CRLF.
- * @throws ConfigError naming the line that is no HTTP.
+ * @throws ConfigError naming the line that is not valid HTTP.
  */
 export function parseRawRequest(bytes: Buffer, source: string, peerAddress: string): GivenRequest {
   const { startLine, headers, body } = parseMessage(bytes, source);
@@ -71,7 +71,7 @@ export function parseRawRequest(bytes: Buffer, source: string, peerAddress: stri
   const [, method, target] = match ?? [];
   if (method === undefined || target === undefined) {
     throw new ConfigError(
-      `${source}: '${startLine}' is no request line; it must be like 'GET /path?query HTTP/1.1'`,
+      `${source}: '${startLine}' is not a request line; it must be like 'GET /path?query HTTP/1.1'`,
     );
   }
   const absolute = /^(https?):\/\/[^/?#]*/i.exec(target);
@@ -86,12 +86,14 @@ export function parseRawRequest(bytes: Buffer, source: string, peerAddress: stri
   };
 }
 
-/** @throws ConfigError naming the line that is no HTTP. */
+/** @throws ConfigError naming the line that is not valid HTTP. */
 export function parseRawResponse(bytes: Buffer, source: string): GivenResponse {
   const { startLine, headers, body } = parseMessage(bytes, source);
   const status = /^HTTP\/\d(?:\.\d)? (\d{3})(?: |$)/.exec(startLine)?.[1];
   if (status === undefined) {
-    throw new ConfigError(`${source}: '${startLine}' is no status line; it must be like 'HTTP/1.1 200 OK'`);
+    throw new ConfigError(
+      `${source}: '${startLine}' is not a status line; it must be like 'HTTP/1.1 200 OK'`,
+    );
   }
   return { head: { status: Number(status), headers }, body };
 }
@@ -138,7 +140,7 @@ function parseMessage(bytes: Buffer, source: string): RawMessage {
 
 function headerOf(line: string, where: string): readonly [string, string] {
   const colon = line.indexOf(':');
-  if (colon <= 0) throw new ConfigError(`${where} is no header field; it must be like 'Name: value'`);
+  if (colon <= 0) throw new ConfigError(`${where} is not a header; it must be like 'Name: value'`);
   return [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
 }
 

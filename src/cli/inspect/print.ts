@@ -5,7 +5,7 @@ type Style = Parameters<typeof styleText>[0];
 /** Colours a text, or does not. */
 export type Paint = (style: Style, text: string) => string;
 
-export const plain: Paint = (_style, text) => text;
+const plain: Paint = (_style, text) => text;
 /** Follows the terminal, NO_COLOR and FORCE_COLOR. */
 export const forTerminal: Paint = (style, text) => styleText(style, text, { stream: process.stdout });
 
@@ -38,9 +38,9 @@ function verdictText(report: InspectReport, paint: Paint): string {
     case 'pass':
       return `${paint('green', 'pass')}: no rule matched`;
     case 'partial':
-      return `${paint('yellow', 'partial')}: no rule matched, but not everything was looked at`;
+      return `${paint('yellow', 'partial')}: no rule matched, but not everything was inspected`;
     case 'report':
-      return `${paint('yellow', 'report')}: ${rules}, the traffic goes on`;
+      return `${paint('yellow', 'report')}: ${rules}, the traffic passes`;
     default: {
       const { status, headers, body } = report.answer ?? { status: 0, headers: [], body: '' };
       const [name, value] = headers[0] ?? ['', ''];
@@ -90,7 +90,7 @@ function inspectedText(entry: Inspected): string {
     entry.partial ? 'in part' : undefined,
     entry.malformed === undefined ? undefined : `malformed: ${visible(entry.malformed)}`,
     entry.waf_us === undefined ? undefined : `${entry.waf_us} µs in the WAF`,
-    entry.waf_timeout ? 'out of time' : undefined,
+    entry.waf_timeout ? 'timed out' : undefined,
   ];
   return `  ${entry.phase.padEnd(17)} ${facts.filter((fact) => fact !== undefined).join(', ')}`;
 }

@@ -3,6 +3,7 @@ import { type Analysis, type Inspected as InspectedMessage, isBlocking } from '.
 import { BlockPages } from '../../engine/block-page.ts';
 import { Engine } from '../../engine/engine.ts';
 import { headerValue } from '../../engine/http.ts';
+import type { Inspector } from '../../engine/inspector.ts';
 import type { DoorTraits, Phase, TransactionObserver } from '../../engine/transaction-view.ts';
 import type { Verdict } from '../../engine/verdict.ts';
 import type { Waf } from '../../engine/waf/waf.ts';
@@ -24,7 +25,7 @@ export interface Match {
   readonly highlight: readonly string[];
 }
 
-/** What was looked at in one phase. */
+/** What was inspected in one phase. */
 export interface Inspected {
   readonly phase: Phase;
   /** Of a body: how it was read. */
@@ -37,7 +38,7 @@ export interface Inspected {
 }
 
 export interface InspectReport {
-  /** As the daemon tells HAProxy: `partial` when nothing was found, and not everything was looked at. */
+  /** As the daemon reports to HAProxy: `partial` if nothing was found but not everything was inspected. */
   readonly verdict: Verdict['kind'] | 'partial';
   /** What the client would get instead of the page. */
   readonly answer?: {
@@ -50,11 +51,11 @@ export interface InspectReport {
   readonly rule_ids: readonly string[];
   readonly matches: readonly Match[];
   readonly inspected: readonly Inspected[];
-  /** For people: what was not looked at, and what the daemon would do differently. */
+  /** For people: what was not inspected, and what the daemon would do differently. */
   readonly notes: readonly string[];
 }
 
-/** Collects what the engine says about the one transaction it is asked about. */
+/** Collects what the engine reports about its one transaction. */
 export class InspectObserver implements TransactionObserver {
   readonly matches: Match[] = [];
   readonly inspected: Inspected[] = [];
@@ -108,7 +109,7 @@ const inspectedAsIfByHaproxy: DoorTraits = {
   seesResponses: true,
 };
 
-/** Long enough for one transaction that nobody waits for. */
+/** Long enough for one transaction. */
 const timeToLiveMs = 60_000;
 
 /**
@@ -122,73 +123,95 @@ export async function inspect(
   response: GivenResponse | undefined,
   pages: BlockPages = new BlockPages(),
 ): Promise<InspectReport> {
-  const notes: string[] = [];
-  const inspector = engine.through(inspectedAsIfByHaproxy);
-  let analysis = inspectedOf(inspector.requestHeaders(request.head, timeToLiveMs));
-  const { id, clientIp } = analysis.transaction;
-  if (!isBlocked(analysis) && request.body.length > 0) {
-    if (analysis.wantsBody) {
-      const chunk = { bytes: request.body, declaredSize: declaredSize(request.head.headers, request.body) };
-      analysis = inspectedOf(await inspector.requestBody(id, chunk, timeToLiveMs));
-      measured(observer, 'request-body', request.body);
-    } else
-      notes.push(
-        'The request body was not looked at: no rule reads bodies, or they are not asked for of this kind.',
-      );
-  } else if (request.body.length > 0) {
-    notes.push('The request body was not looked at: the request was blocked before.');
-  }
-  if (response !== undefined && isBlocked(analysis)) {
-    notes.push('The response was not looked at: the request was blocked before.');
-  } else if (response !== undefined) {
-    analysis = inspectedOf(inspector.responseHeaders(id, response.head, timeToLiveMs));
-    if (analysis.wantsBody && response.body.length > 0) {
-      const chunk = {
-        bytes: response.body,
-        declaredSize: declaredSize(response.head.headers, response.body),
-      };
-      analysis = inspectedOf(await inspector.responseBody(id, chunk, timeToLiveMs));
-      measured(observer, 'response-body', response.body);
-    } else if (response.body.length > 0 && !isBlocked(analysis)) {
-      notes.push(
-        'The response body was not looked at: the agent asks for JSON only, and where a rule reads it.',
-      );
-    }
-  }
+  const run = new InspectRun(engine.through(inspectedAsIfByHaproxy), observer);
+  const ofRequest = await run.request(request);
+  const analysis = response === undefined ? ofRequest : await run.response(ofRequest, response);
   engine.drain();
-  for (const { phase, waf_timeout: ranOut } of observer.inspected) {
-    if (ranOut)
-      notes.push(`${phase}: the WAF ran out of time before all rules were tried; see --waf-timeout.`);
-  }
+  run.noteTimeouts();
+  const { transaction, verdict } = analysis;
   return {
-    verdict:
-      analysis.verdict.kind === 'pass' && analysis.transaction.partial ? 'partial' : analysis.verdict.kind,
-    ...answerOf(analysis.verdict, pages),
+    verdict: verdict.kind === 'pass' && transaction.partial ? 'partial' : verdict.kind,
+    ...answerOf(verdict, pages),
     request: {
       method: request.head.method,
       host: headerValue(request.head.headers, 'host'),
       target: request.head.target,
     },
-    client_ip: clientIp,
-    rule_ids: [...analysis.transaction.ruleIds],
+    client_ip: ofRequest.transaction.clientIp,
+    rule_ids: [...transaction.ruleIds],
     matches: observer.matches,
     inspected: observer.inspected,
-    notes,
+    notes: run.notes,
   };
 }
 
-function isBlocked({ verdict }: InspectedMessage): boolean {
-  return isBlocking(verdict);
+/** The messages of one transaction, in their order, and what there is to say about those that are not sent. */
+class InspectRun {
+  readonly notes: string[] = [];
+  readonly #inspector: Inspector;
+  readonly #observer: InspectObserver;
+
+  constructor(inspector: Inspector, observer: InspectObserver) {
+    this.#inspector = inspector;
+    this.#observer = observer;
+  }
+
+  async request({ head, body }: GivenRequest): Promise<InspectedMessage> {
+    const analysis = inspectedOf(this.#inspector.requestHeaders(head, timeToLiveMs));
+    if (body.length === 0) return analysis;
+    if (isBlocking(analysis.verdict)) {
+      this.notes.push('The request body was not inspected: the request had already been blocked.');
+    } else if (!analysis.wantsBody) {
+      this.notes.push(
+        'The request body was not inspected: no rule reads bodies, or bodies of this type are not requested.',
+      );
+    } else {
+      const chunk = { bytes: body, declaredSize: declaredSize(head.headers, body) };
+      const { id } = analysis.transaction;
+      const ofBody = inspectedOf(await this.#inspector.requestBody(id, chunk, timeToLiveMs));
+      this.#noteSize('request-body', body);
+      return ofBody;
+    }
+    return analysis;
+  }
+
+  /** @param before what the request led to. */
+  async response(before: InspectedMessage, { head, body }: GivenResponse): Promise<InspectedMessage> {
+    if (isBlocking(before.verdict)) {
+      this.notes.push('The response was not inspected: the request had already been blocked.');
+      return before;
+    }
+    const { id } = before.transaction;
+    const analysis = inspectedOf(this.#inspector.responseHeaders(id, head, timeToLiveMs));
+    if (body.length === 0 || isBlocking(analysis.verdict)) return analysis;
+    if (!analysis.wantsBody) {
+      this.notes.push(
+        'The response body was not inspected: only JSON is requested, and only when a rule reads response bodies.',
+      );
+      return analysis;
+    }
+    const chunk = { bytes: body, declaredSize: declaredSize(head.headers, body) };
+    const ofBody = inspectedOf(await this.#inspector.responseBody(id, chunk, timeToLiveMs));
+    this.#noteSize('response-body', body);
+    return ofBody;
+  }
+
+  noteTimeouts(): void {
+    for (const { phase, waf_timeout: ranOut } of this.#observer.inspected) {
+      if (ranOut)
+        this.notes.push(`${phase}: the WAF timed out before it had tried every rule; see --waf-timeout.`);
+    }
+  }
+
+  #noteSize(phase: Phase, body: Uint8Array): void {
+    for (const entry of this.#observer.inspected) if (entry.phase === phase) entry.bytes = body.length;
+  }
 }
 
 /** The engine of this command is on, and puts nothing off. */
 function inspectedOf(analysis: Analysis): InspectedMessage {
   if (analysis.kind !== 'inspected') throw new Error(`the message was not analysed: ${analysis.kind}`);
   return analysis;
-}
-
-function measured(observer: InspectObserver, phase: Phase, body: Uint8Array): void {
-  for (const entry of observer.inspected) if (entry.phase === phase) entry.bytes = body.length;
 }
 
 function answerOf(verdict: Verdict, pages: BlockPages): Pick<InspectReport, 'answer'> {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConfigError, StartError } from '../../config/errors.ts';
 import type { AppliedFolder, FolderFailure } from '../../daemon/policy-folder.ts';
-import { isObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject } from '../../engine/json.ts';
 import { RulesetError } from '../../engine/waf/ruleset-error.ts';
 import type { RulesetIssue } from '../../engine/waf/waf.ts';
 import {
@@ -19,21 +19,19 @@ interface PolicyCheckFlags extends Record<string, unknown> {
 }
 
 export function addPolicyCommand(program: Command): void {
-  const policy = program
-    .command('policy')
-    .description('Work on a policy folder: policy check says what in it does nothing, file by file.');
+  const policy = program.command('policy').description('Work with a policy folder.');
   const check = policy
     .command('check')
     .description(
-      'Say what in a policy folder is refused, refers to nothing or is no policy. Asks no network and changes nothing.',
+      'Check a policy folder for files that are refused, ignored, or refer to something that does not exist. Uses no network and changes nothing.',
     )
-    .argument('<folder>', 'as APPSEC_EDGE_POLICY_FOLDER names it')
+    .argument('<folder>', 'the folder that APPSEC_EDGE_POLICY_FOLDER names')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Exit code 0: nothing, or hints only; 1: errors or warnings; 2: the check could not run.
-References are looked up in all files of the folder and in the ruleset: the recommended one, or that of --rules.
+Exit code 0: no findings, or only hints; 1: errors or warnings; 2: the check could not run.
+References are resolved against all files of the folder and the ruleset: the recommended one, or that of --rules.
 docs/policy.md lists the rules.
 
 Examples:
@@ -76,7 +74,7 @@ async function apply(folder: string, flags: PolicyCheckFlags): Promise<AppliedFo
 }
 
 /** In the order of files and lines. */
-export function findingsOf({ findings, failures }: AppliedFolder): FileFinding[] {
+function findingsOf({ findings, failures }: AppliedFolder): FileFinding[] {
   const refusals = failures.flatMap((failure) => refusalsOf(failure, findings));
   return [...findings, ...refusals].sort(
     (one, other) => compare(one.file, other.file) || (one.line ?? 0) - (other.line ?? 0),
@@ -88,7 +86,7 @@ function compare(one: string, other: string): number {
   return one < other ? -1 : 1;
 }
 
-/** What libddwaf says by its own reasons, unless a finding says it better, with the place. */
+/** libddwaf's own reasons, unless a finding says the same with the exact place. */
 function refusalsOf(failure: FolderFailure, findings: readonly FileFinding[]): FileFinding[] {
   const { file, problem, line } = failure;
   const issues = failure.issues ?? issuesOf(problem);
@@ -136,7 +134,7 @@ function indexOf(
   if (id.startsWith('index:')) return Number(id.slice('index:'.length));
   const list = parsed?.content[part];
   if (!Array.isArray(list)) return undefined;
-  const hasId = (item: unknown): boolean => isObject(item) && item['id'] === id;
+  const hasId = (item: unknown): boolean => isJsonObject(item) && item['id'] === id;
   const items: readonly unknown[] = list;
   const index = reason.startsWith('duplicate') ? items.findLastIndex(hasId) : items.findIndex(hasId);
   return index === -1 ? undefined : index;
@@ -150,12 +148,12 @@ function issuesOf(problem: string): RulesetIssue[] | undefined {
   } catch {
     return undefined;
   }
-  if (!isObject(parts)) return undefined;
+  if (!isJsonObject(parts)) return undefined;
   return Object.entries(parts).flatMap(([part, result]) => {
-    if (!isObject(result)) return [];
+    if (!isJsonObject(result)) return [];
     const { error, errors } = result;
     const whole = typeof error === 'string' ? [{ part, reason: error, ids: [] }] : [];
-    if (!isObject(errors)) return whole;
+    if (!isJsonObject(errors)) return whole;
     return [
       ...whole,
       ...Object.entries(errors).map(([reason, ids]) => ({

@@ -1,11 +1,11 @@
-/** What this agent can do with Remote Config, as bits that Datadog's backend knows; only what is true is announced. */
+/** Remote Config capabilities, as bits that Datadog's backend knows. Only what is supported is announced. */
 export const capabilityBits = {
   activation: 1n,
   ipBlocking: 2n,
   ddRules: 3n,
   exclusions: 4n,
   requestBlocking: 5n,
-  /** The original never announces it: its responses are not blocked. Ours are. */
+  /** Datadog's agent never announces this one, because it does not block responses. */
   responseBlocking: 6n,
   userBlocking: 7n,
   customRules: 8n,

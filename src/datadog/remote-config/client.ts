@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { messageOf } from '../../message-of.ts';
 import { type AgentRequest, type AgentResponse, askAgent } from '../agent-http.ts';
 import { type Capability, encodeCapabilities } from './capabilities.ts';
 import { type NewTargetFile, RepositoryError, readTargets, type TargetFile } from './response.ts';
@@ -20,7 +21,7 @@ export interface RemoteConfigUpdate {
 }
 
 export interface RemoteConfigOptions {
-  /** See `drawClientId`; spans name it. */
+  /** See `generateClientId`; spans name it. */
   readonly clientId: string;
   readonly agentUrl: string;
   /** Time between polls; 0: as soon as the last one is answered. */
@@ -39,7 +40,7 @@ export interface RemoteConfigOptions {
    * changed. Must not throw.
    */
   apply(update: RemoteConfigUpdate): ReadonlyMap<string, ApplyOutcome>;
-  /** Told when polls begin to fail or to succeed, and what was wrong with an answer. */
+  /** Notified when polls start to fail or succeed, and of errors in an answer. */
   readonly observer: RemoteConfigObserver;
 }
 
@@ -57,11 +58,11 @@ interface AppliedFile {
 
 const path = '/v0.7/config';
 const defaultTimeoutMs = 10_000;
-/** Even with an interval of 0, a failing Agent is not asked in a busy loop. */
+/** Even with an interval of 0, a failing Datadog Agent is not polled in a busy loop. */
 const retryMs = 100;
 const clientIdCharacters = 21;
 
-export function drawClientId(): string {
+export function generateClientId(): string {
   return randomBytes(16).toString('base64url').slice(0, clientIdCharacters);
 }
 
@@ -79,10 +80,6 @@ export class RemoteConfigClient {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #problem: string | undefined;
-
-  get clientId(): string {
-    return this.#options.clientId;
-  }
 
   constructor(options: RemoteConfigOptions) {
     this.#options = options;
@@ -127,7 +124,7 @@ export class RemoteConfigClient {
     try {
       response = await askAgent(this.#options.agentUrl, request);
     } catch (cause) {
-      this.#report(cause instanceof Error && cause.message !== '' ? cause.message : String(cause));
+      this.#report(messageOf(cause));
       return;
     }
     if (this.#stopped) return;
@@ -141,7 +138,7 @@ export class RemoteConfigClient {
     try {
       this.#take(response.body);
     } catch (cause) {
-      // A mistake of ours is told like one of the answer: it must end neither the process nor the polls.
+      // Internal errors are reported like errors in the answer: they must end neither the process nor the polls.
       const error = cause instanceof RepositoryError ? cause : new RepositoryError(String(cause), { cause });
       this.#repositoryError = error.message;
       this.#options.observer.refused?.(error);

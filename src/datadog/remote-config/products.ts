@@ -1,36 +1,27 @@
-import type {
-  WafConfig,
-  WafConfigChange,
-  WafConfigOutcome,
-  WafProduct,
-} from '../../engine/waf/waf-configs.ts';
+import type { PolicyTarget } from '../../engine/policy-target.ts';
+import type { WafConfig, WafConfigOutcome, WafProduct } from '../../engine/waf/waf-configs.ts';
+import { messageOf } from '../../message-of.ts';
 import { type ApplyOutcome, ApplyState, acknowledged, type RemoteConfigUpdate } from './client.ts';
 import type { NewTargetFile } from './response.ts';
 
 export const wafProducts: readonly WafProduct[] = ['ASM', 'ASM_DD', 'ASM_DATA'];
-/** The switch: subscribed only when nothing else decides whether the engine is on. */
+/** Switches inspection on or off; subscribed only when DD_APPSEC_ENABLED does not decide. */
 export const featuresProduct = 'ASM_FEATURES';
 
-export interface RemoteTarget {
-  apply(change: WafConfigChange): readonly WafConfigOutcome[];
-  /** The switch: undefined when the console says nothing. */
-  activate(enabled: boolean | undefined): void;
-}
-
-/** Several switches at once are none, and the console is told. */
+/** Conflicting switches cancel each other; the conflict is reported to the console. */
 const conflict: ApplyOutcome = {
   state: ApplyState.unacknowledged,
   error: `several configurations of ${featuresProduct} decide asm.enabled: none is in effect`,
 };
 
-/** Sorts an update by product and takes it into effect: rules and lists into the WAF, the switch to the engine. */
+/** Applies an update by product: rules and lists go to the WAF, the switch to the engine. */
 export class RemoteProducts {
-  readonly #target: RemoteTarget;
+  readonly #target: PolicyTarget;
   readonly #switches = new Map<string, boolean | undefined>();
-  /** Paths whose latest file is no JSON object: what the WAF says is about the one before. */
+  /** Paths whose latest file is not a JSON object. The WAF's outcome for such a path is about the file before it. */
   readonly #unreadable = new Set<string>();
 
-  constructor(target: RemoteTarget) {
+  constructor(target: PolicyTarget) {
     this.#target = target;
   }
 
@@ -57,7 +48,7 @@ export class RemoteProducts {
     return new Map([...outcomes, ...this.#activate(), ...unreadable]);
   }
 
-  /** What the WAF said, as it is told to the console. */
+  /** The WAF's outcomes in the form that is reported to the console. */
   outcomesOf(wafOutcomes: readonly WafConfigOutcome[]): Map<string, ApplyOutcome> {
     const outcomes = new Map<string, ApplyOutcome>();
     for (const { path, error } of wafOutcomes) {
@@ -67,7 +58,7 @@ export class RemoteProducts {
     return outcomes;
   }
 
-  /** Throws the switch; the outcomes of all its files, for each depends on the others. */
+  /** Sets the switch. Returns the outcomes of all its files, because each depends on the others. */
   #activate(): Map<string, ApplyOutcome> {
     const decided = [...this.#switches.values()].filter((enabled) => enabled !== undefined);
     const ambiguous = decided.length > 1;
@@ -81,13 +72,13 @@ export class RemoteProducts {
   }
 }
 
-/** The object in a file, or why there is none. */
+/** The JSON object in a file, or what is wrong with it. */
 function contentOf(file: NewTargetFile): object | string {
   let content: unknown;
   try {
     content = JSON.parse(file.raw.toString('utf8'));
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return messageOf(cause);
   }
   return typeof content === 'object' && content !== null && !Array.isArray(content)
     ? content

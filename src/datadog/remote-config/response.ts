@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { messageOf } from '../../message-of.ts';
 
 /*
  * The answer of the Agent's /v0.7/config: an index of files (`targets`, TUF's format, base64), the files that changed,
@@ -20,7 +21,7 @@ export interface NewTargetFile extends TargetFile {
   readonly raw: Buffer;
 }
 
-/** The difference between what is applied and what the answer wants. */
+/** The difference between what is applied and the answer. */
 export interface TargetsUpdate {
   readonly targetsVersion: number;
   readonly backendState: string;
@@ -28,11 +29,11 @@ export interface TargetsUpdate {
   readonly added: readonly NewTargetFile[];
   /** Same content as before, newer index entry. */
   readonly renewed: readonly TargetFile[];
-  /** Paths that are not in Datadog's form, or of a product that was not asked for. */
+  /** Paths in an unknown format, or of a product that was not requested. */
   readonly ignored: readonly string[];
 }
 
-/** The answer contradicts itself or cannot be read: nothing of it is applied, and the Agent is told. */
+/** The answer is inconsistent or unreadable: nothing of it is applied, and the error is reported to the Agent. */
 export class RepositoryError extends Error {
   override readonly name = 'RepositoryError';
 }
@@ -144,7 +145,7 @@ function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new RepositoryError(`${what} is not JSON: ${cause instanceof Error ? cause.message : cause}`);
+    throw new RepositoryError(`${what} is not JSON: ${messageOf(cause)}`);
   }
 }
 

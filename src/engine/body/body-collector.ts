@@ -1,8 +1,8 @@
 import type { BodyChunk } from '../http.ts';
 
 /**
- * The chunks of one body, until it ends or is as long as the engine looks at: what is looked at is looked at as a whole,
- * so that an attack cut in two is one attack. Holds at most `maxBytes`.
+ * Collects the chunks of one body until it ends or has as many bytes as are inspected. They are inspected as a whole, so that
+ * an attack split between two chunks is found. Holds at most `maxBytes`.
  */
 export class BodyCollector {
   readonly #maxBytes: number;
@@ -17,24 +17,24 @@ export class BodyCollector {
     this.#maxBytes = maxBytes;
   }
 
-  /** The body was handed out: further chunks are not looked at. */
+  /** The body was returned: further chunks are not inspected. */
   get done(): boolean {
     return this.#done;
   }
 
-  /** Its last chunk came. */
+  /** Its last chunk has arrived. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Something came that was not handed out yet. */
+  /** Chunks have arrived that were not returned yet. */
   get pending(): boolean {
     return !this.#done && this.#receivedBytes > 0;
   }
 
   /**
    * Takes one chunk; its bytes are copied unless they are all there is.
-   * @returns the body as far as it is looked at, once; undefined while more is waited for, and afterwards.
+   * @returns the part of the body to inspect, once; undefined before and after that.
    */
   push(chunk: BodyChunk): BodyChunk | undefined {
     const last = chunk.endOfStream !== false;
@@ -60,7 +60,7 @@ export class BodyCollector {
     this.#done = true;
     const bytes = Buffer.concat(this.#chunks, this.#bytes);
     this.#chunks.length = 0;
-    // One byte more than there is says that there is more.
+    // A declared size above the actual one marks the body as incomplete.
     const leastSize = whole ? this.#receivedBytes : this.#receivedBytes + 1;
     return { bytes, declaredSize: Math.max(this.#declaredSize ?? 0, leastSize) };
   }

@@ -2,8 +2,8 @@ import { type HeaderList, headerValue, headerValues } from '../http.ts';
 import { isJsonType, readMediaType } from './media-type.ts';
 
 /*
- * Which bodies are asked for. Asking costs: the proxy holds the message back until it has the body. Not asking is a
- * decision not to look, so on the request side doubt asks.
+ * Which bodies are requested. A requested body costs time, because the proxy holds the message back until it has the body.
+ * A body that is not requested is not inspected, so for requests, unclear cases are requested.
  */
 
 /** Media types whose content is binary by definition: there is no text in them that an application would take. */
@@ -53,7 +53,7 @@ const bodylessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 
  * Whether the engine will look at the body of this request.
  *
  * The method matters only where nothing else says whether there is a body. In HTTP/2 a body needs no Content-Length,
- * and proxies add no field that would tell: such a request is asked for when its method is made
+ * and proxies add no field that would tell: the body of such a request is requested if its method is made
  * for bodies or when it names a Content-Type.
  *
  * @param declaredSize size in bytes as the door learned it; 0 and undefined say nothing (a proxy's count of what it has buffered

@@ -10,7 +10,7 @@ import { type MultipartPart, type ParsedMultipart, parseMultipart } from './mult
 import { looksLikeText, rawTexts, readText } from './text.ts';
 
 /*
- * What is read from the bytes of one body: the values that an application would take out of it.
+ * Reads the values that an application would take from the bytes of one body.
  *
  * Where it is not certain what the application would do (no type, several types, a type that the bytes do not bear
  * out), the body is read in each of the ways in question, and the raw text is always among them. `body` is then a

@@ -9,7 +9,7 @@ import {
 import { type HeaderList, headerValues } from '../http.ts';
 
 /*
- * Content-Encoding undone (RFC 9110, 8.4), off the main thread and within a bound.
+ * Decodes Content-Encoding (RFC 9110, 8.4), off the main thread and within a limit.
  *
  * Compressed data that ends early, is damaged, carries a wrong checksum or is followed by something else still gives
  * all that a lenient recipient could get out of it: node:zlib withholds the output of the step that fails, so a
@@ -65,7 +65,7 @@ export async function decodeContent(
   for (const coding of codings.toReversed()) {
     const decode = decoders[coding.replace(decoration, '')];
     if (decode === undefined) {
-      // Some servers look for a word they know, whatever else stands there.
+      // Some servers search for a known word and ignore the rest.
       decoded = {
         ...decoded,
         malformed: decoded.malformed ?? `content-encoding: ${coding.slice(0, 40)} is unknown`,
@@ -75,7 +75,7 @@ export async function decodeContent(
     known += 1;
     const step = await decode(decoded.bytes, maxBytes);
     if (step.bytes.length === 0 && bytes.length > 0 && (step.error !== undefined || step.cut)) {
-      // Nothing to show, not even in part: what was sent is looked at instead.
+      // Nothing could be decoded, not even in part: the body is inspected as it was sent.
       return {
         ...raw(`content-encoding: ${coding}: ${step.error ?? 'cut off too early to decode'}`),
         cut: step.cut,

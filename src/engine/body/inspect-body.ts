@@ -8,7 +8,7 @@ import { looksLikeText } from './text.ts';
 export type { InspectedBody } from './inspected-body.ts';
 
 export interface BodyLimits {
-  /** Bytes of the body that are looked at; what lies beyond is cut. */
+  /** Bytes of the body to inspect; the rest is cut off. */
   readonly maxBytes: number;
   /** Bytes that decompression may yield. */
   readonly maxDecompressedBytes: number;
@@ -37,11 +37,11 @@ async function inspectCoded(
 ): Promise<InspectedBody> {
   const decoded = await decodeContent(bytes, codings, maxBytes);
   if (decoded.cut) reading.partial = true;
-  // A decoder that stumbles over the end of what was cut off has nothing to complain about.
+  // An error at the end of truncated data is not reported.
   else reading.malformed = decoded.malformed;
   const { format, malformed } = await reading.inspect(decoded.bytes);
   const isClean = !decoded.cut && decoded.malformed === undefined && !looksLikeText(bytes);
-  // Text that nobody compressed may decode to something too, and an application may not decode at all.
+  // Uncompressed text may happen to decode to something, and an application may not decode at all.
   if (decoded.undecoded) reading.addRaw(bytes);
   else if (!isClean) await reading.inspect(bytes);
   reading.malformed = decoded.cut && decoded.undecoded ? undefined : malformed;

@@ -9,6 +9,6 @@ export interface InspectedBody {
   readonly format: 'json' | 'form' | 'multipart' | 'text' | 'binary' | 'empty';
   /** Not the whole body was seen: cut by the sender, by a limit, or its end is missing. */
   readonly partial: boolean;
-  /** What is wrong with the body, other than being cut off; undefined when nothing is. */
+  /** What is wrong with the body, other than being truncated; undefined if nothing is. */
   readonly malformed: string | undefined;
 }

@@ -15,14 +15,14 @@ import { JsonBuilder } from './json-builder.ts';
 export const maxParsedValues = 20_000;
 
 /** Containers inside each other. Deeper ones cost more to reshape for libddwaf than an attack can be worth. */
-export const maxParsedDepth = 256;
+const maxParsedDepth = 256;
 
 export interface ParsedJson {
   /** Undefined when there is no value at all. */
   readonly value: WafValue | undefined;
   /** The text ended inside the document. */
   readonly cut: boolean;
-  /** What is wrong, other than the end missing. `value` then holds what came before. */
+  /** What is wrong, other than a missing end. `value` then contains what precedes the error. */
   readonly malformed: string | undefined;
 }
 
@@ -42,7 +42,7 @@ export function parseJson(text: string, severalDocuments = false): ParsedJson {
   return readTokens(text, severalDocuments);
 }
 
-/** Whether text that nobody called JSON should be tried: it begins as an object, an array or a string does. */
+/** Whether to try undeclared text as JSON: it begins like an object, an array or a string. */
 export function looksLikeJson(text: string): boolean {
   return /^[\s\uFEFF]*(?:\{|\[|")/.test(text.slice(0, 1024));
 }
@@ -66,7 +66,7 @@ function isSteep(text: string): boolean {
   return false;
 }
 
-/** Whether parsing could take too much memory; only texts beyond a megabyte are looked at. */
+/** Whether parsing could take too much memory; only texts above a megabyte are checked. */
 function isCrowded(text: string): boolean {
   if (text.length < 1_000_000) return false;
   let structural = 0;

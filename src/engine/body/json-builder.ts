@@ -34,7 +34,7 @@ export class JsonBuilder {
 
   finish(): { readonly roots: readonly WafValue[]; readonly isOpen: boolean } {
     const frame = this.#stack.at(-1);
-    // A key whose value is missing is still there to be looked at.
+    // A key without its value is still inspected.
     if (frame?.record !== undefined && (frame.expects === 'colon' || frame.expects === 'value')) {
       store(frame, frame.record, null);
     }

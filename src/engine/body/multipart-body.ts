@@ -1,12 +1,12 @@
 import { Busboy } from '@fastify/busboy';
+import { messageOf } from '../../message-of.ts';
 
 /*
  * multipart/form-data (RFC 7578) through @fastify/busboy, and a check of what it delivered.
  *
- * Parsers of multipart differ: in the boundary they take, in line ends, in the parameters of a part, in what they do
- * with a part they do not like. Busboy drops such parts without a word, and an application may not. So the delimiters
- * in the bytes are counted, and whenever the parts delivered do not account for all of them the caller is told to
- * look at the raw text too.
+ * Multipart parsers differ: in the boundary they use, in line ends, in the parameters of a part, and in how they treat
+ * invalid parts. Busboy drops those silently, while an application may accept them. Therefore the delimiters in the bytes
+ * are counted, and if the parts do not account for all of them, the caller has to inspect the raw text as well.
  */
 
 export interface MultipartPart {
@@ -20,19 +20,19 @@ export interface MultipartPart {
 
 export interface ParsedMultipart {
   readonly parts: readonly MultipartPart[];
-  /** Header blocks of parts that can be understood in more than one way: to be looked at as text. */
+  /** Ambiguous header blocks of parts, to be inspected as text. */
   readonly oddHeaders: readonly string[];
   /** Charsets that parts name, in lower case, without repetition; a few of them. */
   readonly charsets: readonly string[];
   /** The closing delimiter is missing. */
   readonly cut: boolean;
-  /** Something was not delivered: the raw text has to be looked at, for this reason. */
+  /** Why the raw text has to be inspected as well: parts are missing. */
   readonly lost: string | undefined;
 }
 
 /** RFC 2046, 5.1.1. Longer ones would also make the search for them slow. */
 const maxBoundaryLength = 70;
-/** Each part costs streams; the raw text of more of them is looked at instead. */
+/** Each part costs streams; with more of them, the raw text is inspected instead. */
 const maxParts = 1000;
 /** Each charset is one more reading of every part. */
 const maxCharsets = 4;
@@ -146,7 +146,7 @@ function runBusboy(
     let error: string | undefined;
     const finish = (): void => resolve({ parts, error });
     const fail = (cause: unknown): void => {
-      error ??= `multipart: ${cause instanceof Error ? cause.message : String(cause)}`;
+      error ??= `multipart: ${messageOf(cause)}`;
       // Parts that were already found are still on their way.
       setImmediate(() => setImmediate(finish));
     };

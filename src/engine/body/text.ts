@@ -3,8 +3,8 @@ import { charsetsOf, decodeCharset } from './charset.ts';
 import { readXmlText } from './xml-text.ts';
 
 /*
- * Bytes to text, without losing any ASCII. Bytes that are no UTF-8 become U+FFFD and NUL stays. A declared charset is
- * only a claim: what it yields is read in addition to UTF-8, never instead, since the application may not believe it.
+ * Bytes to text, without losing any ASCII. Invalid UTF-8 becomes U+FFFD and NUL stays. A declared charset is
+ * used in addition to UTF-8, never instead of it, because the application may ignore the declaration.
  */
 
 /** The texts that these bytes may be read as, likeliest first; one in all ordinary cases. Never throws. */

@@ -1,4 +1,4 @@
-import { isObject, type LooseObject } from './loose-object.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import type { Ruleset } from './waf-build.ts';
 
 /*
@@ -23,7 +23,7 @@ interface RuleChange {
   tags?: Record<string, unknown>;
 }
 
-type RuleTags = ReadonlyMap<string, LooseObject>;
+type RuleTags = ReadonlyMap<string, JsonObject>;
 
 /**
  * @param configs in the order in which they count.
@@ -47,35 +47,35 @@ export function decideOverrides(configs: readonly LoadedContent[]): object[] {
 
 /** Rules that can be overridden, by id: those of rulesets, not custom ones. */
 function rulesIn(configs: readonly LoadedContent[]): RuleTags {
-  const rules = new Map<string, LooseObject>();
+  const rules = new Map<string, JsonObject>();
   for (const { content, loadedIds } of configs) {
     for (const part of ['rules', 'rules_compat']) {
       const loaded = new Set(loadedIds[part]);
       for (const rule of listOf(content, part)) {
         const { id, tags } = rule;
         if (typeof id !== 'string' || !loaded.has(id) || rules.has(id)) continue;
-        rules.set(id, isObject(tags) ? tags : {});
+        rules.set(id, isJsonObject(tags) ? tags : {});
       }
     }
   }
   return rules;
 }
 
-function overridesIn({ content, loadedIds }: LoadedContent): LooseObject[] {
+function overridesIn({ content, loadedIds }: LoadedContent): JsonObject[] {
   const loaded = new Set(loadedIds['rules_override']);
   return listOf(content, 'rules_override').filter((_override, index) => loaded.has(`index:${index}`));
 }
 
 /** An override without targets has the rule's id itself. */
-function idTargets(override: LooseObject, rules: RuleTags): string[] {
+function idTargets(override: JsonObject, rules: RuleTags): string[] {
   const targets = listOf(override, 'rules_target');
   const ids = targets.length === 0 ? [override['id']] : targets.map(idOf);
   return ids.filter((id): id is string => typeof id === 'string' && rules.has(id));
 }
 
-function tagTargets(override: LooseObject, rules: RuleTags): string[] {
+function tagTargets(override: JsonObject, rules: RuleTags): string[] {
   const wanted = listOf(override, 'rules_target').flatMap((target) =>
-    idOf(target) === undefined && isObject(target['tags']) ? [Object.entries(target['tags'])] : [],
+    idOf(target) === undefined && isJsonObject(target['tags']) ? [Object.entries(target['tags'])] : [],
   );
   return [...rules.keys()].filter((id) =>
     wanted.some(
@@ -85,15 +85,15 @@ function tagTargets(override: LooseObject, rules: RuleTags): string[] {
   );
 }
 
-function idOf(target: LooseObject): string | undefined {
+function idOf(target: JsonObject): string | undefined {
   const id = target['rule_id'] ?? target['id'];
   return typeof id === 'string' && id !== '' ? id : undefined;
 }
 
-function addTo(change: RuleChange, { enabled, on_match: onMatch, tags }: LooseObject): void {
+function addTo(change: RuleChange, { enabled, on_match: onMatch, tags }: JsonObject): void {
   if (enabled !== undefined) change.enabled ??= enabled;
   if (onMatch !== undefined) change.on_match ??= onMatch;
-  if (isObject(tags)) change.tags = { ...tags, ...change.tags };
+  if (isJsonObject(tags)) change.tags = { ...tags, ...change.tags };
 }
 
 function groupByChange(changes: ReadonlyMap<string, RuleChange>): object[] {
@@ -111,7 +111,7 @@ function groupByChange(changes: ReadonlyMap<string, RuleChange>): object[] {
 }
 
 /** The objects of a list; anything else in it keeps its place, empty. */
-function listOf(content: object, part: string): LooseObject[] {
-  const list = (content as LooseObject)[part];
-  return Array.isArray(list) ? (list as unknown[]).map((entry) => (isObject(entry) ? entry : {})) : [];
+function listOf(content: object, part: string): JsonObject[] {
+  const list = (content as JsonObject)[part];
+  return Array.isArray(list) ? (list as unknown[]).map((entry) => (isJsonObject(entry) ? entry : {})) : [];
 }

@@ -1,11 +1,12 @@
-import type { DDWAF } from '@datadog/native-appsec';
-import nativeAppsec from '@datadog/native-appsec';
-import { isObject, type LooseObject } from './loose-object.ts';
-import { mentionsBesidesSchemas } from './mentions.ts';
+import { messageOf } from '../../message-of.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
+import { createLibddwaf, type Diagnostics, type Libddwaf } from './libddwaf.ts';
+import { addressesReadByRules } from './rule-addresses.ts';
 
 /*
- * Rules in the making: a libddwaf instance that nobody asks yet. Every change of the rules makes a new one, for
- * libddwaf keeps a history (sizes and orders of its tables, types of lists long gone) in an instance that is changed.
+ * A libddwaf instance under construction, which is not used yet. Every change of the rules builds a new one, because
+ * libddwaf keeps traces of earlier rules (sizes and orders of its tables, types of removed lists) in an instance that is
+ * changed.
  */
 
 /** A ruleset or another configuration as JSON: libddwaf decides what in it is valid. */
@@ -39,17 +40,18 @@ export interface WafOptions {
 /** What Datadog's own libraries say of a ruleset with nothing in it. */
 export const noValidRules = 'no valid rules or processors';
 
-/** Rules that are ready to be asked. */
+/** Rules that are ready for use. */
 export interface BuiltWaf {
-  readonly ddwaf: DDWAF;
-  /** Addresses that any part of the configurations reads; anything else would be carried over for nothing. */
+  readonly ddwaf: Libddwaf;
+  /** Addresses that any part of the configurations reads; other values would be converted for nothing. */
   readonly addresses: ReadonlySet<string>;
-  /** Those among them that are read although no schema is asked for. */
-  readonly addressesBesidesSchemas: ReadonlySet<string>;
+  /** Those among them that are read even if no schema is requested. */
+  readonly addressesWithoutSchemas: ReadonlySet<string>;
 }
 
+/** Builds an instance, configuration by configuration. Ends with `finish` or `discard`. */
 export class WafBuild {
-  readonly #ddwaf: DDWAF;
+  readonly #ddwaf: Libddwaf;
   /** What was taken, by path. */
   readonly #contents = new Map<string, Ruleset>();
 
@@ -58,7 +60,7 @@ export class WafBuild {
     if (options.obfuscatorKeyRegex !== undefined) config.obfuscatorKeyRegex = options.obfuscatorKeyRegex;
     if (options.obfuscatorValueRegex !== undefined)
       config.obfuscatorValueRegex = options.obfuscatorValueRegex;
-    this.#ddwaf = new nativeAppsec.DDWAF(groundRuleset, groundPath, config);
+    this.#ddwaf = createLibddwaf(groundRuleset, groundPath, config);
   }
 
   /** Adds a configuration, or replaces the one of the same path. A refused one leaves nothing under its path. */
@@ -67,8 +69,7 @@ export class WafBuild {
     try {
       accepted = this.#ddwaf.createOrUpdateConfig(withoutEmptyLists(content), path);
     } catch (cause) {
-      const error = cause instanceof Error ? cause.message : String(cause);
-      return { error, issues: [], loadedIds: {}, rulesetVersion: undefined };
+      return { error: messageOf(cause), issues: [], loadedIds: {}, rulesetVersion: undefined };
     }
     const diagnostics = this.#ddwaf.diagnostics;
     const issues = collectIssues(diagnostics);
@@ -79,7 +80,7 @@ export class WafBuild {
           error: undefined,
           issues,
           loadedIds: collectLoaded(diagnostics),
-          rulesetVersion: diagnostics.ruleset_version,
+          rulesetVersion: rulesetVersionIn(diagnostics),
         }
       : { error: datadogErrorOf(issues), issues, loadedIds: {}, rulesetVersion: undefined };
   }
@@ -92,9 +93,9 @@ export class WafBuild {
   /** The build must not be used any more. */
   finish(): BuiltWaf {
     const addresses = this.#ddwaf.knownAddresses;
-    const mentions = mentionsBesidesSchemas([...this.#contents.values()]);
-    const addressesBesidesSchemas = new Set([...addresses].filter((address) => mentions.has(address)));
-    return { ddwaf: this.#ddwaf, addresses, addressesBesidesSchemas };
+    const read = addressesReadByRules([...this.#contents.values()]);
+    const addressesWithoutSchemas = new Set([...addresses].filter((address) => read.has(address)));
+    return { ddwaf: this.#ddwaf, addresses, addressesWithoutSchemas };
   }
 
   discard(): void {
@@ -107,8 +108,8 @@ export function describeIssue({ part, reason, ids }: RulesetIssue): string {
 }
 
 /**
- * A rule that never matches. An instance can only begin with a valid rule, and libddwaf refuses to build one in which
- * overrides turn all rules off: it would go on with what it had.
+ * A rule that never matches. An instance needs a valid rule from the start, and libddwaf refuses to build one in which
+ * overrides switch all rules off: it would keep the rules it had.
  */
 const groundRuleset = {
   version: '2.2',
@@ -123,26 +124,18 @@ const groundRuleset = {
 };
 const groundPath = 'appsec-edge/ground';
 
-/** libddwaf reads behind the end of a list without entries, which ends the process; one that is absent matches nothing. */
+/** libddwaf reads past the end of an empty list and crashes the process; a list that is absent matches nothing. */
 function withoutEmptyLists(content: Ruleset): Ruleset {
-  const loose: LooseObject = { ...content };
+  const loose: JsonObject = { ...content };
   const changed: Record<string, unknown> = {};
   for (const part of ['rules_data', 'exclusion_data']) {
     const lists = loose[part];
     if (!Array.isArray(lists)) continue;
     changed[part] = (lists as unknown[]).filter(
-      (list) => !(isObject(list) && Array.isArray(list['data']) && list['data'].length === 0),
+      (list) => !(isJsonObject(list) && Array.isArray(list['data']) && list['data'].length === 0),
     );
   }
   return { ...content, ...changed };
-}
-
-type Diagnostics = DDWAF['diagnostics'];
-
-/** Ids by reason. The binding's types do not have the warnings. */
-interface Refusals {
-  readonly errors: Readonly<Record<string, readonly string[]>>;
-  readonly warnings?: Readonly<Record<string, readonly string[]>>;
 }
 
 function collectIssues(diagnostics: Diagnostics): RulesetIssue[] {
@@ -152,12 +145,16 @@ function collectIssues(diagnostics: Diagnostics): RulesetIssue[] {
     if ('error' in result) issues.push({ part, reason: result.error, ids: [] });
     else {
       // Unknown operators, transformers and generators are only warnings to libddwaf; the item is left out all the same.
-      const { errors, warnings = {} }: Refusals = result;
+      const { errors, warnings = {} } = result;
       for (const refusals of [errors, warnings])
         for (const [reason, ids] of Object.entries(refusals)) issues.push({ part, reason, ids });
     }
   }
   return issues;
+}
+
+function rulesetVersionIn({ ruleset_version: version }: Diagnostics): string | undefined {
+  return typeof version === 'string' ? version : undefined;
 }
 
 function collectLoaded(diagnostics: Diagnostics): Record<string, readonly string[]> {

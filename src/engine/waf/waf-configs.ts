@@ -8,10 +8,10 @@ export type { WafConfig, WafProduct } from './waf-assembly.ts';
  * What runs in the WAF: the built-in ruleset (or the operator's file), and configurations that come and go while it
  * runs, from Datadog's Remote Config or from a folder.
  *
- * What is in effect follows from the set of configurations alone, not from the order in which they came: each change
- * makes the rules anew (waf-assembly.ts). A content that libddwaf refuses by itself never harms what runs: the last
- * good one of its path stays. One that only collides with another path is kept, and comes into effect when that goes.
- * Contexts made before a change go on with the rules they began with.
+ * What is in effect depends only on the set of configurations, not on the order in which they arrived: each change rebuilds
+ * the rules (waf-assembly.ts). A content that libddwaf refuses on its own changes nothing: the last good one of its path
+ * stays in effect. One that only collides with another path is kept, and takes effect when the other is removed. Contexts
+ * created before a change keep their rules.
  */
 
 export interface WafConfigChange {
@@ -27,21 +27,22 @@ export interface WafConfigOutcome extends Decision {
 }
 
 /**
- * What is blocked beyond what rules and configurations say themselves: nothing, the matches of rules that the ruleset
- * tags with confidence 1, or those of all rules of the ruleset.
+ * What to block in addition to rules and configurations that block by themselves: nothing, matches of rules that the ruleset
+ * tags with confidence 1, or those of all its rules.
  */
 export type ProtectLevel = 'off' | 'confident' | 'all';
 
 /** One path. */
 interface Held {
-  /** The last content that is good by itself. */
+  /** The last content that is valid on its own. */
   readonly config: WafConfig;
   /** Why a later content was refused. */
   readonly refusal: Decision | undefined;
-  /** What was said of the path last; undefined when its content is new. */
+  /** The last decision reported for the path; undefined if its content is new. */
   readonly told: Decision | undefined;
 }
 
+/** The configurations of one `Waf`: keeps them by path, and puts changes into effect. */
 export class WafConfigs {
   readonly #waf: Waf;
   readonly #builtIn: Ruleset;
@@ -63,7 +64,7 @@ export class WafConfigs {
 
   /**
    * Takes a whole change into effect. Never throws. Each path of the change has its outcome, and so has every other
-   * path whose outcome is not what it was: an id may become free, or taken by a path that counts before it.
+   * path whose outcome changed: an id may have become free, or taken by a path with higher precedence.
    */
   apply(change: WafConfigChange): WafConfigOutcome[] {
     const outcomes = new Map<string, WafConfigOutcome>();
@@ -86,7 +87,7 @@ export class WafConfigs {
     return [...this.#held.values()].map(({ config }) => config).sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** Takes a content that is good by itself; undefined, or why it is not. */
+  /** Accepts a content that is valid on its own. Returns why it is not, or undefined. */
   #offer({ path, product, content: given }: WafConfig): Decision | undefined {
     const content = product === 'ASM_DD' ? protectRuleset(given, this.#protect) : given;
     const config = { path, product, content };
@@ -102,7 +103,7 @@ export class WafConfigs {
     return decision;
   }
 
-  /** Makes the rules anew and takes them into effect; the outcomes that are new or other than before. */
+  /** Rebuilds the rules and puts them into effect. Returns the outcomes that are new or have changed. */
   #rebuild(): WafConfigOutcome[] {
     const held = [...this.#held.values()].sort((a, b) => (a.config.path < b.config.path ? -1 : 1));
     const builtIn: WafConfig = { path: builtInPath, product: 'ASM_DD', content: this.#builtIn };

@@ -1,15 +1,13 @@
-import type { DDWAF } from '@datadog/native-appsec';
-import { fit } from './fit.ts';
-import { likelyAttacks, manyValues } from './likely-first.ts';
+import type { LibddwafContext } from './libddwaf.ts';
+import { reshapeForWaf } from './reshape-for-waf.ts';
+import { suspiciousFirstAbove, suspiciousPart } from './suspicious-values.ts';
 import { exhaustedResult, failedResult, joinedResult, resultOf, type WafResult } from './waf-result.ts';
 import type { WafValue } from './waf-value.ts';
-
-type NativeContext = ReturnType<DDWAF['createContext']>;
 
 /** Values by WAF address, for instance `server.request.query`; those that take work are made when they are read. */
 export type WafInput = Readonly<Record<string, WafValue | undefined | (() => WafValue | undefined)>>;
 
-interface FittedInput {
+interface ReshapedInput {
   readonly persistent: Record<string, WafValue>;
   /** How many of them, containers included. */
   readonly values: number;
@@ -22,22 +20,22 @@ interface FittedInput {
  *
  * The time budget is the transaction's, not the run's: what one run used is missing from the next. But a message that
  * used it up must not blind the later ones: each run has a fifth of the budget at least. Of very many values, those that
- * may be an attack have a run of their own before all of them have (likely-first.ts).
+ * may be an attack have a run of their own before all of them have (suspicious-values.ts).
  */
 export class WafContext {
-  readonly #native: NativeContext;
+  readonly #native: LibddwafContext;
   readonly #addresses: ReadonlySet<string>;
   #budgetUs: number;
   readonly #reserveUs: number;
 
-  constructor(native: NativeContext, addresses: ReadonlySet<string>, budgetUs: number) {
+  constructor(native: LibddwafContext, addresses: ReadonlySet<string>, budgetUs: number) {
     this.#native = native;
     this.#addresses = addresses;
     this.#budgetUs = budgetUs;
     this.#reserveUs = Math.ceil(budgetUs / 5);
   }
 
-  /** Whether a value of this address would be looked at. */
+  /** Whether any rule reads this address. */
   reads(address: string): boolean {
     return this.#addresses.has(address);
   }
@@ -46,16 +44,16 @@ export class WafContext {
   run(input: WafInput): WafResult | undefined {
     if (this.#native.disposed) return undefined;
     const startedAt = process.hrtime.bigint();
-    let fitted: FittedInput | undefined;
+    let reshaped: ReshapedInput | undefined;
     try {
-      fitted = this.#fitKnown(input);
+      reshaped = this.#reshapeKnown(input);
     } catch (cause) {
       return failedResult(cause, false, elapsedUs(startedAt));
     }
-    if (fitted === undefined) return undefined;
-    const { persistent, truncated } = fitted;
-    if (fitted.values <= manyValues) return this.#runOnce(persistent, truncated, startedAt);
-    const first = this.#runOnce(likelyAttacks(persistent), truncated, startedAt);
+    if (reshaped === undefined) return undefined;
+    const { persistent, truncated } = reshaped;
+    if (reshaped.values <= suspiciousFirstAbove) return this.#runOnce(persistent, truncated, startedAt);
+    const first = this.#runOnce(suspiciousPart(persistent), truncated, startedAt);
     if (first.timeout || Object.keys(first.actions).length > 0) return first;
     return joinedResult(first, this.#runOnce(persistent, truncated, process.hrtime.bigint()));
   }
@@ -73,7 +71,7 @@ export class WafContext {
     }
   }
 
-  #fitKnown(input: WafInput): FittedInput | undefined {
+  #reshapeKnown(input: WafInput): ReshapedInput | undefined {
     const persistent: Record<string, WafValue> = {};
     let values = 0;
     let truncated = false;
@@ -82,10 +80,10 @@ export class WafContext {
       const given = input[address];
       const value = typeof given === 'function' ? given() : given;
       if (value === undefined) continue;
-      const fitted = fit(value);
-      values += fitted.values;
-      persistent[address] = fitted.value;
-      truncated ||= fitted.truncated;
+      const reshaped = reshapeForWaf(value);
+      values += reshaped.values;
+      persistent[address] = reshaped.value;
+      truncated ||= reshaped.truncated;
     }
     return values === 0 ? undefined : { persistent, values, truncated };
   }

@@ -1,35 +1,14 @@
-import type { DDWAF } from '@datadog/native-appsec';
+import { messageOf } from '../../message-of.ts';
+import type { LibddwafResult, Truncations, WafActions, WafEvent } from './libddwaf.ts';
 
-/** One event as libddwaf writes it; the parts that we read ourselves are spelled out. */
-export interface WafEvent {
-  readonly rule: {
-    readonly id: string;
-    readonly name: string;
-    readonly tags: Readonly<Record<string, string>>;
-    readonly on_match?: readonly string[];
-  };
-  readonly rule_matches: readonly {
-    readonly operator: string;
-    readonly operator_value?: string;
-    readonly parameters: readonly {
-      readonly address?: string;
-      readonly key_path?: readonly string[];
-      readonly value?: string;
-      readonly highlight?: readonly string[];
-    }[];
-  }[];
-  readonly security_response_id?: string;
-}
-
-/** Actions by type, for instance `block_request`, each with its parameters. */
-export type WafActions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+export type { WafActions, WafEvent } from './libddwaf.ts';
 
 export interface WafResult {
   readonly events: readonly WafEvent[];
   readonly actions: WafActions;
   /** Fingerprints, schemas and other values for the span. */
   readonly attributes: Readonly<Record<string, unknown>>;
-  /** The run ended before every rule was looked at. */
+  /** The run ended before all rules were evaluated. */
   readonly timeout: boolean;
   /** The WAF asks that the trace be kept. */
   readonly keep: boolean;
@@ -49,16 +28,13 @@ export interface WafResult {
 const bindingErrorCode = -127;
 const nothing = Object.freeze({});
 
-type NativeResult = ReturnType<ReturnType<DDWAF['createContext']>['run']>;
-
 /** @param truncated before the binding saw it. */
-export function resultOf(native: NativeResult, truncated: boolean, durationExtUs: number): WafResult {
+export function resultOf(native: LibddwafResult, truncated: boolean, durationExtUs: number): WafResult {
   const failed = native.errorCode !== undefined && native.errorCode < 0;
   return {
-    events: (native.events ?? []) as WafEvent[],
-    // The binding's types call it a list; it is a record of action type to parameters.
-    actions: (native.actions ?? nothing) as unknown as WafActions,
-    attributes: (native.attributes ?? nothing) as Record<string, unknown>,
+    events: native.events ?? [],
+    actions: native.actions ?? nothing,
+    attributes: native.attributes ?? nothing,
     timeout: native.timeout,
     keep: native.keep ?? false,
     durationUs: (native.duration ?? 0) / 1000,
@@ -77,11 +53,11 @@ export function failedResult(cause: unknown, truncated: boolean, durationExtUs: 
     timeout: false,
     durationExtUs,
     errorCode: bindingErrorCode,
-    errorMessage: cause instanceof Error ? cause.message : String(cause),
+    errorMessage: messageOf(cause),
   };
 }
 
-/** There was no time left to look at anything. */
+/** There was no time left to inspect anything. */
 export function exhaustedResult(truncated: boolean): WafResult {
   return {
     events: [],
@@ -98,7 +74,7 @@ export function exhaustedResult(truncated: boolean): WafResult {
   };
 }
 
-/** Of two runs over the same message; the second one looked at more. */
+/** Of two runs over the same message; the second one inspected more. */
 export function joinedResult(first: WafResult, second: WafResult): WafResult {
   return {
     events: [...first.events, ...second.events],
@@ -115,7 +91,7 @@ export function joinedResult(first: WafResult, second: WafResult): WafResult {
   };
 }
 
-function truncationsOf(metrics: NativeResult['metrics']): Record<string, number> {
+function truncationsOf(metrics: Truncations | undefined): Record<string, number> {
   const sizes: Record<string, number> = {};
   if (metrics?.maxTruncatedString) sizes['string_length'] = metrics.maxTruncatedString;
   if (metrics?.maxTruncatedContainerSize) sizes['container_size'] = metrics.maxTruncatedContainerSize;

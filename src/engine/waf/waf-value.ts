@@ -7,3 +7,8 @@ export type WafValue =
   | null
   | readonly WafValue[]
   | { readonly [key: string]: WafValue };
+
+/** As `Array.isArray`, which does not narrow to readonly arrays. */
+export function isList(value: WafValue): value is readonly WafValue[] {
+  return Array.isArray(value);
+}

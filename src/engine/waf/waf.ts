@@ -1,4 +1,4 @@
-import nativeAppsec from '@datadog/native-appsec';
+import { libddwafVersion } from './libddwaf.ts';
 import { RulesetError } from './ruleset-error.ts';
 import {
   type BuiltWaf,
@@ -55,7 +55,7 @@ export class Waf {
 
   /** The version of libddwaf, for instance `1.30.1`. */
   static get libraryVersion(): string {
-    return nativeAppsec.DDWAF.version();
+    return libddwafVersion();
   }
 
   /** Of the ruleset in effect; of several, the last one that names a version. */
@@ -68,7 +68,7 @@ export class Waf {
    * @param forSchema what only a schema needs is among them.
    */
   addresses(forSchema: boolean): ReadonlySet<string> {
-    return forSchema ? this.#built.addresses : this.#built.addressesBesidesSchemas;
+    return forSchema ? this.#built.addresses : this.#built.addressesWithoutSchemas;
   }
 
   /** Other rules in the making, with the options of these. */

@@ -1,11 +1,10 @@
 import { isIP } from 'node:net';
 
 /*
- * Addresses and networks as libddwaf reads them, for it says nothing of one that it does not understand: a list entry
- * is passed over. test/policy/addresses.test.ts asks libddwaf about the same texts.
+ * Addresses and networks as libddwaf reads them. It ignores a list entry that it cannot parse, without any message. test/policy/addresses.test.ts asks libddwaf about the same texts.
  */
 
-/** Why libddwaf passes over the text; undefined when it is an address or a network to it. */
+/** Why libddwaf ignores the text; undefined if it accepts it as an address or network. */
 export function addressProblem(text: string): string | undefined {
   const slash = text.indexOf('/');
   const address = slash === -1 ? text : text.slice(0, slash);
@@ -13,16 +12,16 @@ export function addressProblem(text: string): string | undefined {
   if (version === 0 || address.includes('%')) return reasonOf(text, address);
   if (slash === -1) return undefined;
   const digits = text.slice(slash + 1);
-  if (digits === '' || digits.length > 3) return `the prefix length ${JSON.stringify(digits)} is none`;
+  if (digits === '' || digits.length > 3) return `${JSON.stringify(digits)} is not a prefix length`;
   // As C reads a number: blanks and a sign before it, anything behind it.
   const length = /^[ \t\n\v\f\r]*[+-]?\d+/.exec(digits)?.[0];
   const bits = version === 4 ? 32 : 128;
   return length !== undefined && Number(length) >= 0 && Number(length) <= bits
     ? undefined
-    : `the prefix length of IPv${version} goes from 0 to ${bits}`;
+    : `the prefix length of an IPv${version} network is 0 to ${bits}`;
 }
 
-/** What was meant, when the text can be put right without guessing. */
+/** The intended address, if the text can be corrected without guessing. */
 export function addressMeant(text: string): string | undefined {
   const trimmed = text.trim().replace(/%[^/]*/, '');
   const plain = trimmed
@@ -41,14 +40,14 @@ function wildcardNetwork(start: string): string {
 }
 
 function reasonOf(text: string, address: string): string {
-  if (text.trim() !== text) return 'the blanks around it are part of it';
+  if (text.trim() !== text) return 'it begins or ends with white space';
   if (/^[\d.]+ *- *[\d.]+$|^[\da-f:]+ *- *[\da-f:]+$/i.test(text))
-    return 'ranges are not understood, only addresses and networks like 10.0.0.0/24';
-  if (address.includes('%')) return 'an address with a zone is not understood';
-  if (/[*]/.test(text)) return 'wildcards are not understood, only networks like 10.0.0.0/24';
-  if (/^\[.*\]$/.test(address)) return 'brackets are not understood';
-  if (/^\d{1,3}(?:\.\d{1,3}){3}:\d+$/.test(text)) return 'a port is not understood';
+    return 'ranges are not supported, only addresses and networks such as 10.0.0.0/24';
+  if (address.includes('%')) return 'addresses with a zone are not supported';
+  if (/[*]/.test(text)) return 'wildcards are not supported, only networks such as 10.0.0.0/24';
+  if (/^\[.*\]$/.test(address)) return 'brackets are not supported';
+  if (/^\d{1,3}(?:\.\d{1,3}){3}:\d+$/.test(text)) return 'ports are not supported';
   if (/^\d+(?:\.\d+){3}$/.test(address) && address.split('.').some((part) => /^0\d/.test(part)))
-    return 'leading zeros are not understood';
-  return 'only IPv4 and IPv6 addresses and networks are';
+    return 'leading zeros are not supported';
+  return 'it must be an IPv4 or IPv6 address or network';
 }

@@ -9,7 +9,7 @@ export const builtInActions = ['block', 'extract_schema', 'monitor', 'stack_trac
 /** What `on_match` of an exclusion can say, beside actions. */
 export const exclusionModes = ['bypass', 'monitor'] as const;
 
-/** `type` of an action. Of others nothing comes. */
+/** `type` of an action. Any other does nothing. */
 export const actionTypes = [
   'block_request',
   'redirect_request',
@@ -23,8 +23,6 @@ export const pageTypes = ['auto', 'html', 'json'] as const;
 /** Of libddwaf; any other becomes 303. */
 export const redirectStatuses: readonly number[] = [301, 302, 303, 307];
 
-export const listTypes = ['ip_with_expiration', 'data_with_expiration'] as const;
-
 /** Processors and the parameters of their mappings that name inputs. */
 export const generators: Readonly<Record<string, readonly string[]>> = {
   extract_schema: ['inputs'],
@@ -36,7 +34,7 @@ export const generators: Readonly<Record<string, readonly string[]>> = {
   uri_parse: ['inputs'],
 };
 
-/** Addresses that the engine gives, whatever the door. */
+/** Addresses that the engine provides, whatever the door. */
 export const givenAddresses = [
   'http.client_ip',
   'server.request.body',
@@ -59,7 +57,7 @@ export const textAddresses: ReadonlySet<string> = new Set(
   givenAddresses.filter((address) => !/\.body$|^waf\./.test(address)),
 );
 
-/** Addresses of Datadog that only an application can give. Rules for both name them, and a proxy passes over them. */
+/** Addresses that only an application can provide. Rules written for both name them; a proxy ignores them. */
 export const applicationAddresses = [
   'graphql.server.all_resolvers',
   'graphql.server.resolver',
@@ -164,12 +162,12 @@ export const transformers = [
   ...['keys_only', 'values_only'],
 ] as const;
 
-/** Lists that Remote Config delivers to Datadog's own rules and exclusions: no file has to give them. */
+/** Lists that Remote Config delivers to Datadog's own rules and exclusions: no file has to define them. */
 export const deliveredLists: ReadonlySet<string> = new Set([
   ...['blocked_ips', 'blocked_users', 'suspicious_ips', 'suspicious_ips_data_id'],
 ]);
 
-/** What people write in place of these names, as lower-case words joined by `_`. */
+/** Common mistakes for these names, as lower-case words joined by `_`. */
 export const actionSynonyms: Readonly<Record<string, string>> = {
   ...{ deny: 'block', drop: 'block', reject: 'block', forbid: 'block', blocking: 'block', ban: 'block' },
   ...{ block_request: 'block', http_403: 'block', log: 'monitor', report: 'monitor', detect: 'monitor' },

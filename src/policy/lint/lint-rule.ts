@@ -1,35 +1,35 @@
-import type { LooseObject } from '../../engine/waf/loose-object.ts';
+import type { JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** `error`: a part is not in effect. `warning`: it does nothing, or not what it says. `hint`: worth knowing. */
+/** `error`: a part is not in effect. `warning`: it does nothing, or not what it seems to. `hint`: worth knowing. */
 export type Severity = 'error' | 'warning' | 'hint';
 
-/** Where in a document, and what is the matter. */
+/** A place in a document, and what is wrong there. */
 export interface Remark {
   readonly path: JsonPath;
   readonly text: string;
 }
 
-/** A configuration that is looked at. */
+/** The configuration to check. */
 export interface Subject {
   /** Its place in the order that decides between equals; unique. */
   readonly path: string;
-  readonly content: LooseObject;
+  readonly content: JsonObject;
   /** What all configurations together define. */
   readonly around: Surroundings;
   /** In seconds since 1970. */
   readonly now: number;
 }
 
-/** One kind of mistake: what parses, and refers to nothing. */
+/** One kind of mistake in a configuration that parses. */
 export interface LintRule {
   /** Stable: people look it up in docs/policy.md. */
   readonly id: string;
   readonly severity: Severity;
-  /** For docs/policy.md: what it finds, and what becomes of that. */
+  /** For docs/policy.md: what it finds, and the effect. */
   readonly about: string;
-  /** Looked for in what Remote Config delivers, too: there, applications are steered by the same configurations. */
+  /** Also applies to Remote Config, whose configurations are written for applications as well. */
   readonly remote: boolean;
   find(subject: Subject): Iterable<Remark>;
 }

@@ -1,4 +1,4 @@
-import type { LooseObject } from '../../engine/waf/loose-object.ts';
+import type { JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 import type { LintRule, Remark, Severity } from './lint-rule.ts';
 import { conditionRules } from './rules-conditions.ts';
@@ -8,9 +8,9 @@ import { valueRules } from './rules-values.ts';
 import { type Ordered, surroundingsOf } from './surroundings.ts';
 
 /*
- * What parses and refers to nothing. libddwaf takes an action that nobody defines, an override of a rule that is not
- * there, an address that is none; a file with nothing else in it is then in effect and does nothing. Nothing here
- * changes what is in effect: it is said, with the place and with what was meant most likely.
+ * Finds configurations that parse but do nothing. libddwaf accepts an undefined action, an override of a rule that does
+ * not exist, an unknown address; a file with nothing else in it is then in effect and does nothing. These rules change
+ * nothing: they report the place, and what was most likely meant.
  */
 
 /** All rules; docs/policy.md lists them. */
@@ -23,9 +23,9 @@ export const lintRules: readonly LintRule[] = [
 
 /** A configuration to look at. */
 export interface Document {
-  /** As the WAF knows it: it decides which of two equals counts. */
+  /** As the WAF knows it; it decides which of two equal items is in effect. */
   readonly path: string;
-  readonly content: LooseObject;
+  readonly content: JsonObject;
 }
 
 export interface Finding extends Remark {
@@ -39,15 +39,15 @@ export interface Finding extends Remark {
 export interface LintOptions {
   /** Of libddwaf. */
   readonly libraryVersion: string;
-  /** The documents come from Remote Config, whose configurations are meant for applications, too. */
+  /** The documents come from Remote Config, whose configurations are written for applications as well. */
   readonly remote?: boolean;
   /** In milliseconds since 1970. */
   readonly nowMs: number;
 }
 
 /**
- * What is the matter with the documents.
- * @param others what else is in effect: rulesets, and what other sources gave. Nothing is said of them.
+ * Checks the documents.
+ * @param others everything else in effect: rulesets, and configurations of other sources. They are not checked.
  */
 export function lint(
   documents: readonly Document[],
@@ -60,7 +60,7 @@ export function lint(
   const now = Math.floor(nowMs / 1000);
   return documents.flatMap(({ path, content }) =>
     rules.flatMap(({ id, severity, find }) => {
-      // Of the switch nothing else is read, so nothing else is wrong.
+      // Nothing else is read from a switch file, so nothing else can be wrong.
       if (isSwitch(content) && !shapeRules.some((rule) => rule.id === id)) return [];
       const remarks = firstOf(find({ path, content, around, now }));
       return remarks.map((remark) => ({ ...remark, ...{ config: path, severity, rule: id } }));
@@ -68,14 +68,14 @@ export function lint(
   );
 }
 
-/** A list of thousands of addresses can be wrong in each of them, and nobody reads all that. */
+/** A list of thousands of addresses may be wrong in every entry. */
 const mostRemarks = 100;
 
 function firstOf(found: Iterable<Remark>): Remark[] {
   const remarks: Remark[] = [];
   for (const remark of found) {
     if (remarks.length === mostRemarks) {
-      remarks.push({ path: remark.path, text: `and more like this: ${mostRemarks} are listed` });
+      remarks.push({ path: remark.path, text: `and more; only the first ${mostRemarks} are listed` });
       break;
     }
     remarks.push(remark);
@@ -83,7 +83,7 @@ function firstOf(found: Iterable<Remark>): Remark[] {
   return remarks;
 }
 
-/** Rulesets first, each kind by its path, as the WAF takes them. */
+/** Rulesets first, then by path: the order in which the WAF applies them. */
 function asTheyCount(one: Ordered, other: Ordered): number {
   const rank = ({ content }: Ordered): number => ('rules' in content ? 0 : 1);
   return rank(one) - rank(other) || (one.path < other.path ? -1 : 1);

@@ -1,4 +1,4 @@
-/** The candidate that was meant most likely; undefined when none is near. */
+/** The candidate that was most likely meant; undefined if none is similar. */
 export function nearest(
   value: string,
   candidates: Iterable<string>,
@@ -23,7 +23,7 @@ export function didYouMean(meant: string | undefined): string {
   return meant === undefined ? '' : `; did you mean ${quoted(meant)}?`;
 }
 
-/** A value as a message shows it: short, on one line, without what a terminal would obey. */
+/** A value for a message: short, on one line, without control characters. */
 export function quoted(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
   const clipped = text.length > 80 ? `${text.slice(0, 80)}…` : text;
@@ -34,7 +34,7 @@ export function quoted(value: unknown): string {
   return typeof value === 'string' ? `'${visible}'` : visible;
 }
 
-/** Case and the choice of `-`, `_` and blanks are no difference to people. */
+/** Without differences of case, and of `-`, `_` and blanks. */
 function folded(text: string): string {
   return text
     .trim()
@@ -50,7 +50,7 @@ function longer(wanted: string, candidates: readonly string[]): string | undefin
     .sort((one, other) => one.length - other.length)[0];
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours; more than `limit` is told as `limit + 1`. */
+/** Insertions, deletions, replacements and swaps of neighbours; `limit + 1` stands for anything above `limit`. */
 export function editDistance(one: string, other: string, limit: number): number {
   if (Math.abs(one.length - other.length) > limit) return limit + 1;
   let beforeLast: number[] = [];

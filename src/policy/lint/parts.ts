@@ -1,4 +1,4 @@
-import { isObject, type LooseObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject, type JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 
 /* The parts of a configuration, found without trust in its shape. Whatever has another shape, libddwaf refuses. */
@@ -6,7 +6,7 @@ import type { JsonPath } from '../json-text.ts';
 /** An object somewhere in a configuration. */
 export interface Part {
   readonly path: JsonPath;
-  readonly value: LooseObject;
+  readonly value: JsonObject;
 }
 
 /** A text somewhere in a configuration. */
@@ -17,7 +17,7 @@ export interface Text {
 
 /** Parts with rules that overrides change, and all parts with rules. */
 export const baseRuleParts = ['rules', 'rules_compat'] as const;
-export const ruleParts = [...baseRuleParts, 'custom_rules'] as const;
+const ruleParts = [...baseRuleParts, 'custom_rules'] as const;
 
 /** Numbers and booleans are text to libddwaf where it wants text. */
 export function scalarText(value: unknown): string {
@@ -25,16 +25,16 @@ export function scalarText(value: unknown): string {
 }
 
 /** The objects of a list. */
-export function objectsOf(of: LooseObject, key: string, path: JsonPath = []): Part[] {
+export function objectsOf(of: JsonObject, key: string, path: JsonPath = []): Part[] {
   const list = of[key];
   if (!Array.isArray(list)) return [];
   return (list as unknown[]).flatMap((value, index) =>
-    isObject(value) ? [{ path: [...path, key, index], value }] : [],
+    isJsonObject(value) ? [{ path: [...path, key, index], value }] : [],
   );
 }
 
 /** The texts of a list. */
-export function textsOf(of: LooseObject, key: string, path: JsonPath = []): Text[] {
+export function textsOf(of: JsonObject, key: string, path: JsonPath = []): Text[] {
   const list = of[key];
   if (!Array.isArray(list)) return [];
   return (list as unknown[]).flatMap((value, index) =>
@@ -50,10 +50,10 @@ export function textAt({ path, value }: Part, key: string): Text[] {
 
 export function objectAt({ path, value }: Part, key: string): Part[] {
   const inner = value[key];
-  return isObject(inner) ? [{ path: [...path, key], value: inner }] : [];
+  return isJsonObject(inner) ? [{ path: [...path, key], value: inner }] : [];
 }
 
-export function rulesOf(content: LooseObject): Part[] {
+export function rulesOf(content: JsonObject): Part[] {
   return ruleParts.flatMap((part) => objectsOf(content, part));
 }
 
@@ -66,7 +66,7 @@ export interface Condition extends Part {
   readonly parameters: Part;
 }
 
-export function conditionsOf(content: LooseObject): Condition[] {
+export function conditionsOf(content: JsonObject): Condition[] {
   return [...ruleParts, 'exclusions', 'processors'].flatMap((part) =>
     objectsOf(content, part).flatMap((owner) =>
       objectsOf(owner.value, 'conditions', owner.path).flatMap((condition) => {
@@ -82,7 +82,7 @@ export function conditionsOf(content: LooseObject): Condition[] {
 }
 
 /** The key and value of scanners: conditions without inputs. */
-export function scannerMatchersOf(content: LooseObject): Part[] {
+export function scannerMatchersOf(content: JsonObject): Part[] {
   return objectsOf(content, 'scanners').flatMap((scanner) =>
     ['key', 'value'].flatMap((key) => objectAt(scanner, key)),
   );
@@ -96,14 +96,14 @@ export function inputsOf({ parameters }: Condition): Part[] {
 }
 
 /** The mappings of processors. */
-export function mappingsOf(content: LooseObject): Part[] {
+export function mappingsOf(content: JsonObject): Part[] {
   return objectsOf(content, 'processors').flatMap((processor) =>
     objectAt(processor, 'parameters').flatMap(({ path, value }) => objectsOf(value, 'mappings', path)),
   );
 }
 
 /** Inputs of anything but conditions: of exclusions, of processors and of what rules put into attributes. */
-export function otherInputsOf(content: LooseObject): Part[] {
+export function otherInputsOf(content: JsonObject): Part[] {
   const attributes = rulesOf(content)
     .flatMap((rule) => objectAt(rule, 'output'))
     .flatMap((output) => objectAt(output, 'attributes'))
@@ -124,15 +124,15 @@ export interface ListEntry {
   readonly index: number;
 }
 
-export function* entriesOf(list: LooseObject): Generator<ListEntry> {
+export function* entriesOf(list: JsonObject): Generator<ListEntry> {
   const { data } = list;
   if (!Array.isArray(data)) return;
   for (const [index, entry] of (data as unknown[]).entries())
-    if (isObject(entry)) yield { value: entry['value'], expiration: entry['expiration'], index };
+    if (isJsonObject(entry)) yield { value: entry['value'], expiration: entry['expiration'], index };
 }
 
 /** Lists of blocked addresses and users, and the like. */
-export function listsOf(content: LooseObject): (Part & { readonly part: string })[] {
+export function listsOf(content: JsonObject): (Part & { readonly part: string })[] {
   return (['rules_data', 'exclusion_data'] as const).flatMap((part) =>
     objectsOf(content, part).map((list) => ({ ...list, part })),
   );

@@ -24,14 +24,14 @@ import {
   textsOf,
 } from './parts.ts';
 
-/* What conditions look at, and with what. */
+/* Inputs, operators and transformers of conditions. */
 
 const ofApplications: ReadonlySet<string> = new Set(applicationAddresses);
 
 const unknownAddress: LintRule = {
   id: 'unknown-address',
   severity: 'warning',
-  about: 'An input has an address that nothing gives. It is never there to be looked at',
+  about: 'An input has an address that nothing provides. There is never a value to inspect',
   remote: true,
   *find({ content, around }) {
     for (const input of [...conditionsOf(content).flatMap(inputsOf), ...otherInputsOf(content)]) {
@@ -39,7 +39,7 @@ const unknownAddress: LintRule = {
         if (value === '' || around.addresses.has(value) || ofApplications.has(value)) continue;
         const meant =
           nearest(value, around.addresses, addressSynonyms) ?? nearest(value, applicationAddresses);
-        yield { path, text: `no address ${quoted(value)}${didYouMean(meant)}` };
+        yield { path, text: `unknown address ${quoted(value)}${didYouMean(meant)}` };
       }
     }
   },
@@ -49,7 +49,7 @@ const applicationAddress: LintRule = {
   id: 'application-address',
   severity: 'warning',
   about:
-    'A condition of a custom rule or exclusion looks only at what an application knows and a proxy does not. It never matches',
+    'A condition of a custom rule or exclusion inspects only addresses that an application provides and a proxy cannot. It never matches',
   remote: false,
   *find({ content, around }) {
     for (const condition of conditionsOf(content)) {
@@ -61,7 +61,7 @@ const applicationAddress: LintRule = {
         continue;
       yield {
         path: first.path,
-        text: `only an application knows ${quoted(first.value)}, a proxy does not: this condition never matches`,
+        text: `only an application can provide ${quoted(first.value)}, a proxy cannot: this condition never matches`,
       };
     }
   },
@@ -71,7 +71,7 @@ const fieldName: LintRule = {
   id: 'field-name',
   severity: 'warning',
   about:
-    '`key_path` names a header field with capitals, or one that stands under another address. Names of fields are in lower case here',
+    '`key_path` names a header in upper case, or one that belongs to another address. Header names are lower case here',
   remote: true,
   *find({ content }) {
     for (const input of [...conditionsOf(content).flatMap(inputsOf), ...otherInputsOf(content)]) {
@@ -81,13 +81,13 @@ const fieldName: LintRule = {
       if (name === undefined) continue;
       const lower = name.value.toLowerCase();
       if (lower === 'cookie' && address.startsWith('server.request.'))
-        yield { path: name.path, text: "cookies are not among the fields; look at 'server.request.cookies'" };
+        yield { path: name.path, text: "this address excludes cookies; use 'server.request.cookies'" };
       else if (lower === 'set-cookie' && address.startsWith('server.response.'))
-        yield { path: name.path, text: "'set-cookie' is not among the fields that rules can look at" };
+        yield { path: name.path, text: "rules cannot inspect 'set-cookie'" };
       else if (lower !== name.value)
         yield {
           path: name.path,
-          text: `no field ${quoted(name.value)}: names are in lower case; did you mean ${quoted(lower)}?`,
+          text: `header names are lower case, so ${quoted(name.value)} never matches; did you mean ${quoted(lower)}?`,
         };
     }
   },
@@ -108,7 +108,7 @@ function isOperator(operator: string): boolean {
 const unknownOperator: LintRule = {
   id: 'unknown-operator',
   severity: 'warning',
-  about: 'The `operator` of a condition is none, or cannot be negated. libddwaf leaves out the whole rule',
+  about: 'The `operator` of a condition is unknown, or cannot be negated. libddwaf drops the whole rule',
   remote: true,
   *find({ content }) {
     const written: Text[] = conditionsOf(content).flatMap((condition) => textAt(condition, 'operator'));
@@ -120,13 +120,16 @@ const unknownOperator: LintRule = {
         continue;
       }
       const meant = nearest(plain, Object.keys(operators), operatorSynonyms);
-      yield { path, text: `no operator ${quoted(value)}${didYouMean(meant)}` };
+      yield { path, text: `unknown operator ${quoted(value)}${didYouMean(meant)}` };
     }
     for (const { path, value } of scannerMatchersOf(content).flatMap((matcher) =>
       textAt(matcher, 'operator'),
     ))
       if (!Object.hasOwn(operators, value) || !operators[value]?.includes('inputs') || value === 'exists')
-        yield { path, text: `no operator ${quoted(value)}${didYouMean(nearest(value, scannerOperators))}` };
+        yield {
+          path,
+          text: `unknown operator ${quoted(value)}${didYouMean(nearest(value, scannerOperators))}`,
+        };
   },
 };
 
@@ -137,13 +140,13 @@ const scannerOperators = Object.keys(operators).filter(
 const unknownTransformer: LintRule = {
   id: 'unknown-transformer',
   severity: 'warning',
-  about: 'One of the `transformers` is none. libddwaf leaves out the whole rule',
+  about: 'One of the `transformers` is unknown. libddwaf drops the whole rule',
   remote: true,
   *find({ content }) {
     const holders = [...rulesOf(content), ...conditionsOf(content).flatMap(inputsOf)];
     for (const { path, value } of holders.flatMap((part) => textsOf(part.value, 'transformers', part.path))) {
       if ((transformers as readonly string[]).includes(value)) continue;
-      yield { path, text: `no transformer ${quoted(value)}${didYouMean(nearest(value, transformers))}` };
+      yield { path, text: `unknown transformer ${quoted(value)}${didYouMean(nearest(value, transformers))}` };
     }
   },
 };
@@ -151,13 +154,13 @@ const unknownTransformer: LintRule = {
 const unknownGenerator: LintRule = {
   id: 'unknown-generator',
   severity: 'warning',
-  about: 'The `generator` of a processor is none. libddwaf leaves out the processor',
+  about: 'The `generator` of a processor is unknown. libddwaf drops the processor',
   remote: true,
   *find({ content }) {
     for (const { path, value } of objectsOf(content, 'processors').flatMap((p) => textAt(p, 'generator'))) {
       if (Object.hasOwn(generators, value)) continue;
       const meant = nearest(value, Object.keys(generators));
-      yield { path, text: `no generator ${quoted(value)}${didYouMean(meant)}` };
+      yield { path, text: `unknown generator ${quoted(value)}${didYouMean(meant)}` };
     }
   },
 };
@@ -168,7 +171,7 @@ const neverMatches: LintRule = {
   id: 'never-matches',
   severity: 'warning',
   about:
-    'A condition can never be true: a list with nothing in it, a phrase with capitals behind `lowercase`, a number where there are only texts',
+    'A condition can never be true: an empty list, a phrase with capitals after `lowercase`, a number compared with text',
   remote: true,
   *find({ content }) {
     for (const condition of conditionsOf(content)) {
@@ -183,7 +186,7 @@ const neverMatches: LintRule = {
           if (/[A-Z]/.test(phrase.value))
             yield {
               path: phrase.path,
-              text: `${quoted(phrase.value)} never matches what 'lowercase' has turned into lower case; did you mean ${quoted(phrase.value.toLowerCase())}?`,
+              text: `${quoted(phrase.value)} never matches: 'lowercase' converts the input to lower case; did you mean ${quoted(phrase.value.toLowerCase())}?`,
             };
         continue;
       }
@@ -197,7 +200,7 @@ const neverMatches: LintRule = {
         : `did you mean type 'string' with value ${quoted(scalarText(parameters.value['value']))}?`;
       yield {
         path: condition.path.concat('operator'),
-        text: `${quoted(first.value)} is text and no ${scalarText(parameters.value['type'] ?? 'number')}; ${meant}`,
+        text: `${quoted(first.value)} is text, not ${scalarText(parameters.value['type'] ?? 'a number')}; ${meant}`,
       };
     }
   },

@@ -1,4 +1,4 @@
-import { isObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject } from '../../engine/json.ts';
 import { builtInPath } from '../../engine/waf/waf.ts';
 import { pathText } from '../json-text.ts';
 import {
@@ -28,21 +28,21 @@ import { idSpaces, isDelivered, type Tags } from './surroundings.ts';
 const unknownAction: LintRule = {
   id: 'unknown-action',
   severity: 'warning',
-  about: '`on_match` names an action that no file defines. The rule reports, and nothing more',
+  about: '`on_match` names an action that no file defines. The rule only reports',
   remote: true,
   *find({ content, around }) {
     for (const { path, value } of [...rulesOf(content), ...objectsOf(content, 'rules_override')]) {
       for (const action of textsOf(value, 'on_match', path)) {
         if (around.actions.has(action.value)) continue;
         const meant = nearest(action.value, around.actions, actionSynonyms);
-        yield { path: action.path, text: noneOf('action', action.value, around.actions, meant) };
+        yield { path: action.path, text: unknown('action', action.value, around.actions, meant) };
       }
     }
     const modes = new Set([...exclusionModes, ...around.actions]);
     for (const mode of objectsOf(content, 'exclusions').flatMap((part) => textAt(part, 'on_match'))) {
       if (modes.has(mode.value)) continue;
       const meant = nearest(mode.value, modes, exclusionSynonyms);
-      yield { path: mode.path, text: noneOf('action', mode.value, modes, meant) };
+      yield { path: mode.path, text: unknown('action', mode.value, modes, meant) };
     }
   },
 };
@@ -50,13 +50,13 @@ const unknownAction: LintRule = {
 const unknownActionType: LintRule = {
   id: 'unknown-action-type',
   severity: 'warning',
-  about: 'The `type` of an action is none. The action does nothing',
+  about: 'The `type` of an action is unknown. The action does nothing',
   remote: true,
   *find({ content }) {
     for (const type of objectsOf(content, 'actions').flatMap((action) => textAt(action, 'type'))) {
       if ((actionTypes as readonly string[]).includes(type.value)) continue;
       const meant = nearest(type.value, actionTypes, actionTypeSynonyms);
-      yield { path: type.path, text: noneOf('type of action', type.value, actionTypes, meant) };
+      yield { path: type.path, text: unknown('action type', type.value, actionTypes, meant) };
     }
   },
 };
@@ -65,7 +65,7 @@ const unknownRule: LintRule = {
   id: 'unknown-rule',
   severity: 'warning',
   about:
-    'An override or exclusion names a rule by an id or by tags that no rule has, or an override names a custom rule. It changes nothing',
+    'An override or exclusion selects rules by an id or by tags that no rule has, or an override selects a custom rule. It changes nothing',
   remote: true,
   *find(subject) {
     const { content } = subject;
@@ -88,16 +88,16 @@ function* ruleRemarks({ around }: Subject, targets: readonly Part[], overrides: 
       yield {
         path: id.path,
         text: customRules.has(id.value)
-          ? `rule ${quoted(id.value)} is a custom rule, which overrides do not change; change the rule itself`
-          : `no rule ${quoted(id.value)}${didYouMean(nearest(id.value, rules.keys()))}`,
+          ? `${quoted(id.value)} is a custom rule, which overrides cannot change; change the rule itself`
+          : `unknown rule ${quoted(id.value)}${didYouMean(nearest(id.value, rules.keys()))}`,
       };
       continue;
     }
     const tags = target.value['tags'];
-    if (!isObject(tags) || Object.keys(tags).length === 0) {
+    if (!isJsonObject(tags) || Object.keys(tags).length === 0) {
       // Of an override, libddwaf says so itself; of another key, unknown-key.
       if (!overrides && Object.keys(target.value).every((key) => key === 'tags'))
-        yield { path: target.path, text: 'names no rule: it has neither `rule_id` nor `tags`' };
+        yield { path: target.path, text: 'selects no rule: it has neither `rule_id` nor `tags`' };
       continue;
     }
     const all = [...rules.values()];
@@ -106,7 +106,7 @@ function* ruleRemarks({ around }: Subject, targets: readonly Part[], overrides: 
     yield {
       path: [...target.path, 'tags'],
       text: onlyCustom
-        ? 'only custom rules have these tags, and overrides do not change those; change the rules themselves'
+        ? 'only custom rules have these tags, and overrides cannot change those; change the rules themselves'
         : `no rule has ${quoted(tags)}${tagMeant(tags, all)}`,
     };
   }
@@ -124,14 +124,14 @@ function tagMeant(wanted: Tags, all: readonly Tags[]): string {
     if (values.size > 0) return didYouMean(nearest(scalarText(value), values));
     return didYouMean(nearest(key, new Set(all.flatMap((tags) => Object.keys(tags)))));
   }
-  return '; some rules have one of them, none has all';
+  return '; some rules have one of these tags, none has all of them';
 }
 
 const missingList: LintRule = {
   id: 'missing-list',
   severity: 'warning',
   about:
-    '`data` names a list that no file gives (`rules_data` for rules, `exclusion_data` for exclusions). The condition never matches',
+    '`data` names a list that no file defines (`rules_data` for rules, `exclusion_data` for exclusions). The condition never matches',
   remote: false,
   *find(subject) {
     for (const { part, parameters } of conditionsOf(subject.content)) {
@@ -145,7 +145,7 @@ const missingList: LintRule = {
         yield {
           path: data.path,
           text: elsewhere
-            ? `list ${quoted(data.value)} stands in \`${other}\`; it must stand in \`${kind}\``
+            ? `list ${quoted(data.value)} is in \`${other}\`; move it to \`${kind}\``
             : `no list ${quoted(data.value)} in any \`${kind}\`${didYouMean(nearest(data.value, given))}`,
         };
       }
@@ -156,7 +156,7 @@ const missingList: LintRule = {
 const unusedList: LintRule = {
   id: 'unused-list',
   severity: 'warning',
-  about: 'A list has an id that no rule or exclusion names with `data`. Nobody looks at it',
+  about: 'No rule or exclusion names the list in `data`. It is never used',
   remote: true,
   *find({ content, around }) {
     for (const list of listsOf(content)) {
@@ -173,7 +173,7 @@ const unusedList: LintRule = {
         const user = kind === 'rules_data' ? 'rule' : 'exclusion';
         yield {
           path: id.path,
-          text: `no ${user} looks at list ${quoted(id.value)}${didYouMean(nearest(id.value, used))}`,
+          text: `no ${user} uses the list ${quoted(id.value)}${didYouMean(nearest(id.value, used))}`,
         };
       }
     }
@@ -183,7 +183,7 @@ const unusedList: LintRule = {
 const unknownProcessor: LintRule = {
   id: 'unknown-processor',
   severity: 'warning',
-  about: 'A processor or scanner is named by an id or by tags that none has. The reference is passed over',
+  about: 'A reference to a processor or scanner uses an id or tags that none has. The reference is ignored',
   remote: true,
   *find({ content, around }) {
     const scannerLists: Part[][] = [];
@@ -191,7 +191,7 @@ const unknownProcessor: LintRule = {
       for (const id of objectsOf(override.value, 'target', override.path).flatMap(idOf)) {
         if (around.processors.has(id.value)) continue;
         const meant = didYouMean(nearest(id.value, around.processors));
-        yield { path: id.path, text: `no processor ${quoted(id.value)}${meant}` };
+        yield { path: id.path, text: `unknown processor ${quoted(id.value)}${meant}` };
       }
       for (const { path, value } of objectAt(override, 'scanners'))
         scannerLists.push(objectsOf(value, 'include', path), objectsOf(value, 'exclude', path));
@@ -204,8 +204,11 @@ const unknownProcessor: LintRule = {
       if (id !== undefined) {
         if (around.scanners.has(id.value)) continue;
         const meant = didYouMean(nearest(id.value, around.scanners.keys()));
-        yield { path: id.path, text: `no scanner ${quoted(id.value)}${meant}` };
-      } else if (isObject(tags) && ![...around.scanners.values()].some((others) => hasTags(others, tags))) {
+        yield { path: id.path, text: `unknown scanner ${quoted(id.value)}${meant}` };
+      } else if (
+        isJsonObject(tags) &&
+        ![...around.scanners.values()].some((others) => hasTags(others, tags))
+      ) {
         const meant = tagMeant(tags, [...around.scanners.values()]);
         yield { path: [...target.path, 'tags'], text: `no scanner has ${quoted(tags)}${meant}` };
       }
@@ -221,7 +224,7 @@ const duplicateId: LintRule = {
   id: 'duplicate-id',
   severity: 'error',
   about:
-    'A rule, exclusion, action, processor or scanner has the id of an earlier one, in this file or another. libddwaf refuses it',
+    'A rule, exclusion, action, processor or scanner has the id of an earlier one, in this file or another. libddwaf refuses the later one',
   remote: true,
   *find({ path: config, content, around }) {
     for (const [space, parts] of idSpaces.entries()) {
@@ -233,7 +236,7 @@ const duplicateId: LintRule = {
         const where = first.path === config ? first.place : `${first.place} of ${shownConfig(first.path)}`;
         yield {
           path: [...item.path, 'id'],
-          text: `${quoted(id)} is the id of ${where} already, which counts; give it another`,
+          text: `${quoted(id)} is already the id of ${where}, which stays in effect; choose another id`,
         };
       }
     }
@@ -248,10 +251,11 @@ function shownConfig(path: string): string {
 /** More than these are not listed. */
 const mostListed = 12;
 
-function noneOf(what: string, value: string, known: Iterable<string>, meant: string | undefined): string {
+function unknown(what: string, value: string, known: Iterable<string>, meant: string | undefined): string {
   const names = [...known];
-  const listed = meant === undefined && names.length <= mostListed ? `; there are ${names.join(', ')}` : '';
-  return `no ${what} ${quoted(value)}${didYouMean(meant)}${listed}`;
+  const listed =
+    meant === undefined && names.length <= mostListed ? `; it must be one of ${names.join(', ')}` : '';
+  return `unknown ${what} ${quoted(value)}${didYouMean(meant)}${listed}`;
 }
 
 export const referenceRules: readonly LintRule[] = [

@@ -1,4 +1,4 @@
-import { isObject, type LooseObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject, type JsonObject } from '../../engine/json.ts';
 import type { JsonPath } from '../json-text.ts';
 import { generators, operatorOptions, operators } from './known-names.ts';
 import type { LintRule, Remark } from './lint-rule.ts';
@@ -6,7 +6,7 @@ import { didYouMean, nearest, quoted } from './nearest.ts';
 import { conditionsOf, mappingsOf, objectAt, objectsOf, type Part, textAt } from './parts.ts';
 import { plainOperator } from './rules-conditions.ts';
 
-/* Keys that nobody reads, and whole parts that are passed over. */
+/* Keys that are never read, and whole parts that are ignored. */
 
 /** Keys of an object, with the shape of what stands under them. */
 interface Shape {
@@ -82,7 +82,7 @@ const unknownKey: LintRule = {
   id: 'unknown-key',
   severity: 'warning',
   about:
-    'A key that means nothing where it stands. It is passed over, with all that stands under it. Notes may have keys that begin with `_`, `$`, `#` or `//`, and `comment`, `comments`, `description`',
+    'An unknown key. It is ignored, with everything below it. Keys that begin with `_`, `$`, `#` or `//`, and `comment`, `comments` and `description`, are allowed for notes',
   remote: false,
   *find({ content }) {
     yield* isSwitch(content)
@@ -131,18 +131,18 @@ function* shapeRemarks({ path, value }: Part, shape: Shape): Generator<Remark> {
     if (known === undefined) {
       const meant = nearest(key, Object.keys(shape), path.length === 0 ? topLevelSynonyms : {});
       const place = path.length === 0 ? '' : ' here';
-      yield { path: at, text: `no key ${quoted(key)}${place}: it is passed over${didYouMean(meant)}` };
+      yield { path: at, text: `unknown key ${quoted(key)}${place}: ignored${didYouMean(meant)}` };
     } else for (const object of objectsIn(value[key], at, known)) yield* shapeRemarks(object, known);
   }
 }
 
 /** Objects with something in them to look at; the ten thousandth entry of a list has mostly nothing. */
 function objectsIn(value: unknown, path: JsonPath, shape: Shape): Part[] {
-  if (isObject(value)) return [{ path, value }];
+  if (isJsonObject(value)) return [{ path, value }];
   if (!Array.isArray(value)) return [];
   const objects: Part[] = [];
   for (const [index, item] of (value as unknown[]).entries())
-    if (isObject(item) && Object.keys(item).some((key) => shape[key] !== 'anything'))
+    if (isJsonObject(item) && Object.keys(item).some((key) => shape[key] !== 'anything'))
       objects.push({ path: [...path, index], value: item });
   return objects;
 }
@@ -153,20 +153,20 @@ function isNote(key: string): boolean {
 }
 
 /** A file with `asm` switches inspection on or off, and is nothing else. */
-export function isSwitch(content: LooseObject): boolean {
+export function isSwitch(content: JsonObject): boolean {
   return 'asm' in content;
 }
 
 const besideSwitch: LintRule = {
   id: 'beside-switch',
   severity: 'warning',
-  about: 'A file with `asm` is the switch and nothing else. What stands beside it is passed over',
+  about: 'A file with `asm` only switches inspection on or off. Everything else in it is ignored',
   remote: false,
   *find({ content }) {
     if (!isSwitch(content)) return;
     for (const key of Object.keys(content)) {
       if (key === 'asm' || isNote(key)) continue;
-      yield { path: [key], text: 'is passed over in a file with `asm`; move it to a file of its own' };
+      yield { path: [key], text: 'ignored in a file with `asm`; move it to a file of its own' };
     }
   },
 };
@@ -175,7 +175,7 @@ const otherVersion: LintRule = {
   id: 'other-version',
   severity: 'warning',
   about:
-    'The `version` of the format is one whose parts are not read, or a custom rule or exclusion asks for another libddwaf than this. It is passed over',
+    'The `version` is one whose parts are not read, or a custom rule or exclusion needs another version of libddwaf. It is ignored',
   remote: false,
   *find({ content, around }) {
     const { version } = content;
@@ -183,21 +183,21 @@ const otherVersion: LintRule = {
     if (version !== undefined && major === undefined)
       yield {
         path: ['version'],
-        text: `${quoted(version)} is no version of the format; did you mean '2.2'?`,
+        text: `${quoted(version)} is not a version of the format; did you mean '2.2'?`,
       };
     else if (major !== undefined && Number(major) < 2 && !('events' in content))
       yield {
         path: ['version'],
-        text: `of version ${quoted(version)} only \`events\` is read, and nothing else; did you mean '2.2'?`,
+        text: `only \`events\` is read from version ${quoted(version)}; did you mean '2.2'?`,
       };
     for (const part of ['custom_rules', 'exclusions']) {
       for (const item of objectsOf(content, part)) {
         for (const { path, value } of textAt(item, 'min_version'))
           if (compareVersions(value, around.libraryVersion) > 0)
-            yield { path, text: `this libddwaf is ${around.libraryVersion}: it is passed over` };
+            yield { path, text: `ignored, because this libddwaf is ${around.libraryVersion}` };
         for (const { path, value } of textAt(item, 'max_version'))
           if (compareVersions(value, around.libraryVersion) < 0)
-            yield { path, text: `this libddwaf is ${around.libraryVersion}: it is passed over` };
+            yield { path, text: `ignored, because this libddwaf is ${around.libraryVersion}` };
       }
     }
   },
@@ -221,7 +221,7 @@ const operatorVersions: Readonly<Record<string, number>> = {
 const operatorVersion: LintRule = {
   id: 'operator-version',
   severity: 'warning',
-  about: 'A custom rule or exclusion asks for a version of an operator that this libddwaf does not have',
+  about: 'A custom rule or exclusion needs a version of an operator that this libddwaf does not have',
   remote: false,
   *find({ content }) {
     for (const found of conditionsOf(content)) {
@@ -231,7 +231,7 @@ const operatorVersion: LintRule = {
       if (found.part !== 'custom_rules' && found.part !== 'exclusions') continue;
       yield {
         path: [...found.path, 'operator'],
-        text: `no version ${version} of ${quoted(plainOperator(found.operator))}; the highest is ${highest}`,
+        text: `${quoted(plainOperator(found.operator))} has no version ${version}; the highest is ${highest}`,
       };
     }
   },

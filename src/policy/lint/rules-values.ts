@@ -1,4 +1,4 @@
-import type { LooseObject } from '../../engine/waf/loose-object.ts';
+import type { JsonObject } from '../../engine/json.ts';
 import { addressMeant, addressProblem } from './addresses.ts';
 import { pageTypes, redirectStatuses } from './known-names.ts';
 import type { LintRule } from './lint-rule.ts';
@@ -6,12 +6,13 @@ import { locationProblem } from './location.ts';
 import { didYouMean, nearest, quoted } from './nearest.ts';
 import { conditionsOf, entriesOf, listsOf, objectAt, objectsOf, type Part, textsOf } from './parts.ts';
 
-/* Values that are taken and mean nothing, or something else than they say. */
+/* Values that are accepted but have no effect, or another effect than intended. */
 
 const noAddress: LintRule = {
   id: 'no-address',
   severity: 'warning',
-  about: 'A list of addresses has an entry that is no IPv4 or IPv6 address or network. It is passed over',
+  about:
+    'A list of addresses has an entry that is not an IPv4 or IPv6 address or network. The entry is ignored',
   remote: true,
   *find({ content }) {
     for (const list of listsOf(content)) {
@@ -34,7 +35,7 @@ const noAddress: LintRule = {
 function addressRemark(value: string): string | undefined {
   const problem = addressProblem(value);
   if (problem === undefined) return undefined;
-  return `${quoted(value)} is no address: ${problem}${didYouMean(addressMeant(value))}`;
+  return `${quoted(value)} is not an address: ${problem}${didYouMean(addressMeant(value))}`;
 }
 
 /** Until the year 5138; what is above is in milliseconds. */
@@ -44,7 +45,7 @@ const expired: LintRule = {
   id: 'expired',
   severity: 'warning',
   about:
-    'The `expiration` of a list entry is over, so it has no effect; or it is in milliseconds, so that it never ends',
+    'A list entry has expired, so it has no effect; or its `expiration` is in milliseconds, so it never expires',
   remote: false,
   *find({ content, now }) {
     for (const list of listsOf(content)) {
@@ -60,16 +61,16 @@ function expirationRemark(value: unknown, given: unknown, now: number): string |
   const expiration = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : given;
   if (typeof expiration !== 'number' || expiration <= 0) return undefined;
   if (expiration < now)
-    return `${quoted(value)} is over since ${new Date(expiration * 1000).toISOString()}: it has no effect`;
+    return `${quoted(value)} expired at ${new Date(expiration * 1000).toISOString()} and has no effect`;
   if (expiration <= latestSeconds) return undefined;
-  return `${expiration} is in seconds, and means never; did you mean ${Math.floor(expiration / 1000)}?`;
+  return `${expiration} is read as seconds, so the entry never expires; did you mean ${Math.floor(expiration / 1000)}?`;
 }
 
 const badStatus: LintRule = {
   id: 'bad-status',
   severity: 'warning',
   about:
-    '`status_code` is none that can be sent: 200 to 599 for a block, 301, 302, 303 or 307 for a redirect. 403 or 303 is sent',
+    '`status_code` cannot be sent: a block needs 200 to 599, a redirect 301, 302, 303 or 307. 403 or 303 is sent instead',
   remote: true,
   *find({ content }) {
     for (const { isRedirect, parameters } of blockingActions(content)) {
@@ -81,7 +82,7 @@ const badStatus: LintRule = {
         if (status !== undefined && redirectStatuses.includes(status)) continue;
         yield { path, text: `${quoted(given)} is not 301, 302, 303 or 307: 303 is sent` };
       } else if (status === undefined || status < 200 || status > 599)
-        yield { path, text: `${quoted(given)} is no status from 200 to 599: 403 is sent` };
+        yield { path, text: `${quoted(given)} is not a status from 200 to 599: 403 is sent` };
     }
   },
 };
@@ -89,7 +90,7 @@ const badStatus: LintRule = {
 const badGrpcStatus: LintRule = {
   id: 'bad-grpc-status',
   severity: 'warning',
-  about: '`grpc_status_code` is none: they go from 0 to 16',
+  about: '`grpc_status_code` is not a number from 0 to 16',
   remote: true,
   *find({ content }) {
     for (const { parameters } of blockingActions(content)) {
@@ -99,7 +100,7 @@ const badGrpcStatus: LintRule = {
       if (status === undefined || status > 16)
         yield {
           path: [...parameters.path, 'grpc_status_code'],
-          text: `${quoted(given)} is no gRPC status from 0 to 16`,
+          text: `${quoted(given)} is not a gRPC status from 0 to 16`,
         };
     }
   },
@@ -109,7 +110,7 @@ const badPageType: LintRule = {
   id: 'bad-page-type',
   severity: 'warning',
   about:
-    'The `type` of a block page is not `auto`, `html` or `json`. The `Accept` header decides, as with `auto`',
+    'The `type` of a block page is not `auto`, `html` or `json`. `auto` is used: the `Accept` header decides',
   remote: true,
   *find({ content }) {
     for (const { isRedirect, parameters } of blockingActions(content)) {
@@ -118,7 +119,7 @@ const badPageType: LintRule = {
       const meant = typeof given === 'string' ? nearest(given, pageTypes) : undefined;
       yield {
         path: [...parameters.path, 'type'],
-        text: `no type of page ${quoted(given)}: it counts as 'auto'${didYouMean(meant) || '; there are auto, html, json'}`,
+        text: `unknown page type ${quoted(given)}: 'auto' is used${didYouMean(meant) || '; it must be auto, html or json'}`,
       };
     }
   },
@@ -127,7 +128,7 @@ const badPageType: LintRule = {
 const badLocation: LintRule = {
   id: 'bad-location',
   severity: 'warning',
-  about: 'A redirect has no `location`, or one that cannot be sent. It blocks with 403',
+  about: 'A redirect has no `location`, or one that cannot be sent. The client gets a 403 instead',
   remote: true,
   *find({ content }) {
     for (const { isRedirect, parameters } of blockingActions(content)) {
@@ -147,7 +148,7 @@ const badLocation: LintRule = {
   },
 };
 
-function blockingActions(content: LooseObject): { isRedirect: boolean; parameters: Part }[] {
+function blockingActions(content: JsonObject): { isRedirect: boolean; parameters: Part }[] {
   return objectsOf(content, 'actions').flatMap((action) => {
     const { type } = action.value;
     if (type !== 'block_request' && type !== 'redirect_request') return [];

@@ -1,15 +1,15 @@
-import { isObject, type LooseObject } from '../../engine/waf/loose-object.ts';
+import { isJsonObject, type JsonObject } from '../../engine/json.ts';
 import { builtInActions, deliveredLists, givenAddresses } from './known-names.ts';
 import { baseRuleParts, conditionsOf, listsOf, mappingsOf, objectsOf, textAt } from './parts.ts';
 
 /* What can be referred to: everything that any of the configurations defines. */
 
-export type Tags = LooseObject;
+export type Tags = JsonObject;
 
 /** A configuration and its place in the order in which configurations count. */
 export interface Ordered {
   readonly path: string;
-  readonly content: LooseObject;
+  readonly content: JsonObject;
 }
 
 /** Lists of rules, or of exclusions. */
@@ -92,12 +92,12 @@ export function isDelivered(id: string): boolean {
 }
 
 /** Items with an id, and their tags. */
-function taggedIn(contents: readonly LooseObject[], parts: readonly string[]): Map<string, Tags> {
+function taggedIn(contents: readonly JsonObject[], parts: readonly string[]): Map<string, Tags> {
   const tagged = new Map<string, Tags>();
   for (const content of contents) {
     for (const { value } of parts.flatMap((part) => objectsOf(content, part))) {
       const { id, tags } = value;
-      if (typeof id === 'string' && !tagged.has(id)) tagged.set(id, isObject(tags) ? tags : {});
+      if (typeof id === 'string' && !tagged.has(id)) tagged.set(id, isJsonObject(tags) ? tags : {});
     }
   }
   return tagged;

@@ -12,6 +12,7 @@ import { Handlers } from '../../../src/workers/handlers.ts';
 import { InlineEngine } from '../../../src/workers/inline-engine.ts';
 import type { Job, JobResult } from '../../../src/workers/jobs.ts';
 import { jobOf, silentObserver } from '../../support/notify-answers.ts';
+import { patienceMs } from '../../support/patience.ts';
 import {
   requestBodyMessage,
   requestHeadersMessage,
@@ -77,7 +78,7 @@ describe('a job', () => {
     const body = requestBodyMessage(undefined, gzipSync('{"q":"attack-block"}'));
     handler.handle(jobOf(encodeMessages([requestHeadersMessage('/', headers), body])), answer);
     expect(answers).toEqual([]);
-    await vi.waitFor(() => expect(answers).toMatchObject([{ blocked: true }]));
+    await vi.waitFor(() => expect(answers).toMatchObject([{ blocked: true }]), patienceMs);
   });
 
   it('that comes too late is not begun, and its transaction knows', () => {
@@ -108,10 +109,12 @@ describe('a job', () => {
     async (_what, requestBody) => {
       const { handler, answer, answers, told } = setUp(() => ({ requestBody, failed: fails }));
       handler.handle(jobOf(encodeMessages([requestBodyMessage('77', '{}')])), answer);
-      await vi.waitFor(() =>
-        expect(answers).toEqual([
-          { request_body: false, response_body: false, span_id: '77.error', verdict: 'error' },
-        ]),
+      await vi.waitFor(
+        () =>
+          expect(answers).toEqual([
+            { request_body: false, response_body: false, span_id: '77.error', verdict: 'error' },
+          ]),
+        patienceMs,
       );
       expect(told).toEqual([expect.any(Error)]);
     },
@@ -139,7 +142,7 @@ describe('the engine in the I/O thread', () => {
   function inline() {
     const { handler, recorder } = setUp();
     const results: JobResult['kind'][] = [];
-    const engine = new InlineEngine(new Handlers([handler]));
+    const engine = new InlineEngine(new Handlers([handler], () => undefined));
     const submit = (payload: Buffer) => engine.submit(0, jobOf(payload), ({ kind }) => results.push(kind));
     return { engine, handler, recorder, results, submit };
   }

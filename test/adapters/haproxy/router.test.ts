@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { messageNames, type SkipReason } from '../../../src/adapters/haproxy/contract.ts';
 import { formatIdentity } from '../../../src/adapters/haproxy/identity.ts';
 import type { Notify, NotifyAnswer } from '../../../src/adapters/haproxy/notify.ts';
@@ -20,6 +20,14 @@ const there = '2222222222222222';
 const trace = 'a'.repeat(32);
 const timeoutMs = 1000;
 const answerOf = (...actions: number[]): Buffer => Buffer.from(actions);
+
+// Deadlines are compared to the millisecond: the clock stands still.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** Three engines of which a test says what they do. */
 class Engines implements JobTaker {

@@ -30,9 +30,13 @@ describe('the files of TLS', () => {
     [
       'a key alone',
       { tlsKeyPath: own.key },
-      'DD_HAPROXY_SPOA_TLS_KEY is of no use without DD_HAPROXY_SPOA_TLS_CERT',
+      'DD_HAPROXY_SPOA_TLS_KEY has no effect without DD_HAPROXY_SPOA_TLS_CERT',
     ],
-    ['a CA alone', { tlsCaPath: ca }, 'DD_HAPROXY_SPOA_TLS_CA is of no use without DD_HAPROXY_SPOA_TLS_CERT'],
+    [
+      'a CA alone',
+      { tlsCaPath: ca },
+      'DD_HAPROXY_SPOA_TLS_CA has no effect without DD_HAPROXY_SPOA_TLS_CERT',
+    ],
     [
       'peers without a CA',
       { tlsCertificatePath: own.both, peers: 'other' },
@@ -51,27 +55,27 @@ describe('the files of TLS', () => {
     [
       'an empty certificate',
       { tlsCertificatePath: empty, tlsKeyPath: own.key },
-      `DD_HAPROXY_SPOA_TLS_CERT: ${empty} has no certificate in PEM`,
+      `DD_HAPROXY_SPOA_TLS_CERT: ${empty} contains no PEM certificate`,
     ],
     [
       'a certificate that is none',
       { tlsCertificatePath: broken, tlsKeyPath: own.key },
-      `DD_HAPROXY_SPOA_TLS_CERT: ${broken} has a certificate that cannot be read: `,
+      `DD_HAPROXY_SPOA_TLS_CERT: ${broken} contains an invalid certificate: `,
     ],
     [
       'a certificate without its key',
       { tlsCertificatePath: own.certificate },
-      `DD_HAPROXY_SPOA_TLS_CERT: ${own.certificate} has no private key in PEM`,
+      `DD_HAPROXY_SPOA_TLS_CERT: ${own.certificate} contains no PEM private key`,
     ],
     [
       'the key of another',
       { tlsCertificatePath: own.certificate, tlsKeyPath: other.key },
-      `DD_HAPROXY_SPOA_TLS_KEY: ${other.key} is not the key of the certificate`,
+      `DD_HAPROXY_SPOA_TLS_KEY: ${other.key} does not match the certificate`,
     ],
     [
       'an empty CA, which would let nobody in',
       { tlsCertificatePath: own.both, tlsCaPath: empty },
-      `DD_HAPROXY_SPOA_TLS_CA: ${empty} has no certificate in PEM`,
+      `DD_HAPROXY_SPOA_TLS_CA: ${empty} contains no PEM certificate`,
     ],
   ])('%s ends the start with a sentence', (_what, files, sentence) => {
     expect(() => read(files)).toThrow(sentence);

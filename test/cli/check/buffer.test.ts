@@ -24,7 +24,7 @@ describe('the headers that rules add', () => {
   it("do not fit into HAProxy's own room when one is a client certificate", () => {
     expect(said(haproxysOwn, behind(certificate))).toEqual([
       expect.stringMatching(
-        /^rewriting-room: rules add about \d+ bytes to a request, .*X-Client-Cert.* keeps 1024$/,
+        /^rewriting-room: rules add about \d+ bytes to a request .*X-Client-Cert.* reserves only 1024$/,
       ),
     ]);
   });
@@ -78,7 +78,7 @@ describe('the headers that rules add', () => {
     const copy = behind('http-request set-header X-Original-Url %[url]');
     expect(said(copy)).toEqual([]);
     expect(said(haproxysOwn, copy)).toEqual([
-      "rewriting-copies: 'set-header X-Original-Url' copies url, and tune.maxrewrite keeps 1024",
+      "rewriting-copies: 'set-header X-Original-Url' copies url, and tune.maxrewrite reserves only 1024",
     ]);
   });
 });
@@ -86,7 +86,7 @@ describe('the headers that rules add', () => {
 describe('the sizes of the buffer', () => {
   it("are those of the operator's own file, which is loaded later, and HAProxy's half at most for rewriting", () => {
     expect(said(inGlobal('tune.bufsize 8k'))).toEqual([
-      'small-head-room: tune.bufsize 8192 less tune.maxrewrite 4096 leaves 4096 bytes for a head',
+      'small-head-room: tune.bufsize 8192 minus tune.maxrewrite 4096 leaves 4096 bytes for a head',
     ]);
   });
 

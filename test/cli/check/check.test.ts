@@ -100,8 +100,8 @@ describe('check', () => {
     )(files);
     const whats = (versions: readonly string[]): string[] =>
       check(files, { versions }).map(({ what }) => what);
-    expect(whats(['3.2'])).toEqual(["'set-path' changes the request before the agent is asked"]);
-    expect(whats(['2.6'])).toEqual(["'set-query' changes the request before the agent is asked"]);
+    expect(whats(['3.2'])).toEqual(["'set-path' changes the request before the agent is called"]);
+    expect(whats(['2.6'])).toEqual(["'set-query' changes the request before the agent is called"]);
   });
 
   it('calls what holds for some versions a hint, and names them, when the version is not known', () => {
@@ -123,7 +123,7 @@ describe('check', () => {
     const files = shipped();
     const environment = { DD_SPOA_PROCESSING_TIMEOUT: '5ms' };
     expect(check(files, { environment }).map(({ what }) => what)).toEqual([
-      "timeout processing 5ms is not above the WAF's 10 ms",
+      "timeout processing 5ms does not exceed the WAF's time-out of 10 ms",
     ]);
     replace('main', 'presetenv DD_SPOA_PROCESSING_TIMEOUT', 'setenv DD_SPOA_PROCESSING_TIMEOUT')(files);
     expect(check(files, { environment })).toEqual([]);

@@ -122,12 +122,15 @@ describe('check on what is inherited', () => {
   });
 
   it.each([
-    ['http-request allow if { path /health }', "'allow' of defaults web stands before rules of the agent"],
-    ['http-request deny if { path /x }', "'deny' of defaults web answers requests before the agent is asked"],
-    ['http-request set-path /x', "'set-path' of defaults web changes the request before the agent is asked"],
+    ['http-request allow if { path /health }', "'allow' in defaults web comes before the agent's rules"],
+    [
+      'http-request deny if { path /x }',
+      "'deny' in defaults web answers requests before the agent is called",
+    ],
+    ['http-request set-path /x', "'set-path' in defaults web changes the request before the agent is called"],
     [
       'http-request lua.maintenance',
-      "'lua.maintenance' of defaults web may answer requests before the agent is asked",
+      "'lua.maintenance' in defaults web may answer requests before the agent is called",
     ],
   ])('finds %s in the defaults of the frontend', (line, what) => {
     expect(whatOf(chain('    mode http\n', `    ${line}\n`))).toEqual([what]);
@@ -154,7 +157,7 @@ describe('check on what is inherited', () => {
     expect(rulesOf(edit)).toContain('group-without-filter');
   });
 
-  it('finds what a frontend does before the agent is asked in the backend, but for allow', () => {
+  it('finds what a frontend does before the agent is called in the backend, but for allow', () => {
     const lines = ['set-path /x', 'allow if { path /y }', 'deny if { path /z }'];
     const edit = inBackend(lines.map((line) => `    http-request ${line}\n`).join(''));
     expect(rulesOf(edit)).toEqual(['rewritten-before', 'answered-before']);
@@ -169,6 +172,6 @@ describe('check on what is inherited', () => {
         '\nbackend bare\n    server b 127.0.0.1:1\n\ndefaults dd-spoa-defaults',
       ),
     );
-    expect(whatOf(edit)).toEqual(["backend bare has no 'filter spoe' of the agent"]);
+    expect(whatOf(edit)).toEqual(["backend bare has no 'filter spoe' for the agent"]);
   });
 });

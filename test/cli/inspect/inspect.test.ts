@@ -69,7 +69,7 @@ describe('a request from a URL', () => {
 
   it('refuses a header without a colon', () => {
     expect(() => requestFromUrl('http://x/', { ...noFlags, headers: ['oops'] })).toThrow(
-      "-H 'oops' is no header field; it must be like 'Name: value'",
+      "-H 'oops' is not a header; it must be like 'Name: value'",
     );
   });
 });
@@ -111,11 +111,11 @@ describe('a raw message', () => {
     ['\r\n\r\n', 'standard input: is empty; it must be an HTTP message'],
     [
       'nonsense\n\n',
-      "standard input: 'nonsense' is no request line; it must be like 'GET /path?query HTTP/1.1'",
+      "standard input: 'nonsense' is not a request line; it must be like 'GET /path?query HTTP/1.1'",
     ],
     [
       'GET / HTTP/1.1\nHost: x\nbad line\n\n',
-      "standard input, line 3: 'bad line' is no header field; it must be like 'Name: value'",
+      "standard input, line 3: 'bad line' is not a header; it must be like 'Name: value'",
     ],
   ])('that is no request is refused: %j', (text, message) => {
     expect(() => raw(text)).toThrow(message);
@@ -126,7 +126,7 @@ describe('a raw message', () => {
     expect(head).toEqual({ status: 503, headers: [['server', 'x']] });
     expect(Buffer.from(body).toString()).toBe('{}');
     expect(() => parseRawResponse(Buffer.from('GET / HTTP/1.1\n\n'), 'file')).toThrow(
-      "file: 'GET / HTTP/1.1' is no status line; it must be like 'HTTP/1.1 200 OK'",
+      "file: 'GET / HTTP/1.1' is not a status line; it must be like 'HTTP/1.1 200 OK'",
     );
   });
 });
@@ -223,8 +223,8 @@ describe('inspect', () => {
     expect(blocked.answer?.body).toContain('blocked');
     expect(blocked.inspected.map(({ phase }) => phase)).toEqual(['request-headers']);
     expect(blocked.notes).toEqual([
-      'The request body was not looked at: the request was blocked before.',
-      'The response was not looked at: the request was blocked before.',
+      'The request body was not inspected: the request had already been blocked.',
+      'The response was not inspected: the request had already been blocked.',
     ]);
   });
 
@@ -245,11 +245,11 @@ describe('inspect', () => {
   it('says which bodies the agent does not ask for', async () => {
     const image = raw('POST / HTTP/1.1\ncontent-type: image/png\n\nattack');
     expect((await report(image)).notes).toEqual([
-      'The request body was not looked at: no rule reads bodies, or they are not asked for of this kind.',
+      'The request body was not inspected: no rule reads bodies, or bodies of this type are not requested.',
     ]);
     const html = await report(raw('GET / HTTP/1.1\n\n'), 'HTTP/1.1 200 OK\ncontent-type: text/html\n\nleak');
     expect(html.notes).toEqual([
-      'The response body was not looked at: the agent asks for JSON only, and where a rule reads it.',
+      'The response body was not inspected: only JSON is requested, and only when a rule reads response bodies.',
     ]);
   });
 
@@ -257,7 +257,7 @@ describe('inspect', () => {
     const text = printReport(await report(raw('GET /?a=1&q=an+attack+here HTTP/1.1\nhost: x\n\n')));
     expect(text.split('\n').slice(0, 7)).toEqual([
       'GET x/?a=1&q=an+attack+here',
-      'verdict: report: 1 rule matched, the traffic goes on',
+      'verdict: report: 1 rule matched, the traffic passes',
       `client:  ${peerAddress}`,
       '',
       'request-headers: query rule query (probe, confidence 1)',

@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { dieTogether } from '../../support/child-processes.ts';
 import { freePort } from './free-port.ts';
 import { LineLog } from './line-log.ts';
+import { patienceMs, patientTimeouts } from './patience.ts';
 
 const repository = join(import.meta.dirname, '..', '..', '..');
 const mainFile = join(repository, 'dist', 'main.js');
-const readyTimeoutMs = 30_000;
 
 /** One set of small rules for all tests: see the ids in it for what they match and do. */
 export const testRules = join(repository, 'test', 'fixtures', 'rules', 'e2e.json');
@@ -73,7 +73,7 @@ export class Daemon {
 
   /**
    * Resolves when `/ready` says so.
-   * @throws when it ends instead, or takes longer than 30 seconds, with all that it said.
+   * @throws when it ends instead, or takes longer than a minute, with all that it said.
    */
   async start(): Promise<void> {
     if (!existsSync(mainFile)) throw new Error(`${mainFile} does not exist: run "npm run build" first`);
@@ -88,9 +88,9 @@ export class Daemon {
     this.#process = child;
     this.log.readFrom(child.stdout);
     this.log.readFrom(child.stderr);
-    const deadline = Date.now() + readyTimeoutMs;
+    const deadline = performance.now() + patienceMs;
     while ((await this.health('/ready')).status !== 200) {
-      if (!this.running || Date.now() > deadline) {
+      if (!this.running || performance.now() > deadline) {
         await this.stop('SIGKILL');
         throw new Error(`the daemon did not become ready\n${this.report()}`);
       }
@@ -131,11 +131,7 @@ export class Daemon {
    * @param name without the prefix `appsec_edge_`
    */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-    const { body } = await this.health('/metrics');
-    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-    const series = body.split('\n').filter((line) => /^[^#{ ]+/.exec(line)?.[0] === `appsec_edge_${name}`);
-    const matching = series.filter((line) => wanted.every((label) => line.includes(label)));
-    return matching.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+    return metricIn((await this.health('/metrics')).body, name, labels);
   }
 
   /** One page of its health server; status 0 when it does not answer. */
@@ -163,11 +159,23 @@ export class Daemon {
       ...{ DD_HAPROXY_SPOA_HOST: '127.0.0.1', DD_HAPROXY_SPOA_PORT: String(this.port) },
       ...{ APPSEC_EDGE_HEALTHCHECK_PORT: String(this.healthPort), APPSEC_EDGE_LOG_FORMAT: 'json' },
       ...{ APPSEC_EDGE_SHUTDOWN_GRACE: '0', DD_TRACE_ENABLED: 'false' },
+      // Each takes a third of a second of CPU time to start. Tests about several threads ask for them.
+      APPSEC_EDGE_ENGINE_THREADS: '1',
       ...{ DD_APPSEC_RULES: testRules, DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '10000000' },
       // Tests look for each event, and the machine may be busy with other things.
       ...{ DD_APPSEC_TRACE_RATE_LIMIT: '100000', DD_APPSEC_WAF_TIMEOUT: '2s' },
+      // Of HAProxies that do not say theirs.
+      DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: patientTimeouts.DD_SPOA_PROCESSING_TIMEOUT,
     };
   }
+}
+
+/** @param page of `/metrics`; see `Daemon.metric` for the others. */
+export function metricIn(page: string, name: string, labels: Readonly<Record<string, string>>): number {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  const series = page.split('\n').filter((line) => /^[^#{ ]+/.exec(line)?.[0] === `appsec_edge_${name}`);
+  const matching = series.filter((line) => wanted.every((label) => line.includes(label)));
+  return matching.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 
 /** A running daemon on ports of its own, with the rules of the tests and body inspection on. */

@@ -2,14 +2,17 @@
 import { createServer } from 'node:net';
 
 /** Below the range the kernel gives to outgoing connections: no client of another test sits on one a moment later. */
-const firstPort = 20_000;
-const ports = 12_000;
+const lowestPort = 20_000;
+/** Test files that run side by side have ranges of their own. */
+const ranges = 12;
+const ports = 1_000;
+const firstPort = lowestPort + ports * (Number(process.env['VITEST_POOL_ID'] ?? 0) % ranges);
 
-/** Where this process goes on: another one began elsewhere, as good as surely. */
+/** Where this process goes on: another one with this range began elsewhere, as good as surely. */
 let next = Math.floor(Math.random() * ports);
 
 /**
- * A TCP port of 127.0.0.1 that nobody listens on. A process gets none twice within 12,000: HAProxy would listen
+ * A TCP port of 127.0.0.1 that nobody listens on. A process gets none twice within 1,000: HAProxy would listen
  * twice on one port without a word, and answer every other connection with the wrong protocol.
  */
 export async function freePort(): Promise<number> {

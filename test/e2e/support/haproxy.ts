@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { accepts } from '../../../tools/accepts.ts';
 import { dieTogether } from '../../support/child-processes.ts';
 import { LineLog } from './line-log.ts';
+import { patienceMs } from './patience.ts';
 
 export interface HaproxyOptions {
   readonly binary: string;
@@ -97,13 +98,13 @@ export class RunningHaproxy {
 
 /**
  * Starts HAProxy and resolves once it accepts connections.
- * @throws when it ends instead, or does not listen within five seconds, with configuration and output.
+ * @throws when it ends instead, or does not listen within a minute, with configuration and output.
  */
 export async function startHaproxy(options: HaproxyOptions): Promise<RunningHaproxy> {
   const haproxy = new RunningHaproxy(options);
-  const deadline = Date.now() + 5_000;
+  const deadline = performance.now() + patienceMs;
   while (!(await accepts(options.readyPort))) {
-    if (haproxy.exited || Date.now() > deadline) {
+    if (haproxy.exited || performance.now() > deadline) {
       const report = haproxy.report();
       await haproxy.stop();
       throw new Error(`HAProxy does not listen on ${options.readyPort}\n${report}`);

@@ -38,7 +38,7 @@ export const hostileCompressed: readonly HostileRequest[] = [
   ),
   coded(
     'gzip-cut',
-    'compressed: gzip that is cut off',
+    'compressed: truncated gzip',
     'gzip',
     gzipSync(document).subarray(0, -6),
     somewhereInBody,
@@ -53,12 +53,12 @@ export const hostileCompressed: readonly HostileRequest[] = [
   ),
   coded(
     'gzip-behind',
-    'compressed: text behind the gzip',
+    'compressed: text after the gzip',
     'gzip',
     Buffer.concat([gzipSync('{}'), Buffer.from(attack)]),
     somewhereInBody,
   ),
-  coded('gzip-lie', 'compressed: text that calls itself gzip', 'gzip', document, somewhereInBody),
+  coded('gzip-lie', 'compressed: plain text declared as gzip', 'gzip', document, somewhereInBody),
   coded(
     'gzip-five-times',
     'compressed: gzip five times',
@@ -71,11 +71,11 @@ export const hostileCompressed: readonly HostileRequest[] = [
     'compressed: gzip six times',
     'gzip, gzip, gzip, gzip, gzip, gzip',
     gzipTimes(6),
-    passes('five codings are undone'),
+    passes('at most five codings are decoded'),
   ),
   coded(
     'gzip-among-others',
-    'compressed: gzip among codings that nobody knows',
+    'compressed: gzip among unknown codings',
     'x-any, "gzip";q=1',
     gzipSync(document),
     somewhereInBody,
@@ -92,7 +92,7 @@ export const hostileCompressed: readonly HostileRequest[] = [
     'compressed: 8 MB from 8 KB, the attack at its end',
     'gzip',
     gzipSync(JSON.stringify({ b: 'x'.repeat(8_000_000), a: attack })),
-    passesInPart('`APPSEC_EDGE_MAX_DECOMPRESSED_SIZE` is undone'),
+    passesInPart('only the first `APPSEC_EDGE_MAX_DECOMPRESSED_SIZE` bytes are decompressed'),
   ),
   coded(
     'deflate-raw',
@@ -103,11 +103,11 @@ export const hostileCompressed: readonly HostileRequest[] = [
   ),
   coded('brotli', 'compressed: brotli', 'br', brotliCompressSync(document), inBody('a')),
   coded('zstd', 'compressed: zstd', 'zstd', zstdCompressSync(document), inBody('a')),
-  coded('coding-unknown', 'compressed: a coding that nobody knows', 'x-squeezed', document, somewhereInBody),
+  coded('coding-unknown', 'compressed: an unknown coding', 'x-squeezed', document, somewhereInBody),
   row(
     'gzip-undeclared',
     'compressed: gzip without Content-Encoding',
     { method: 'POST', lines: ['content-type: application/json'], body: gzipSync(document) },
-    passes('bytes that no field calls compressed are taken as they are'),
+    passes('bytes without a declared coding are inspected as they are'),
   ),
 ];

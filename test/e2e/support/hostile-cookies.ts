@@ -11,7 +11,7 @@ export const hostileCookies: readonly HostileRequest[] = [
   cookie('cookie-quoted', 'cookie: quoted', `a="${attack}"`, inCookies('a', '0')),
   cookie(
     'cookie-quoted-semicolon',
-    'cookie: quoted, with `;` inside of it',
+    'cookie: quoted, with `;` inside',
     'a="attack-;block"; b=attack-block',
     inCookies('b', '0'),
   ),
@@ -19,7 +19,7 @@ export const hostileCookies: readonly HostileRequest[] = [
     kind: 'found',
     address: 'server.request.cookies',
   }),
-  cookie('cookie-escaped', 'cookie: percent-escapes, good and broken', 'a=%zz%61ttack-block%', {
+  cookie('cookie-escaped', 'cookie: percent-escapes, valid and broken', 'a=%zz%61ttack-block%', {
     kind: 'found',
     address: 'server.request.cookies',
   }),
@@ -37,7 +37,7 @@ export const hostileCookies: readonly HostileRequest[] = [
   cookie('cookie-commas', 'cookie: separated by commas', `a=1, b=${attack}`, inCookies('a', '0')),
   row(
     'cookie-fields',
-    'cookie: in the second of two Cookie fields',
+    'cookie: in the second of two Cookie headers',
     { lines: ['cookie: a=1', `COOKIE: b=${attack}`] },
     inCookies('b', '0'),
   ),
@@ -45,6 +45,6 @@ export const hostileCookies: readonly HostileRequest[] = [
     'cookie-name',
     'cookie: in its name',
     `${attack}=1`,
-    passes('most rules look at values; the ruleset decides'),
+    passes('most rules inspect only values; the ruleset decides'),
   ),
 ];

@@ -14,75 +14,75 @@ const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}
 const chunked = 'transfer-encoding: chunked';
 
 const fields: readonly HostileRequest[] = [
-  row('field-odd-case', 'field: name in odd case', { lines: [`X-aNY: ${attack}`] }, inFields('x-any', '0')),
+  row('field-odd-case', 'header: name in odd case', { lines: [`X-aNY: ${attack}`] }, inFields('x-any', '0')),
   row(
     'field-repeated',
-    'field: repeated',
+    'header: repeated',
     { lines: ['x-any: 1', `X-Any: ${attack}`, 'x-any: 2'] },
     inFields('x-any', '1'),
   ),
   row(
     'field-folded',
-    'field: value folded over two lines',
+    'header: value folded over two lines',
     { lines: ['x-any: a', ` ${attack}`] },
     inFields('x-any', '0'),
   ),
   row(
     'field-underscore',
-    'field: name with `_`, which some servers take for `-`',
+    'header: name with `_`, which some servers take for `-`',
     { lines: [`x_any: ${attack}`] },
     inFields('x_any', '0'),
   ),
   row(
     'field-proto',
-    'field: named `__proto__`',
+    'header: named `__proto__`',
     { lines: [`__proto__: ${attack}`] },
     inFields('__proto__', '0'),
   ),
-  row('field-bad-name', 'field: a space in the name', { lines: [`x any: ${attack}`] }, refused),
-  row('field-space-colon', 'field: a space before the colon', { lines: [`x-any : ${attack}`] }, refused),
-  row('field-nul', 'field: NUL in the value', { lines: [`x-any: \0${attack}`] }, refused, {
+  row('field-bad-name', 'header: a space in the name', { lines: [`x any: ${attack}`] }, refused),
+  row('field-space-colon', 'header: a space before the colon', { lines: [`x-any : ${attack}`] }, refused),
+  row('field-nul', 'header: NUL in the value', { lines: [`x-any: \0${attack}`] }, refused, {
     but: { '2.6': inFields('x-any', '0') },
   }),
   row(
     'field-control',
-    'field: a control byte in the value',
+    'header: a control byte in the value',
     { lines: [`x-any: \x01${attack}`] },
     inFields('x-any', '0'),
   ),
   row(
     'field-high-bytes',
-    'field: bytes that are no UTF-8',
+    'header: invalid UTF-8',
     { lines: [`x-any: \xff\xc0${attack}\xe9`] },
     inFields('x-any', '0'),
   ),
   row(
     'field-escaped',
-    'field: percent-escapes',
+    'header: percent-escapes',
     { lines: ['x-any: %61ttack-block'] },
-    passes('servers do not decode fields'),
+    passes('servers do not decode header values'),
   ),
   row(
     'field-many',
-    'field: behind 90 others',
+    'header: after 90 others',
     { lines: [...Array.from({ length: 90 }, (_, index) => `x-${index}: 1`), `x-any: ${attack}`] },
     inFields('x-any', '0'),
   ),
   row(
     'field-too-many',
-    'field: behind 200 others',
+    'header: after 200 others',
     { lines: [...Array.from({ length: 200 }, (_, index) => `x-${index}: 1`), `x-any: ${attack}`] },
     refused,
   ),
   row(
     'field-long',
-    'field: at the end of 13,000 bytes',
+    'header: at the end of 13,000 bytes',
     { lines: [`x-any: ${'x'.repeat(13_000)}${attack}`] },
     { kind: 'found', address: 'server.request.headers.no_cookies' },
   ),
   row(
     'field-listed-in-connection',
-    'field: named by Connection',
+    'header: named by Connection',
     { lines: ['connection: x-any', `x-any: ${attack}`] },
     inFields('x-any', '0'),
   ),
@@ -91,14 +91,14 @@ const fields: readonly HostileRequest[] = [
 const framing: readonly HostileRequest[] = [
   row(
     'length-conflict',
-    'two Content-Lengths that differ',
+    'two different Content-Lengths',
     { method: 'POST', lines: ['content-length: 1', 'content-length: 2'] },
     refused,
     { but: { '3.2': closed } },
   ),
   row(
     'length-invalid',
-    'a Content-Length that is no number',
+    'a Content-Length that is not a number',
     { method: 'POST', lines: ['content-length: +12'] },
     refused,
   ),
@@ -126,7 +126,7 @@ const framing: readonly HostileRequest[] = [
   ),
   row(
     'transfer-coding-unknown',
-    'a transfer coding that nobody knows',
+    'an unknown transfer coding',
     { method: 'POST', lines: ['transfer-encoding: x-any, chunked'] },
     { kind: 'refused', status: 422 },
   ),
@@ -144,9 +144,9 @@ const framing: readonly HostileRequest[] = [
   ),
   row(
     'trailer',
-    'a trailer field behind a chunked body',
+    'a trailer after a chunked body',
     { method: 'POST', lines: [chunked], body: `${chunk('x')}0\r\nx-any: ${attack}\r\n\r\n` },
-    passes('HAProxy hands no trailers over'),
+    passes('HAProxy does not send trailers to the agent'),
   ),
   row(
     'expect-continue',
@@ -156,14 +156,14 @@ const framing: readonly HostileRequest[] = [
   ),
   row(
     'expect-continue-waits',
-    'Expect: 100-continue, the body sent when it is asked for',
+    'Expect: 100-continue, the body sent after the 100',
     { method: 'POST', lines: ['expect: 100-continue', `content-length: ${attack.length}`] },
     somewhereInBody,
     { afterContinue: attack },
   ),
   row(
     'upgrade-body',
-    'a body on a request that asks for an upgrade',
+    'a body on an upgrade request',
     { method: 'POST', lines: ['connection: upgrade', 'upgrade: websocket'], body: attack },
     somewhereInBody,
     { but: { '2.8': refused, '3.0': refused, '3.2': closed } },
@@ -198,7 +198,7 @@ const framing: readonly HostileRequest[] = [
       ],
       after: attack,
     },
-    passes('it is no HTTP any more', 101),
+    passes('it is no longer HTTP', 101),
   ),
 ];
 

@@ -97,7 +97,7 @@ const targets: readonly HostileRequest[] = [
   bare('http2-query', 'query', { target: `${targetOf('http2-query')}?q=%61ttack-block` }, inQuery('q', '0')),
   bare(
     'http2-method',
-    'a method that nobody knows',
+    'an unknown method',
     { method: attack },
     { kind: 'found', address: 'server.request.method' },
   ),
@@ -123,7 +123,7 @@ const targets: readonly HostileRequest[] = [
   ),
   bare(
     'http2-no-slash',
-    'a path without `/` in front',
+    'a path without a leading `/`',
     { target: `hostile/http2-no-slash/?q=${attack}` },
     malformed,
   ),
@@ -147,13 +147,13 @@ const targets: readonly HostileRequest[] = [
   ),
   bare(
     'http2-path-twice',
-    'two paths, the attack in the second',
+    'two paths, the attack in the second one',
     { fields: [[':path', `${targetOf('http2-path-twice')}?q=${attack}`]] },
     malformed,
   ),
   bare(
     'http2-path-late',
-    'the path behind a field',
+    'the path after a header',
     {
       pseudo: [
         [':method', 'GET'],
@@ -166,7 +166,7 @@ const targets: readonly HostileRequest[] = [
   ),
   bare(
     'http2-scheme',
-    'a scheme that is not of HTTP, which makes HAProxy send the absolute form',
+    'a non-HTTP scheme, which makes HAProxy send the absolute form',
     {
       pseudo: pseudo(
         'http2-scheme',
@@ -198,7 +198,7 @@ const targets: readonly HostileRequest[] = [
     'http2-authority-host',
     'an authority, and another Host with the attack',
     { fields: [['host', attack]] },
-    passes('HAProxy puts the authority in place of Host, so that the attack goes nowhere'),
+    passes('HAProxy replaces Host with the authority, so the attack does not reach the origin'),
   ),
   bare(
     'http2-authority-userinfo',
@@ -218,13 +218,13 @@ const targets: readonly HostileRequest[] = [
 
 const many = (count: number): Field[] => Array.from({ length: count }, (_, index) => [`x-${index}`, '1']);
 const fieldIn = (id: string, what: string, field: Field, outcome: Outcome, rest?: Rest): HostileRequest =>
-  bare(id, `field: ${what}`, { fields: [field] }, outcome, rest);
+  bare(id, `header: ${what}`, { fields: [field] }, outcome, rest);
 
 const fields: readonly HostileRequest[] = [
   fieldIn('http2-field', 'as it is', ['x-any', attack], inFields('x-any', '0')),
   framed(
     'http2-field-huffman',
-    'field: Huffman-coded',
+    'header: Huffman-coded',
     [
       headers(
         first,
@@ -239,7 +239,7 @@ const fields: readonly HostileRequest[] = [
   ),
   framed(
     'http2-field-indexed',
-    'field: taken from the table that an earlier request has filled',
+    'header: taken from the table that an earlier request filled',
     [
       headers(
         first,
@@ -254,7 +254,7 @@ const fields: readonly HostileRequest[] = [
   ),
   framed(
     'http2-continuation',
-    'field: cut into CONTINUATION frames of 5 bytes',
+    'header: cut into CONTINUATION frames of 5 bytes',
     [
       headers(first, block('http2-continuation', { fields: [['x-any', attack]] }), {
         ...last,
@@ -265,13 +265,13 @@ const fields: readonly HostileRequest[] = [
   ),
   framed(
     'http2-padding',
-    'field: in a padded frame',
+    'header: in a padded frame',
     [headers(first, block('http2-padding', { fields: [['x-any', attack]] }), { ...last, padding: 255 })],
     inFields('x-any', '0'),
   ),
   bare(
     'http2-field-repeated',
-    'field: repeated',
+    'header: repeated',
     {
       fields: [
         ['x-any', '1'],
@@ -294,13 +294,13 @@ const fields: readonly HostileRequest[] = [
   ),
   bare(
     'http2-field-many',
-    'field: behind 90 others',
+    'header: after 90 others',
     { fields: [...many(90), ['x-any', attack]] },
     inFields('x-any', '0'),
   ),
   bare(
     'http2-field-too-many',
-    'field: behind 200 others',
+    'header: after 200 others',
     { fields: [...many(200), ['x-any', attack]] },
     reset('connection ended: COMPRESSION_ERROR'),
   ),
@@ -310,7 +310,7 @@ const fields: readonly HostileRequest[] = [
   }),
   bare(
     'http2-cookie-crumbs',
-    'cookie: in the second of three Cookie fields',
+    'cookie: in the second of three Cookie headers',
     {
       fields: [
         ['cookie', 'a=1'],
@@ -322,7 +322,7 @@ const fields: readonly HostileRequest[] = [
   ),
   bare(
     'http2-cookie-many',
-    'cookie: in the last of 80 Cookie fields, with others between them',
+    'cookie: in the last of 80 Cookie headers, with other headers in between',
     {
       fields: [
         ...Array.from({ length: 79 }, (_, index): Field[] => [['cookie', `a${index}=1`]]).flat(),
@@ -334,14 +334,14 @@ const fields: readonly HostileRequest[] = [
   ),
   bare(
     'http2-cookie-torn',
-    'cookie: torn in two by Cookie fields',
+    'cookie: split in two by Cookie headers',
     {
       fields: [
         ['cookie', 'a=attack-'],
         ['cookie', 'block'],
       ],
     },
-    passes('HAProxy joins the fields with `; `, and the application gets two cookies'),
+    passes('HAProxy joins the headers with `; `, so the application gets two cookies'),
   ),
 ];
 
@@ -429,7 +429,7 @@ const bodies: readonly HostileRequest[] = [
   ),
   bodied(
     'http2-length-zero',
-    'a body behind `content-length: 0`',
+    'a body after `content-length: 0`',
     { method: 'POST', fields: [jsonType, ['content-length', '0']], body: json },
     malformed,
   ),
@@ -447,7 +447,7 @@ const bodies: readonly HostileRequest[] = [
   ),
   bare(
     'http2-length-conflict',
-    'two lengths that differ',
+    'two different lengths',
     {
       method: 'POST',
       fields: [
@@ -461,27 +461,27 @@ const bodies: readonly HostileRequest[] = [
     'http2-large-length',
     "larger than HAProxy's buffer, with a length, the attack at its end",
     { method: 'POST', fields: [jsonType, ['content-length', String(large.join('').length)]], body: large },
-    passesInPart('HAProxy hands over what its buffer holds (`tune.bufsize`)'),
+    passesInPart('HAProxy sends only what fits into its buffer (`tune.bufsize`)'),
   ),
   bodied(
     'http2-large',
     "larger than HAProxy's buffer, without a length, the attack at its end",
     { method: 'POST', fields: [jsonType], body: large },
-    passesInPart('HAProxy hands over what its buffer holds (`tune.bufsize`)'),
+    passesInPart('HAProxy sends only what fits into its buffer (`tune.bufsize`)'),
   ),
   framed(
     'http2-trailer',
-    'a trailer field behind a body',
+    'a trailer after a body',
     [
       headers(first, block('http2-trailer', { method: 'POST' })),
       data(first, 'x'),
       headers(first, literals([['x-any', attack]]), last),
     ],
-    passes('HAProxy hands no trailers over'),
+    passes('HAProxy does not send trailers to the agent'),
   ),
   framed(
     'http2-trailer-pseudo',
-    'a path among the trailer fields',
+    'a path among the trailers',
     [
       headers(first, block('http2-trailer-pseudo', { method: 'POST' })),
       data(first, 'x'),
@@ -502,7 +502,7 @@ const bodies: readonly HostileRequest[] = [
         }),
       ),
     ],
-    passes('it is no HTTP any more'),
+    passes('it is no longer HTTP'),
     { afterHead: data(first, attack, last) },
   ),
   framed(
@@ -524,7 +524,7 @@ const upgrade: HostileRequest = row(
     lines: ['connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAAQAAP__'],
     after: attack,
   },
-  passes('HAProxy takes the upgrade away, and what follows is the next request'),
+  passes('HAProxy removes the upgrade, and what follows is the next request'),
 );
 
 export const hostileHttp2: readonly HostileRequest[] = [...targets, ...fields, ...bodies, upgrade];

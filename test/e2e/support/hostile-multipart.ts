@@ -51,7 +51,7 @@ export const hostileForms: readonly HostileRequest[] = [
   ),
   postRow(
     'multipart-boundary-two',
-    'multipart: two boundaries that differ',
+    'multipart: two different boundaries',
     'multipart/form-data; boundary=yy; boundary=zz',
     `${part(field, attack)}${end}`,
     somewhereInBody,
@@ -73,14 +73,14 @@ export const hostileForms: readonly HostileRequest[] = [
   ),
   postRow(
     'multipart-preamble',
-    'multipart: text in front of the first part',
+    'multipart: text before the first part',
     form,
     `${attack}\r\n${part(field, 'x')}${end}`,
     somewhereInBody,
   ),
   postRow(
     'multipart-epilogue',
-    'multipart: text behind the last part',
+    'multipart: text after the last part',
     form,
     `${part(field, 'x')}${end}${attack}`,
     somewhereInBody,
@@ -115,7 +115,7 @@ export const hostileForms: readonly HostileRequest[] = [
   ),
   postRow(
     'multipart-nested',
-    'multipart: a form inside of a part',
+    'multipart: a form inside a part',
     form,
     `${part(`${field}\ncontent-type: multipart/mixed; boundary=yy`, `${part('content-disposition: file; filename="b"', attack, 'yy')}--yy--`)}${end}`,
     somewhereInBody,
@@ -136,7 +136,7 @@ export const hostileForms: readonly HostileRequest[] = [
   ),
   postRow(
     'multipart-charset',
-    'multipart: UTF-16 in a part that does not begin in ASCII',
+    'multipart: UTF-16 in a part that does not begin with ASCII',
     form,
     Buffer.concat([
       Buffer.from(`--zz\r\n${field}\r\ncontent-type: text/plain; charset=utf-16le\r\n\r\n`),
@@ -154,21 +154,21 @@ export const hostileForms: readonly HostileRequest[] = [
   ),
   postRow(
     'multipart-file',
-    'multipart: text of a file that calls itself an image',
+    'multipart: a text file declared as an image',
     form,
     `${part(`${fileOf('filename="a.png"')}\ncontent-type: image/png`, attack)}${end}`,
     inBody('a', '0'),
   ),
   postRow(
     'multipart-file-binary',
-    'multipart: in a file that calls itself an image and is no text',
+    'multipart: in a binary file declared as an image',
     form,
     Buffer.concat([
       Buffer.from(`--zz\r\n${fileOf('filename="a.png"')}\r\ncontent-type: image/png\r\n\r\n`),
       Buffer.from([0x89, 0, 0xff]),
       Buffer.from(`${attack}\r\n${end}`),
     ]),
-    passes('binary by name and by content'),
+    passes('binary by declaration and by content'),
   ),
   postRow(
     'filename-plain',

@@ -36,11 +36,11 @@ export const hostileTargets: readonly HostileRequest[] = [
   row('http09', 'HTTP/0.9: no version', { target: `/?q=${attack}`, version: '', host: '' }, refused),
   row(
     'host-no-host',
-    'a Host that is none: `a%zz`',
+    'an invalid Host: `a%zz`',
     { target: `${id('host-no-host')}?q=${attack}`, host: 'host: a%zz' },
     inQuery('q', '0'),
   ),
-  row('host-repeated', 'two Hosts that differ', { host: `host: a\r\nhost: ${attack}` }, refused),
+  row('host-repeated', 'two different Hosts', { host: `host: a\r\nhost: ${attack}` }, refused),
   row(
     'absolute-form',
     'target in absolute form',
@@ -49,7 +49,7 @@ export const hostileTargets: readonly HostileRequest[] = [
   ),
   row(
     'absolute-other-host',
-    'target in absolute form, of another host than Host',
+    'target in absolute form, with another host than Host',
     { target: `http://${attack}${id('absolute-other-host')}` },
     refused,
   ),
@@ -57,7 +57,7 @@ export const hostileTargets: readonly HostileRequest[] = [
     'absolute-userinfo',
     'target in absolute form with the attack before the host: `http://…@host/`',
     { target: `http://${attack}@site.example${id('absolute-userinfo')}` },
-    passes('HAProxy hands the path over, not the authority, and most servers throw it away'),
+    passes('HAProxy sends the path, not the authority, and most servers discard it'),
   ),
   row(
     'target-asterisk',
@@ -105,7 +105,7 @@ export const hostileTargets: readonly HostileRequest[] = [
   row('target-space', 'a space in the target', { target: `${id('target-space')}?q= ${attack}` }, refused),
   row(
     'method-odd',
-    'a method that nobody knows',
+    'an unknown method',
     { method: 'attack-block' },
     { kind: 'found', address: 'server.request.method' },
   ),
@@ -122,13 +122,13 @@ export const hostileTargets: readonly HostileRequest[] = [
 
   query(
     'query-escaped',
-    'query: escaped once, as any server undoes it',
+    'query: escaped once, as every server decodes it',
     'q=%61ttack%2Dblock',
     inQuery('q', '0'),
   ),
   query(
     'query-escape-broken',
-    'query: broken escapes around good ones',
+    'query: broken escapes around valid ones',
     'q=%zz%%61ttack%2Dblock%2',
     inQuery('q', '0'),
   ),
@@ -138,7 +138,7 @@ export const hostileTargets: readonly HostileRequest[] = [
     'query-escaped-four-times',
     'query: escaped four times',
     'q=%25252561ttack-block',
-    passes('escapes are undone three times'),
+    passes('escapes are decoded three times at most'),
   ),
   query('query-escape-u', 'query: `%u0061`, which IIS decodes', 'q=%u0061ttack-block', inQuery('q', '1')),
   query(
@@ -149,7 +149,7 @@ export const hostileTargets: readonly HostileRequest[] = [
   ),
   query(
     'query-invalid-utf8',
-    'query: bytes around it that are no UTF-8',
+    'query: invalid UTF-8 around it',
     'q=%ff%fe%61ttack-block%c3',
     inQuery('q', '0'),
   ),
@@ -161,38 +161,38 @@ export const hostileTargets: readonly HostileRequest[] = [
   ),
   query(
     'query-nul-inside',
-    'query: NUL inside of it',
+    'query: NUL inside it',
     'q=att%00ack-block',
-    passes("a value is given to the rules as it is; many of Datadog's rules leave NUL out themselves"),
+    passes("the rules get the value unchanged; many of Datadog's rules remove NUL themselves"),
   ),
   query(
     'query-full-width',
-    'query: characters that look like it: `ａ` for `a`',
+    'query: look-alike characters: `ａ` for `a`',
     'q=%EF%BD%81ttack-block',
-    passes('compatibility characters are not mapped; few applications do'),
+    passes('compatibility characters are not mapped, as few applications do that'),
   ),
   query('query-repeated', 'query: repeated name', 'q=1&q=%61ttack-block&q=2', inQuery('q', '1')),
   query(
     'query-torn',
-    'query: torn in two by a repeated name',
+    'query: split in two by a repeated name',
     'q=attack-&q=block',
-    passes('values are not joined; servers join them in different ways'),
+    passes('values are not joined, because servers join them in different ways'),
   ),
-  query('query-semicolon', 'query: `;` in place of `&`', 'a=1;q=%61ttack-block', inQuery('a', '0')),
+  query('query-semicolon', 'query: `;` instead of `&`', 'a=1;q=%61ttack-block', inQuery('a', '0')),
   query('query-bare-name', 'query: a name without `=`', 'q%3B%61ttack-block', inQuery('q;attack-block', '1')),
   query(
     'query-name',
     'query: in the name of a parameter',
     '%61ttack-block=1',
-    passes('most rules look at values; the ruleset decides'),
+    passes('most rules inspect only values; the ruleset decides'),
   ),
   query(
     'query-many',
-    'query: behind 1,000 others',
+    'query: after 1,000 others',
     `${'a&'.repeat(500)}${Array.from({ length: 500 }, (_, index) => `a${index}=`).join('&')}&q=%61ttack-block`,
     { kind: 'found', address: 'server.request.query' },
   ),
-  query('query-long', 'query: behind 10,000 characters', `q=${'x'.repeat(10_000)}%61ttack-block`, {
+  query('query-long', 'query: after 10,000 characters', `q=${'x'.repeat(10_000)}%61ttack-block`, {
     kind: 'found',
     address: 'server.request.query',
   }),

@@ -3,6 +3,7 @@ import { freePort } from './free-port.ts';
 import { startHaproxy } from './haproxy.ts';
 import { fetchOnce } from './http-client.ts';
 import { startOrigin } from './origin.ts';
+import { patientChecks, patientTimeouts } from './patience.ts';
 import { type ConfSet, confEnvironment, proxyConfig } from './shipped-config.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
 
@@ -20,12 +21,11 @@ export async function statusesBehindHaproxy(
   const httpPort = await freePort();
   const haproxy = await startHaproxy({
     binary: binary.path,
-    config: proxyConfig({ httpPort, originPort: origin.port, set }),
+    config: proxyConfig({ httpPort, originPort: origin.port, set, agentBackend: patientChecks }),
     readyPort: httpPort,
     env: {
       ...confEnvironment(agentPort, set),
-      DD_SPOA_PROCESSING_TIMEOUT: '3s',
-      DD_SPOA_HELLO_TIMEOUT: '3s',
+      ...patientTimeouts,
     },
   });
   try {

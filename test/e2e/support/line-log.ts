@@ -1,5 +1,6 @@
 // The output of a child process as lines, and a way to wait for one without sleeping.
 import type { Readable } from 'node:stream';
+import { patienceMs } from './patience.ts';
 
 export class LineLog {
   readonly lines: string[] = [];
@@ -14,13 +15,18 @@ export class LineLog {
     });
   }
 
+  /** Every line from now on. */
+  follow(listener: (line: string) => void): void {
+    this.#waiting.add(listener);
+  }
+
   add(line: string): void {
     this.lines.push(line);
     for (const waiter of this.#waiting) waiter(line);
   }
 
   /** The first line, past or future, that matches. Rejects after `timeoutMs` with all lines seen. */
-  waitFor(pattern: RegExp, timeoutMs = 10_000): Promise<string> {
+  waitFor(pattern: RegExp, timeoutMs = patienceMs): Promise<string> {
     const seen = this.lines.find((line) => pattern.test(line));
     if (seen !== undefined) return Promise.resolve(seen);
     return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
 // Clients that keep HAProxy busy while a test does something to the daemon.
+import { setTimeout as pause } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { Http1Connection } from './http-client.ts';
 
@@ -11,6 +12,9 @@ const requests = [
   { target: '/' },
 ];
 const isAttack = (target: string): boolean => target.includes('attack');
+
+/** From one answer to the next request of a client: what happens under the load needs a processor, too. */
+const pauseMs = 10;
 
 export interface LoadResult {
   readonly requests: number;
@@ -55,6 +59,7 @@ export function startLoad(port: number, clients: number): Load {
         connection = new Http1Connection(port);
       }
       count();
+      await pause(pauseMs);
     }
     connection.close();
   };

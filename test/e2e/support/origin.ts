@@ -14,7 +14,13 @@ export interface OriginRequest {
   readonly receivedAtMs: number;
 }
 
-type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;
+/** @param goOn resolves when the test says so, for routes with `?held`: at once for all others. */
+type Route = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  query: URLSearchParams,
+  goOn: () => Promise<void>,
+) => void;
 
 /** Milliseconds between two pieces of the routes that send slowly. */
 export const pieceIntervalMs = 200;
@@ -25,6 +31,7 @@ export class Origin {
   readonly requests: OriginRequest[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #held: (() => void)[] = [];
 
   constructor() {
     // As large a head as HAProxy lets in; Node's own limit is 16 KiB.
@@ -52,6 +59,11 @@ export class Origin {
 
   listen(): Promise<void> {
     return new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+  }
+
+  /** Lets the responses of routes with `?held` go on: they stop behind the head and the first piece. */
+  goOn(): void {
+    for (const resume of this.#held.splice(0)) resume();
   }
 
   async stop(): Promise<void> {
@@ -86,7 +98,9 @@ export class Origin {
       return;
     }
     const route = routes[url.pathname] ?? page;
-    route(request, response, url.searchParams);
+    const goOn = (): Promise<void> =>
+      url.searchParams.has('held') ? new Promise((resolve) => this.#held.push(resolve)) : Promise.resolve();
+    route(request, response, url.searchParams, goOn);
   }
 }
 
@@ -106,36 +120,38 @@ const json: Route = (_request, response, query) => {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length }).end(text);
 };
 
-const slowJson: Route = (_request, response) => {
+const slowJson: Route = (_request, response, _query, goOn) => {
   const text = JSON.stringify({ slow: true, filler: 'y'.repeat(1_000) });
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length });
   const pieces = Math.ceil(slowJsonMs / pieceIntervalMs) + 1;
-  inPieces(response, cut(text, pieces), () => response.end());
+  void inPieces(response, cut(text, pieces), goOn, () => response.end());
 };
 
-const chunkedJson: Route = (_request, response) => {
+const chunkedJson: Route = (_request, response, _query, goOn) => {
   const text = JSON.stringify({ chunked: true, list: Array.from({ length: 20 }, (_, index) => index) });
   response.writeHead(200, { 'content-type': 'application/json' });
-  inPieces(response, cut(text, 5), () => response.end());
+  void inPieces(response, cut(text, 5), goOn, () => response.end());
 };
 
-const events: Route = (_request, response) => {
+const events: Route = async (_request, response, _query, goOn) => {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   let sent = 0;
   const send = (): void => {
     response.write(`data: event ${sent++}\n\n`);
   };
   send();
+  await goOn();
+  if (response.destroyed) return;
   const timer = setInterval(send, pieceIntervalMs);
   response.on('close', () => clearInterval(timer));
 };
 
 /** Headers at once, the body when there is something to say: the shape of a long poll. */
-const longPoll: Route = (_request, response) => {
+const longPoll: Route = async (_request, response, _query, goOn) => {
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
-  const timer = setTimeout(() => response.end('{"news":true}'), 1_500);
-  response.on('close', () => clearTimeout(timer));
+  await goOn();
+  response.end('{"news":true}');
 };
 
 const echo: Route = (request, response) => {
@@ -204,9 +220,16 @@ function cut(text: string, pieces: number): string[] {
   return Array.from({ length: pieces }, (_, index) => text.slice(index * size, (index + 1) * size));
 }
 
-function inPieces(response: ServerResponse, pieces: readonly string[], done: () => void): void {
+async function inPieces(
+  response: ServerResponse,
+  pieces: readonly string[],
+  goOn: () => Promise<void>,
+  done: () => void,
+): Promise<void> {
   const rest = [...pieces];
   response.write(rest.shift() ?? '');
+  await goOn();
+  if (response.destroyed) return;
   const timer = setInterval(() => {
     const next = rest.shift();
     if (next !== undefined) {

@@ -3,6 +3,7 @@
 import { expect, it, vi } from 'vitest';
 import type { WafProduct } from '../../../src/engine/waf/waf-configs.ts';
 import { fetchOnce, type HttpResponse, header, type RequestParts } from './http-client.ts';
+import { patienceMs } from './patience.ts';
 
 export type PolicyProduct = WafProduct | 'ASM_FEATURES';
 
@@ -29,8 +30,8 @@ interface PolicyCase {
 
 /** How policy files come to the daemon behind a HAProxy. */
 export interface PolicyDelivery {
-  /** Of HAProxy. */
-  port(): number;
+  /** Of each HAProxy in front of the daemon. */
+  ports(): readonly number[];
   /** Resolves when the files are in effect, with what takes them away again. */
   deliver(files: readonly PolicyFile[]): Promise<() => Promise<void>>;
 }
@@ -185,23 +186,36 @@ export const policyContents: readonly (readonly object[])[] = policyCases.map(({
 );
 
 /** Each case is a test: the files change the answers, and without them these are as before. */
-export function itDoesEveryCase({ port, deliver }: PolicyDelivery): void {
+export function itDoesEveryCase({ ports, deliver }: PolicyDelivery): void {
   it.each(policyCases)('$what', async ({ files, checks }) => {
-    expect(await answersTo(port(), checks)).toEqual(wanted(checks, 'without'));
+    const answers = (): Promise<object[][]> => Promise.all(ports().map((port) => answersTo(port, checks)));
+    const everywhere = (when: 'with' | 'without'): object[][] => ports().map(() => wanted(checks, when));
+    expect(await answers()).toEqual(everywhere('without'));
     const takeAway = await deliver(files);
-    expect(await answersTo(port(), checks)).toEqual(wanted(checks, 'with'));
+    expect(await answers()).toEqual(everywhere('with'));
     await takeAway();
-    expect(await answersTo(port(), checks)).toEqual(wanted(checks, 'without'));
+    expect(await answers()).toEqual(everywhere('without'));
   });
 }
 
-export function itFreesAnAddressInTime({ port, deliver }: PolicyDelivery): void {
-  it('a blocked address is free again when its time is over', async () => {
-    const status = async (): Promise<number> => (await fetchOnce(port(), from(blockedAddress))).status;
-    const takeAway = await deliver([blockedIps(blockedAddress, Math.floor(Date.now() / 1000) + 4)]);
-    expect(await status()).toBe(403);
-    await vi.waitFor(async () => expect(await status()).toBe(200), 15_000);
-    await takeAway();
+export function itFreesAnAddressInTime({ ports, deliver }: PolicyDelivery): void {
+  it('a blocked address is free again when its time is over', { timeout: 300_000 }, async () => {
+    const [port = 0] = ports();
+    const status = async (): Promise<number> => (await fetchOnce(port, from(blockedAddress))).status;
+    // A busy machine may take longer than that until it asks.
+    for (const seconds of [4, 16, 64]) {
+      const end = Math.floor(Date.now() / 1000) + seconds;
+      const takeAway = await deliver([blockedIps(blockedAddress, end)]);
+      const before = await status();
+      if (Date.now() / 1000 >= end && seconds < 64) {
+        await takeAway();
+        continue;
+      }
+      expect(before).toBe(403);
+      await vi.waitFor(async () => expect(await status()).toBe(200), seconds * 1000 + patienceMs);
+      await takeAway();
+      return;
+    }
   });
 }
 

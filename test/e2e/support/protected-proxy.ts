@@ -1,16 +1,25 @@
 // HAProxy with the shipped files between an origin and the real daemon.
 import { afterAll, afterEach, beforeAll, onTestFailed, onTestFinished } from 'vitest';
-import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
+import { Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
+import { DaemonView, sharedDaemon } from './daemon-view.ts';
 import { freePort } from './free-port.ts';
 import { type RunningHaproxy, startHaproxy } from './haproxy.ts';
 import { type Origin, startOrigin } from './origin.ts';
+import { patientChecks, patientTimeouts } from './patience.ts';
 import { confEnvironment, type ProxyPlan, proxyConfig } from './shipped-config.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
 
 export interface ProtectedPlan extends Omit<ProxyPlan, 'httpPort' | 'http2Port' | 'originPort'> {
-  /** Of HAProxy. */
+  /** Of HAProxy. A test about the time-out itself sets DD_SPOA_PROCESSING_TIMEOUT, and has the shipped health checks. */
   readonly env?: Record<string, string>;
+  /** How to start one, or one that runs and is left running. */
+  readonly daemon?: DaemonOptions | Daemon;
+}
+
+export interface SharedPlan extends Omit<ProtectedPlan, 'daemon'> {
   readonly daemon?: DaemonOptions;
+  /** The tests stop the daemon, or nobody else may have talked to it. */
+  readonly ownDaemon?: boolean;
 }
 
 export interface ProtectedProxy {
@@ -26,12 +35,6 @@ export interface ProtectedProxy {
   stop(): Promise<void>;
 }
 
-/**
- * Long enough for a busy machine: these tests are about verdicts. A test about the time-out itself sets
- * DD_SPOA_PROCESSING_TIMEOUT in `env`. Datadog's files set their own and must be edited.
- */
-const patient = { DD_SPOA_PROCESSING_TIMEOUT: '3s', DD_SPOA_HELLO_TIMEOUT: '3s' };
-
 /** Of each log, the end is shown: under load it has tens of thousands of lines. */
 const reportLines = 100;
 
@@ -40,21 +43,26 @@ export async function startProtectedProxy(
   plan: ProtectedPlan = {},
 ): Promise<ProtectedProxy> {
   const { env, daemon: daemonOptions, ...rest } = plan;
-  const [origin, daemon] = [await startOrigin(), await startDaemon(daemonOptions)];
+  const given = daemonOptions instanceof Daemon ? daemonOptions : undefined;
+  const origin = await startOrigin();
+  const daemon = given ?? (await startDaemon(daemonOptions as DaemonOptions | undefined));
   const [httpPort, http2Port] = [await freePort(), await freePort()];
   const haproxy = await startHaproxy({
     binary: binary.path,
-    config: proxyConfig({ ...rest, httpPort, http2Port, originPort: origin.port }),
+    config: proxyConfig({
+      ...{ ...rest, httpPort, http2Port, originPort: origin.port },
+      agentBackend: `${env?.['DD_SPOA_PROCESSING_TIMEOUT'] === undefined ? patientChecks : ''}${plan.agentBackend ?? ''}`,
+    }),
     readyPort: httpPort,
     env: {
       ...confEnvironment(daemon.port, plan.set),
-      ...patient,
+      ...patientTimeouts,
       ...env,
     },
   });
   const stop = async (): Promise<void> => {
     await haproxy.stop();
-    await daemon.stop('SIGKILL');
+    if (given === undefined) await daemon.stop('SIGKILL');
     await origin.stop();
   };
   const reached = (mark: string): boolean => origin.requests.some(({ target }) => target.includes(mark));
@@ -84,17 +92,20 @@ function printReport(proxy: ProtectedProxy | undefined): void {
 }
 
 /**
- * One for all tests of the surrounding `describe`, which must not change it. When a test fails, everything that
- * HAProxy and the daemon said is printed.
+ * One for all tests of the surrounding `describe`, which must not change it: the daemon is shared with other describes
+ * of the file. When a test fails, everything that HAProxy and the daemon said is printed.
  */
-export function shareProtectedProxy(binary: FoundHaproxy, plan: ProtectedPlan = {}): () => ProtectedProxy {
+export function shareProtectedProxy(binary: FoundHaproxy, plan: SharedPlan = {}): () => ProtectedProxy {
+  const { ownDaemon = false, ...proxyPlan } = plan;
+  const daemon = ownDaemon ? undefined : sharedDaemon(plan.daemon);
   let proxy: ProtectedProxy | undefined;
   const shared = (): ProtectedProxy => {
     if (proxy === undefined) throw new Error('asked for before the tests of this describe began');
     return proxy;
   };
   beforeAll(async () => {
-    proxy = await startProtectedProxy(binary, plan);
+    const view = daemon === undefined ? {} : { daemon: await DaemonView.of(await daemon.get()) };
+    proxy = await startProtectedProxy(binary, { ...proxyPlan, ...view });
   });
   afterEach(({ task }) => {
     if (task.result?.state === 'fail') printReport(proxy);

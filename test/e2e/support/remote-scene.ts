@@ -8,22 +8,32 @@ import type { FoundHaproxy } from './stubbed-proxy.ts';
 
 export class RemoteScene {
   readonly proxy: ProtectedProxy;
+  /** In front of the same daemon. */
+  readonly #others: readonly ProtectedProxy[];
   agent: FakeAgent;
 
-  private constructor(proxy: ProtectedProxy, agent: FakeAgent) {
+  private constructor(proxy: ProtectedProxy, others: readonly ProtectedProxy[], agent: FakeAgent) {
     this.proxy = proxy;
+    this.#others = others;
     this.agent = agent;
   }
 
+  /** Of each HAProxy. */
+  get ports(): readonly number[] {
+    return [this.proxy, ...this.#others].map(({ httpPort }) => httpPort);
+  }
+
   /**
+   * @param binaries one at least: each HAProxy has the daemon as its agent.
    * @param env of the daemon.
    * @param socketPath where the Agent listens; a TCP port unless told.
    */
   static async start(
-    binary: FoundHaproxy,
+    [binary, ...more]: readonly FoundHaproxy[],
     env: Record<string, string> = {},
     socketPath?: string,
   ): Promise<RemoteScene> {
+    if (binary === undefined) throw new Error('there is no HAProxy');
     const agent = await FakeAgent.start(socketPath);
     const address =
       socketPath === undefined
@@ -33,11 +43,13 @@ export class RemoteScene {
       daemon: {
         env: {
           ...{ DD_APPSEC_RULES: '', DD_TRACE_ENABLED: 'true', ...address },
-          ...{ DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS: '0.1', ...env },
+          ...{ DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS: '0.1', APPSEC_EDGE_ENGINE_THREADS: '2', ...env },
         },
       },
     });
-    return new RemoteScene(proxy, agent);
+    const others: ProtectedProxy[] = [];
+    for (const other of more) others.push(await startProtectedProxy(other, { daemon: proxy.daemon }));
+    return new RemoteScene(proxy, others, agent);
   }
 
   /** Resolves with the poll that says that the daemon took these files. */
@@ -52,7 +64,7 @@ export class RemoteScene {
   }
 
   async stop(): Promise<void> {
-    await this.proxy.stop();
+    for (const proxy of [...this.#others, this.proxy]) await proxy.stop();
     this.agent.stop();
   }
 }

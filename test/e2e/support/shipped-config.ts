@@ -59,9 +59,9 @@ ${plan.global ?? ''}
 defaults
     mode http
     log global
-    timeout connect 2s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 30s
+    timeout client 60s
+    timeout server 60s
 ${plan.defaults ?? ''}
 frontend main
     bind 127.0.0.1:${plan.httpPort}

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { FakeAgent, type ReceivedSpan } from '../../support/fake-agent.ts';
 import { withProcessors } from '../../support/processor-rules.ts';
-import { testRules } from './daemon.ts';
+import { type Daemon, startDaemon, testRules } from './daemon.ts';
+import { DaemonView, Shared } from './daemon-view.ts';
 import { fetchOnce } from './http-client.ts';
+import { patienceMs } from './patience.ts';
 import { type ProtectedPlan, type ProtectedProxy, startProtectedProxy } from './protected-proxy.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
 import { browser } from './whole-span.ts';
-
-const spanTimeoutMs = 20_000;
 
 export interface TracedProxy extends ProtectedProxy {
   readonly agent: FakeAgent;
@@ -22,22 +22,40 @@ export interface TracedProxy extends ProtectedProxy {
 export interface TracedPlan extends Omit<ProtectedPlan, 'daemon'> {
   /** Of the daemon. */
   readonly daemonEnv?: Record<string, string>;
+  /** Nobody else may have talked to the daemon. */
+  readonly ownDaemon?: boolean;
 }
 
-/** One for all tests of the surrounding `describe`: the rules of the tests with the processors of Datadog's. */
+/** A daemon and the Agent that its spans go to. */
+interface TracedDaemon {
+  readonly daemon: Daemon;
+  readonly agent: FakeAgent;
+  readonly folder: string;
+  settled: boolean;
+}
+
+const daemons = new Map<string, Shared<TracedDaemon>>();
+
+function tracedDaemon(env: Record<string, string> = {}, ownDaemon = false): Shared<TracedDaemon> {
+  const key = JSON.stringify(env);
+  const known = ownDaemon ? undefined : daemons.get(key);
+  const shared = known ?? new Shared(() => startTracedDaemon(env), stopTracedDaemon);
+  if (!ownDaemon) daemons.set(key, shared);
+  return shared;
+}
+
+/**
+ * One for all tests of the surrounding `describe`: the rules of the tests with the processors of Datadog's. Daemon and
+ * Agent are shared with other describes of the file, whose spans are gone.
+ */
 export function shareTracedProxy(binary: FoundHaproxy, plan: TracedPlan = {}): () => TracedProxy {
+  const { daemonEnv, ownDaemon, ...proxyPlan } = plan;
+  const shared = tracedDaemon(daemonEnv, ownDaemon);
   let proxy: TracedProxy | undefined;
-  let folder = '';
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'appsec-edge-rules-'));
-    const rules = join(folder, 'rules.json');
-    writeFileSync(rules, JSON.stringify(withProcessors(JSON.parse(readFileSync(testRules, 'utf8')))));
-    proxy = await startTracedProxy(binary, plan, rules);
+    proxy = await startTracedProxy(binary, proxyPlan, await shared.get());
   });
-  afterAll(async () => {
-    await proxy?.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => proxy?.stop());
   return () => {
     if (proxy === undefined) throw new Error('asked for before the tests of this describe began');
     return proxy;
@@ -54,8 +72,10 @@ export function shareProxyWithApm(
   return shareTracedProxy(binary, { ...plan, daemonEnv: { ...apm, ...daemonEnv } });
 }
 
-async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: string): Promise<TracedProxy> {
-  const { daemonEnv, ...rest } = plan;
+async function startTracedDaemon(daemonEnv: Record<string, string>): Promise<TracedDaemon> {
+  const folder = mkdtempSync(join(tmpdir(), 'appsec-edge-rules-'));
+  const rules = join(folder, 'rules.json');
+  writeFileSync(rules, JSON.stringify(withProcessors(JSON.parse(readFileSync(testRules, 'utf8')))));
   const agent = await FakeAgent.start();
   const env = {
     ...{ DD_TRACE_ENABLED: 'true', DD_AGENT_HOST: '127.0.0.1', DD_TRACE_AGENT_PORT: String(agent.port) },
@@ -67,20 +87,34 @@ async function startTracedProxy(binary: FoundHaproxy, plan: TracedPlan, rules: s
     ...{ DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false', DD_REMOTE_CONFIGURATION_ENABLED: 'false' },
     ...daemonEnv,
   };
-  const proxy = await startProtectedProxy(binary, { ...rest, daemon: { env } });
+  return { daemon: await startDaemon({ env }), agent, folder, settled: false };
+}
+
+async function stopTracedDaemon({ daemon, agent, folder }: TracedDaemon): Promise<void> {
+  await daemon.stop('SIGKILL');
+  agent.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function startTracedProxy(
+  binary: FoundHaproxy,
+  plan: Omit<ProtectedPlan, 'daemon'>,
+  traced: TracedDaemon,
+): Promise<TracedProxy> {
+  const { agent } = traced;
+  agent.spans.length = 0;
+  agent.bodies.length = 0;
+  const proxy = await startProtectedProxy(binary, { ...plan, daemon: await DaemonView.of(traced.daemon) });
   const span = async (resource: string): Promise<ReceivedSpan> => {
-    const deadline = Date.now() + spanTimeoutMs;
-    while (!agent.spans.some((other) => other.resource === resource) && Date.now() < deadline) {
+    const deadline = performance.now() + patienceMs;
+    while (!agent.spans.some((other) => other.resource === resource) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     return agent.spanOf(resource);
   };
-  const stop = async (): Promise<void> => {
-    await proxy.stop();
-    agent.stop();
-  };
-  await settle(proxy.httpPort, span);
-  return { ...proxy, agent, span, stop };
+  if (!traced.settled) await settle(proxy.httpPort, span);
+  traced.settled = true;
+  return { ...proxy, agent, span };
 }
 
 /**

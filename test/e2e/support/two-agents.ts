@@ -5,6 +5,7 @@ import { freePort } from './free-port.ts';
 import { type RunningHaproxy, startHaproxy } from './haproxy.ts';
 import { Http1Connection } from './http-client.ts';
 import { startOrigin } from './origin.ts';
+import { patientChecks, patientTimeouts } from './patience.ts';
 import { type ConfFile, type ConfSet, confEnvironment, proxyConfig } from './shipped-config.ts';
 import type { FoundHaproxy } from './stubbed-proxy.ts';
 
@@ -21,12 +22,11 @@ export interface TwoAgents {
 export interface TwoAgentsPlan {
   readonly set?: ConfSet;
   readonly edit?: (name: ConfFile, text: string) => string;
+  /** Lines of the agents' backend: patient health checks unless told. */
+  readonly agentBackend?: string;
   /** Of the agents. */
   readonly env?: Readonly<Record<string, string>>;
 }
-
-/** Long enough for a busy machine: what is tested is whether anything gets lost. */
-const patient = { DD_SPOA_PROCESSING_TIMEOUT: '3s', DD_SPOA_HELLO_TIMEOUT: '3s' };
 
 /** For one test; ends with it. */
 export async function startTwoAgents(binary: FoundHaproxy, plan: TwoAgentsPlan = {}): Promise<TwoAgents> {
@@ -35,7 +35,7 @@ export async function startTwoAgents(binary: FoundHaproxy, plan: TwoAgentsPlan =
     DD_HAPROXY_SPOA_PEERS: ports.map((port) => `127.0.0.1:${port}`).join(','),
     DD_HAPROXY_SPOA_PEER_SECRET: 'a secret of the tests',
     APPSEC_EDGE_ENGINE_THREADS: '1',
-    DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: '3s',
+    DD_HAPROXY_SPOA_PROCESSING_TIMEOUT: '30s',
     DD_APPSEC_BODY_PARSING_SIZE_LIMIT: '0',
     ...plan.env,
   };
@@ -47,17 +47,17 @@ export async function startTwoAgents(binary: FoundHaproxy, plan: TwoAgentsPlan =
   for (const agent of agents) onTestFinished(() => void agent.stop('SIGKILL'));
   onTestFinished(() => origin.stop());
   await Promise.all(agents.map((agent) => agent.start()));
-  await Promise.all(agents.map((agent) => agent.log.waitFor(/"msg":"linked to another agent"/)));
+  await Promise.all(agents.map((agent) => agent.log.waitFor(/"msg":"linked to a peer"/)));
   const haproxy = await startHaproxy({
     binary: binary.path,
     config: proxyConfig({
       ...{ httpPort, originPort: origin.port },
       ...(plan.set === undefined ? {} : { set: plan.set }),
       ...(plan.edit === undefined ? {} : { edit: plan.edit }),
-      agentBackend: `    server two 127.0.0.1:${ports[1]} check`,
+      agentBackend: `${plan.agentBackend ?? patientChecks}    server two 127.0.0.1:${ports[1]} check`,
     }),
     readyPort: httpPort,
-    env: { ...confEnvironment(ports[0], plan.set), ...patient },
+    env: { ...confEnvironment(ports[0], plan.set), ...patientTimeouts },
   });
   onTestFinished(() => haproxy.stop());
   return {
@@ -82,17 +82,23 @@ export interface LeakLoad {
   readonly done: Promise<void>;
   /** What a client would call an error. */
   readonly failures: string[];
+  /** So many requests more, and it is done. */
+  endAfter(more: number): void;
 }
 
-/** Of `requests` requests, those with an even number get a response that shows an attack, and nothing else does. */
-export function startLeakLoad(port: number, clients: number, requests: number): LeakLoad {
+/**
+ * Those with an even number get a response that shows an attack, and nothing else does.
+ * @param requests in all; a load without a number goes on until `endAfter`.
+ */
+export function startLeakLoad(port: number, clients: number, requests = Number.POSITIVE_INFINITY): LeakLoad {
   const failures: string[] = [];
+  let most = requests;
   const waiting: { readonly count: number; readonly wake: () => void }[] = [];
   let next = 0;
   let answered = 0;
   const client = async (): Promise<void> => {
     let connection = new Http1Connection(port);
-    while (next < requests) {
+    while (next < most) {
       const mark = next++;
       const target = mark % 2 === 0 ? `/say?header=leak-report&mark=${mark}` : `/?mark=${mark}`;
       try {
@@ -118,7 +124,12 @@ export function startLeakLoad(port: number, clients: number, requests: number): 
       if (answered >= count) resolve();
       else waiting.push({ count, wake: resolve });
     });
-  return { reached, done, failures };
+  const endAfter = (more: number): void => {
+    most = next + more;
+  };
+  // A test that fails on the way does not stop it.
+  onTestFinished(() => endAfter(0));
+  return { reached, done, failures, endAfter };
 }
 
 /** What HAProxy's own log says of one request. */

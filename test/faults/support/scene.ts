@@ -65,7 +65,7 @@ export async function startScene(plan: ScenePlan): Promise<Scene> {
   try {
     await Promise.all(agents.map((agent) => agent.start()));
     if (count === 2) {
-      await Promise.all(agents.map((agent) => agent.log.waitFor(/"msg":"linked to another agent"/)));
+      await Promise.all(agents.map((agent) => agent.log.waitFor(/"msg":"linked to a peer"/)));
     }
     await haproxy.start();
   } catch (cause) {

@@ -7,11 +7,10 @@
  * secret. Nothing but the two HELLOs is exchanged before that. The proof names both processes and who of them
  * connected, so one that was made for another connection, or by the connecting side itself, does not fit.
  *
- * The side that connects proves nothing, and the receiver asks for nothing. Whoever reaches the SPOP port can send any
- * NOTIFY as HAProxy, without a secret; saying to be a peer gets less than that (its messages are not relayed further),
- * gets no other answers, and is said goodbye to as soon as nothing else holds a shutdown. A second step, with a nonce
- * of the receiver, would keep nobody from anything. The SPOP port itself must be kept to HAProxy and the agents by the
- * network, as ever.
+ * The connecting side proves nothing, and the receiver does not ask it to. Anyone who reaches the SPOP port can send any
+ * NOTIFY as HAProxy, without a secret. Claiming to be a peer allows less than that (its messages are not forwarded), yields
+ * the same answers, and the connection is closed as soon as nothing else delays a shutdown. A second step, with a nonce from
+ * the receiver, would therefore prevent nothing. The network must restrict the SPOP port to HAProxy and the agents.
  *
  * The price: whoever reaches the port gets proofs for nonces of its choice and can try secrets on them at leisure. A
  * short secret is therefore refused by the settings; a random one of 16 characters or more cannot be found that way.

@@ -29,8 +29,8 @@ describe('draining', () => {
   it('refuses health checks, says goodbye to HAProxy, and still answers what is relayed', async () => {
     const { server, port, haproxy, network, peer } = await draining();
     let awaiting = true;
-    const drained = server.drain(50, 60_000, () => awaiting);
     const check = await SpopClient.connect({ port });
+    const drained = server.drain(50, 60_000, () => awaiting);
     await expect(check.hello(HEALTHCHECK_HELLO)).rejects.toThrow('HELLO was refused');
     await haproxy.goodbye();
     await haproxy.closed;
@@ -77,9 +77,8 @@ describe('draining', () => {
   it('does not wait for anything where only peers are left and nothing is awaited', async () => {
     const { server, haproxy, peer } = await draining();
     haproxy.reset();
-    const startedAtMs = performance.now();
-    await server.drain(0, 60_000);
-    expect(performance.now() - startedAtMs).toBeLessThan(5000);
+    // Whatever waited would wait for longer than a test may take.
+    await server.drain(0, 600_000);
     expect(await peer.until('unlinked')).toContain('goodbye');
   });
 
@@ -87,9 +86,7 @@ describe('draining', () => {
     const { server, peer } = await draining();
     const startedAtMs = performance.now();
     await server.drain(0, 300, () => true);
-    const tookMs = performance.now() - startedAtMs;
-    expect(tookMs).toBeGreaterThanOrEqual(299);
-    expect(tookMs).toBeLessThan(5000);
+    expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(299);
     await peer.until('unlinked');
   });
 });

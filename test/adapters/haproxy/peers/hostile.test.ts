@@ -75,9 +75,8 @@ describe('a peer that', () => {
     await told.until('linked');
     expect(await ask(a, B, MESSAGE, 20)).toBeUndefined();
     expect(await told.until('unlinked')).toContain('silent');
-    const startedAtMs = performance.now();
-    expect(await ask(a, B, MESSAGE, 60_000)).toBeUndefined();
-    expect(performance.now() - startedAtMs).toBeLessThan(10_000);
+    // Whatever waited would wait for longer than a test may take.
+    expect(await ask(a, B, MESSAGE, 600_000)).toBeUndefined();
   });
 
   it('owes too many answers gets no more relays, and is given up once nobody waits for them', async () => {
@@ -101,14 +100,15 @@ describe('a peer that', () => {
         streamId += 1;
         const answered = streamId;
         const action = { kind: 'unset-var' as const, scope: 'txn' as const, name: 'n' };
-        setTimeout(() => socket.write(encodeAck(answered, 16_000, [action])), 30);
+        setTimeout(() => socket.write(encodeAck(answered, 16_000, [action])), 150);
       });
     });
-    const { network: a, told } = network(port, { timings: { silentMs: 100 } });
+    const { network: a, told } = network(port, { timings: { silentMs: 1000 } });
     await told.until('linked');
+    // For longer than it may be silent; and a stall of most of a second does not make it silent.
     for (let count = 0; count < 8; count += 1) {
       expect(await ask(a, B, MESSAGE, 5)).toBeUndefined();
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 150));
     }
     expect(told.lines).toHaveLength(1);
   });

@@ -1,7 +1,12 @@
 import { DDWAF } from '@datadog/native-appsec';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { fitBounds, fit as fitToWaf, pieceOverlapUnits, wafLimits } from '../../../src/engine/waf/fit.ts';
+import {
+  pieceOverlapUnits,
+  reshapeBounds,
+  reshapeForWaf,
+  wafLimits,
+} from '../../../src/engine/waf/reshape-for-waf.ts';
 import type { WafValue } from '../../../src/engine/waf/waf-value.ts';
 
 // The real binding, so that a new version with other limits is noticed here.
@@ -107,9 +112,9 @@ describe('fit', () => {
   for (const [where, value, found] of outOfReach) {
     it(`brings an attack ${where} into reach`, () => {
       expect(matches(value)).toEqual([]);
-      const fitted = fitToWaf(value);
-      expect(fitted.truncated).toBe(false);
-      expect(matches(fitted.value)).toEqual(found);
+      const reshaped = reshapeForWaf(value);
+      expect(reshaped.truncated).toBe(false);
+      expect(matches(reshaped.value)).toEqual(found);
     });
   }
 
@@ -126,40 +131,40 @@ describe('fit', () => {
       nested(18, 'x', inList),
       recordOf(255, 'x'),
     ]) {
-      expect(fitToWaf(value as WafValue).value).toBe(value);
+      expect(reshapeForWaf(value as WafValue).value).toBe(value);
     }
   });
 
   it('keeps an attack whole that lies across a seam', () => {
     const long = 'y'.repeat(pieceOverlapUnits - 1);
     for (let start = 4096 - 300; start < 4096 + 300; start += 7) {
-      const { value } = fitToWaf(`${'x'.repeat(start)}${long}${'z'.repeat(5000)}`);
+      const { value } = reshapeForWaf(`${'x'.repeat(start)}${long}${'z'.repeat(5000)}`);
       expect((value as string[]).some((piece) => piece.includes(long))).toBe(true);
     }
   });
 
   it('leaves the keys of an object in place when something has to move', () => {
-    const { value } = fitToWaf({ 'user-agent': ['x'.repeat(9000)], deep: nested(30, attack, inList) });
+    const { value } = reshapeForWaf({ 'user-agent': ['x'.repeat(9000)], deep: nested(30, attack, inList) });
     expect(Object.keys(value as object)).toEqual(['user-agent', 'deep', '(more)']);
   });
 
   it('keeps the key __proto__', () => {
     const value = JSON.parse(`{"__proto__":{"a":"${'x'.repeat(5000)}${attack}"}}`) as WafValue;
-    expect(matches(fitToWaf(value).value)).toEqual(['value']);
+    expect(matches(reshapeForWaf(value).value)).toEqual(['value']);
   });
 
   it('does not replace a key that has the name of the rest', () => {
-    const { value } = fitToWaf({ '(more)': 'mine', deep: nested(30, attack, inList) });
+    const { value } = reshapeForWaf({ '(more)': 'mine', deep: nested(30, attack, inList) });
     expect((value as Record<string, WafValue>)['(more)']).toBe('mine');
     expect(matches(value)).toEqual(['value']);
   });
 
   it('says so when the value exceeds the bounds on work', () => {
-    const many = fitToWaf([...Array<number>(fitBounds.nodes).fill(1), attack]);
+    const many = reshapeForWaf([...Array<number>(reshapeBounds.nodes).fill(1), attack]);
     expect(many.truncated).toBe(true);
-    const long = fitToWaf('x'.repeat(fitBounds.stringUnits + 1));
+    const long = reshapeForWaf('x'.repeat(reshapeBounds.stringUnits + 1));
     expect(long.truncated).toBe(true);
-    const deep = fitToWaf(nested(fitBounds.nodes * 2, attack, inList));
+    const deep = reshapeForWaf(nested(reshapeBounds.nodes * 2, attack, inList));
     expect(deep.truncated).toBe(true);
   });
 
@@ -184,12 +189,12 @@ describe('fit', () => {
     }));
     fc.assert(
       fc.property(tree, (value) => {
-        const fitted = fitToWaf(value);
-        expect(fitted.truncated).toBe(false);
-        expect(exceeds(fitted.value, 0)).toBe(false);
-        expect(matches(fitToWaf([value, attack]).value)).toEqual(['value']);
+        const reshaped = reshapeForWaf(value);
+        expect(reshaped.truncated).toBe(false);
+        expect(exceeds(reshaped.value, 0)).toBe(false);
+        expect(matches(reshapeForWaf([value, attack]).value)).toEqual(['value']);
         // A marker in the innermost place of any shape is found.
-        expect(matches(fitToWaf(withMarker(value)).value)).toEqual(['value']);
+        expect(matches(reshapeForWaf(withMarker(value)).value)).toEqual(['value']);
       }),
       { numRuns: 150 },
     );

@@ -1,4 +1,4 @@
-// Exit codes and what is said on which stream: the real process, from the sources.
+// Exit codes and what is said on which stream: the real process, as it is built.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));
 let folder = '';
 beforeAll(() => {
@@ -65,7 +65,7 @@ describe('appsec-edge', () => {
     ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],
-    [['inspect', 'http://x/', '--raw'], 'takes no URL, -X, -H or -d beside it'],
+    [['inspect', 'http://x/', '--raw'], 'cannot be combined with a URL, -X, -H or -d'],
     [
       ['inspect', '-', '--client-ip', 'me'],
       "--client-ip: 'me' is not allowed; it must be an IPv4 or IPv6 address",
@@ -78,7 +78,7 @@ describe('appsec-edge', () => {
     [['check', '/nowhere.cfg'], '/nowhere.cfg cannot be read'],
     [
       ['check', '/dev/null', '--haproxy-version', 'new'],
-      "--haproxy-version: 'new' is not allowed; it must be like",
+      "--haproxy-version: 'new' is not allowed; it must be a version",
     ],
     [['healthcheck', '--healthcheck-port', 'x'], "--healthcheck-port: 'x' is not allowed"],
     [['healthcheck', '--healthcheck-port'], "option '--healthcheck-port <value>' argument missing"],
@@ -97,7 +97,7 @@ describe('appsec-edge', () => {
     const { code, stderr } = await run(['spoa'], { env: { DD_APPSEC_WAF_TIMEOUT: 'fast' } });
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "appsec-edge: DD_APPSEC_WAF_TIMEOUT: 'fast' is not allowed; it must be a duration above zero with us, ms or s (none: microseconds), for instance '10ms'\n",
+      "appsec-edge: DD_APPSEC_WAF_TIMEOUT: 'fast' is not allowed; it must be a duration above zero with us, ms or s (default: microseconds), for example '10ms'\n",
     );
   });
 
@@ -174,7 +174,7 @@ describe('appsec-edge inspect', () => {
     const phases = inspected.map(({ phase }: { phase: string }) => phase);
     expect(phases).toEqual(['request-headers', 'request-body', 'response-headers']);
     // Datadog's rules do not read bodies of responses.
-    expect(notes[0]).toMatch(/^The response body was not looked at: .*where a rule reads it/);
+    expect(notes[0]).toMatch(/^The response body was not inspected: .*when a rule reads response bodies/);
   });
 });
 
@@ -201,7 +201,7 @@ describe('appsec-edge with a value or a variable that was hardly meant', () => {
     const args = ['inspect', 'http://x/?q=<script>alert(1)</script>', '--json'];
     const { verdict, notes, inspected } = JSON.parse((await run(args, { env })).stdout);
     expect(verdict).toBe('partial');
-    expect(notes).toEqual([tooShort, misspelt, expect.stringContaining('ran out of time')]);
+    expect(notes).toEqual([tooShort, misspelt, expect.stringContaining('timed out')]);
     expect(inspected[0]).toMatchObject({ phase: 'request-headers', waf_timeout: true });
   });
 
@@ -217,8 +217,8 @@ describe('appsec-edge with a value or a variable that was hardly meant', () => {
     expect(found).toEqual(
       expect.arrayContaining([
         ['low-setting', 1, 'DD_APPSEC_WAF_TIMEOUT (--waf-timeout) is only 10 µs'],
-        ['unknown-variable', 1, 'no line reads the variable DD_SPOA_TIMEOT (DD_SPOA_TIMEOUT was meant?)'],
-        ['unknown-variable', 2, 'no line reads the variable DD_SPOA_ADRESS (DD_SPOA_ADDRESS was meant?)'],
+        ['unknown-variable', 1, 'no line reads the variable DD_SPOA_TIMEOT; did you mean DD_SPOA_TIMEOUT?'],
+        ['unknown-variable', 2, 'no line reads the variable DD_SPOA_ADRESS; did you mean DD_SPOA_ADDRESS?'],
       ]),
     );
     expect(found.filter(([rule]: [string]) => rule === 'unknown-variable')).toHaveLength(2);
@@ -253,7 +253,7 @@ describe('appsec-edge inspect with a policy', () => {
     expect(verdict).toBe('report');
     expect(notes).toEqual([
       expect.stringMatching(/^policy .*bad\.json: .*JSON/),
-      'The daemon would not look at this request: inspection is switched off.',
+      'A running appsec-edge would not inspect this request: inspection is switched off.',
     ]);
     const on = await verdictOf(['--policy-folder', policy], { DD_APPSEC_ENABLED: 'true' });
     expect(on.notes).toHaveLength(1);
@@ -263,7 +263,7 @@ describe('appsec-edge inspect with a policy', () => {
     const policy = newFolder({ 'typo.json': '{"rule_overrides": []}' });
     const { notes } = await verdictOf(['--policy-folder', policy]);
     expect(notes).toEqual([
-      `policy ${policy}/typo.json: rule_overrides: no key 'rule_overrides': it is passed over; did you mean 'rules_override'?`,
+      `policy ${policy}/typo.json: rule_overrides: unknown key 'rule_overrides': ignored; did you mean 'rules_override'?`,
     ]);
   });
 
@@ -308,7 +308,7 @@ describe('appsec-edge policy check', () => {
   it('ends with 0 when there are only hints', async () => {
     const { code, stdout } = await check(newFolder({ 'a.yaml': 'x' }));
     expect(code).toBe(0);
-    expect(stdout).toMatch(/a\.yaml: hint: is passed over: .* \[other-name\]\n/);
+    expect(stdout).toMatch(/a\.yaml: hint: ignored: .* \[other-name\]\n/);
   });
 
   it('ends with 1 and names file, line, place and what was meant', async () => {
@@ -317,8 +317,8 @@ describe('appsec-edge policy check', () => {
     expect(await check(policy)).toEqual({
       ...{ code: 1, stderr: '' },
       stdout: [
-        `${policy}/a.json:6: warning: rules_override[0].rules_target[0].rule_id: no rule 'crs-942-10'; did you mean 'crs-942-100'? [unknown-rule]`,
-        `${policy}/b.json:2: error: is not JSON: line 2, column 3: nothing follows this comma; JSON wants none behind the last one [refused]`,
+        `${policy}/a.json:6: warning: rules_override[0].rules_target[0].rule_id: unknown rule 'crs-942-10'; did you mean 'crs-942-100'? [unknown-rule]`,
+        `${policy}/b.json:2: error: is not JSON: line 2, column 3: trailing comma: JSON allows none after the last entry [refused]`,
         '2 policy files: 1 errors, 1 warnings, 0 hints',
         '',
       ].join('\n'),
@@ -429,7 +429,7 @@ describe('appsec-edge healthcheck', () => {
     ]);
     expect(code).toBe(1);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^not ready: http:\/\/127\.0\.0\.1:1\/ready cannot be asked: .*\n$/);
+    expect(stderr).toMatch(/^not ready: http:\/\/127\.0\.0\.1:1\/ready cannot be reached: .*\n$/);
   });
 
   it('shows its help', async () => {

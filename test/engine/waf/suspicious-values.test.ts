@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { recommendedRulesPath } from '../../../src/datadog/dd-trace-package.ts';
-import { likelyAttacks, manyValues } from '../../../src/engine/waf/likely-first.ts';
+import { suspiciousFirstAbove, suspiciousPart } from '../../../src/engine/waf/suspicious-values.ts';
 import { Waf } from '../../../src/engine/waf/waf.ts';
 import type { WafValue } from '../../../src/engine/waf/waf-value.ts';
 import { loadTestWaf } from '../../support/test-engine.ts';
@@ -10,7 +10,7 @@ import { loadTestWaf } from '../../support/test-engine.ts';
 const body = (value: WafValue) => ({ 'server.request.body': value });
 const plentyUs = 1_000_000;
 const padding = (text: (index: number) => string): string[] =>
-  Array.from({ length: manyValues + 1 }, (_, index) => text(index));
+  Array.from({ length: suspiciousFirstAbove + 1 }, (_, index) => text(index));
 
 describe('what may be an attack', () => {
   it.each<[string, WafValue, WafValue | undefined]>([
@@ -24,20 +24,20 @@ describe('what may be an attack', () => {
     ['beyond ASCII', ['ünïcödeß'], ['ünïcödeß']],
     ['nothing', { a: 1, b: ['x', true, null] }, undefined],
     ['named like a part of every object', { ['__proto__']: "' or 1=1" }, { ['__proto__']: "' or 1=1" }],
-  ])('%s', (_what, value, likely) => {
-    expect(likelyAttacks(body(value))).toEqual(likely === undefined ? {} : body(likely));
+  ])('%s', (_what, value, suspicious) => {
+    expect(suspiciousPart(body(value))).toEqual(suspicious === undefined ? {} : body(suspicious));
   });
 
   it('is all of a text that is the whole value of an address', () => {
-    expect(likelyAttacks({ 'server.request.method': 'GET' })).toEqual({ 'server.request.method': 'GET' });
+    expect(suspiciousPart({ 'server.request.method': 'GET' })).toEqual({ 'server.request.method': 'GET' });
   });
 
   it('is a part of what was given, whatever that is', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
         const whole = new Set(textsIn(value as WafValue));
-        const [likely] = Object.values(likelyAttacks({ address: [value as WafValue] }));
-        for (const text of textsIn(likely ?? null)) expect(whole).toContain(text);
+        const [suspicious] = Object.values(suspiciousPart({ address: [value as WafValue] }));
+        for (const text of textsIn(suspicious ?? null)) expect(whole).toContain(text);
       }),
     );
   });

@@ -1,22 +1,22 @@
-import type { WafValue } from './waf-value.ts';
+import { isList, type WafValue } from './waf-value.ts';
 
 /*
- * libddwaf's binding looks at a part of what it is given and says nothing about the rest (measured on
- * @datadog/native-appsec 11.0.3, and held by test/engine/waf/fit.test.ts):
+ * libddwaf's binding only inspects part of a value and silently ignores the rest (measured on
+ * @datadog/native-appsec 11.0.3, and held by test/engine/waf/reshape-for-waf.test.ts):
  *
  *   strings and keys    the first 4,096 bytes of UTF-8
  *   objects and arrays  the first 256 entries
  *   depth               18 containers inside each other, below the address
  *
- * An attacker needs only to write past these marks. So values that reach beyond them are reshaped, without losing
- * anything: long strings become lists of overlapping pieces, wide containers become groups, deep subtrees and long
- * keys move up into a list beside the rest. Whatever fits is returned as it is.
+ * An attacker only has to exceed these limits. Larger values are therefore reshaped, without losing anything: long strings
+ * become lists of overlapping pieces, wide containers become groups, deep subtrees and long keys move up into a list beside
+ * the rest. Values within the limits are returned unchanged.
  *
  * No walk here recurses further than the 18 levels.
  */
 
-export interface Fitted {
-  /** The same reference that was given when nothing had to change. */
+export interface Reshaped {
+  /** The value that was passed in, if nothing had to change. */
   readonly value: WafValue;
   /** How many values it holds, containers included. */
   readonly values: number;
@@ -24,26 +24,26 @@ export interface Fitted {
   readonly truncated: boolean;
 }
 
-/** What the binding looks at. */
+/** What the binding inspects. */
 export const wafLimits = { stringBytes: 4096, containerEntries: 256, containerDepth: 18 } as const;
 
 /**
- * Bounds on one value. libddwaf spends about 0.5 µs per value and its time budget is 10 ms, so these lie far beyond
- * what it would ever get to see; they only keep the conversion from holding the thread.
+ * Bounds on one value. libddwaf spends about 0.5 µs per value and its time budget is 10 ms, so it would never
+ * reach these bounds; they only keep the conversion from blocking the thread.
  */
-export const fitBounds = { nodes: 200_000, stringUnits: 64 * 1024 * 1024 } as const;
+export const reshapeBounds = { nodes: 200_000, stringUnits: 64 * 1024 * 1024 } as const;
 
 /** Repeated at each seam, so that an attack up to this length is whole in one of the two pieces. */
 export const pieceOverlapUnits = 256;
 
 /** A UTF-16 unit becomes at most three bytes of UTF-8. */
 const surelyShortUnits = Math.floor(wafLimits.stringBytes / 3);
-/** Hoisted values lie below the root, the list of hoisted values and at most two levels of groups of that list. */
-const hoistLevel = 4;
+/** Values that moved up lie below the root, the list of moved-up values and at most two levels of groups of that list. */
+const movedUpLevel = 4;
 const restKey = '(more)';
 
 /** Reshapes a value so that the binding sees all of it. Never throws, takes time linear in the size. */
-export function fit(value: WafValue): Fitted {
+export function reshapeForWaf(value: WafValue): Reshaped {
   const inspection = new Inspection();
   if (inspection.fits(value, 0)) return { value, values: inspection.values, truncated: false };
   return new Reshaping().run(value);
@@ -51,7 +51,7 @@ export function fit(value: WafValue): Fitted {
 
 /** One walk that allocates nothing per value. */
 class Inspection {
-  /** Looked at so far. */
+  /** Visited so far. */
   values = 0;
   #units = 0;
 
@@ -60,13 +60,13 @@ class Inspection {
     this.values += 1;
     if (typeof value === 'string') return this.#stringFits(value);
     if (typeof value !== 'object' || value === null) return true;
-    if (level >= wafLimits.containerDepth || this.values > fitBounds.nodes) return false;
-    if (Array.isArray(value)) {
+    if (level >= wafLimits.containerDepth || this.values > reshapeBounds.nodes) return false;
+    if (isList(value)) {
       if (value.length > wafLimits.containerEntries) return false;
-      for (const item of value as readonly WafValue[]) if (!this.fits(item, level + 1)) return false;
+      for (const item of value) if (!this.fits(item, level + 1)) return false;
       return true;
     }
-    const record = value as Readonly<Record<string, WafValue>>;
+    const record = value;
     let entries = 0;
     for (const key in record) {
       entries += 1;
@@ -79,7 +79,7 @@ class Inspection {
 
   #stringFits(text: string): boolean {
     this.#units += text.length;
-    return this.#units <= fitBounds.stringUnits && isShort(text);
+    return this.#units <= reshapeBounds.stringUnits && isShort(text);
   }
 }
 
@@ -88,15 +88,15 @@ class Reshaping {
   #units = 0;
   #truncated = false;
   /** Values whose place was too deep, and the pieces of long keys. Grows while it is read. */
-  readonly #hoisted: WafValue[] = [];
+  readonly #movedUp: WafValue[] = [];
 
-  run(value: WafValue): Fitted {
-    // What is no object has to move down beside whatever gets hoisted.
-    const root = this.#build(value, Array.isArray(value) ? 1 : 0);
+  run(value: WafValue): Reshaped {
+    // A root that is not an object has to move down beside the values that move up.
+    const root = this.#build(value, isList(value) ? 1 : 0);
     const rest: WafValue[] = [];
-    // Building a hoisted value may hoist further ones.
-    for (let index = 0; index < this.#hoisted.length && !this.#isSpent(); index += 1) {
-      rest.push(this.#build(this.#hoisted[index] ?? null, hoistLevel));
+    // Building a value that moved up may move up further ones.
+    for (let index = 0; index < this.#movedUp.length && !this.#isSpent(); index += 1) {
+      rest.push(this.#build(this.#movedUp[index] ?? null, movedUpLevel));
     }
     return {
       value: rest.length === 0 ? root : withRest(root, inGroups(rest)),
@@ -110,16 +110,14 @@ class Reshaping {
     if (typeof value === 'string') return this.#buildString(value, level);
     if (typeof value !== 'object' || value === null) return value;
     if (level + levelsOf(value) > wafLimits.containerDepth) {
-      this.#hoisted.push(value);
+      this.#movedUp.push(value);
       return null;
     }
-    return Array.isArray(value)
-      ? this.#buildArray(value as readonly WafValue[], level)
-      : this.#buildObject(value as Readonly<Record<string, WafValue>>, level);
+    return isList(value) ? this.#buildArray(value, level) : this.#buildObject(value, level);
   }
 
   #buildString(text: string, level: number): WafValue {
-    const room = fitBounds.stringUnits - this.#units;
+    const room = reshapeBounds.stringUnits - this.#units;
     if (text.length > room) this.#truncated = true;
     const kept = text.length > room ? text.slice(0, room) : text;
     this.#units += kept.length;
@@ -128,7 +126,7 @@ class Reshaping {
     if (level + levelsOf(pieces) + 1 <= wafLimits.containerDepth) return pieces;
     // Already counted.
     this.#units -= kept.length;
-    this.#hoisted.push(kept);
+    this.#movedUp.push(kept);
     return null;
   }
 
@@ -160,21 +158,21 @@ class Reshaping {
       }
       room -= 1;
       this.#units += key.length;
-      if (!isShort(key)) this.#hoistKey(key);
+      if (!isShort(key)) this.#moveUpKey(key);
       target[key] = this.#build(record[key] ?? null, childLevel);
     }
     return rest.length === 0 ? first : withRest(first, inGroups(rest));
   }
 
   /** The pieces of a long key, both as keys and as values: rules look at the one or at the other. */
-  #hoistKey(key: string): void {
+  #moveUpKey(key: string): void {
     const pieces: Record<string, WafValue> = Object.create(null);
     for (const piece of piecesOf(key)) pieces[piece] = piece;
-    this.#hoisted.push(pieces);
+    this.#movedUp.push(pieces);
   }
 
   #isSpent(): boolean {
-    if (this.#nodes < fitBounds.nodes && this.#units < fitBounds.stringUnits) return false;
+    if (this.#nodes < reshapeBounds.nodes && this.#units < reshapeBounds.stringUnits) return false;
     this.#truncated = true;
     return true;
   }
@@ -213,13 +211,13 @@ function inGroups(items: readonly WafValue[]): readonly WafValue[] {
 
 /** How many containers inside each other the entries of this one will lie in, itself included. */
 function levelsOf(value: WafValue): number {
-  if (Array.isArray(value)) return groupLevels(value.length);
+  if (isList(value)) return groupLevels(value.length);
   const width = Object.keys(value as object).length;
   if (!isWideObject(width)) return 1;
   return 2 + groupLevels(Math.ceil(width / wafLimits.containerEntries));
 }
 
-/** One entry stays free: the root may have to hold what was hoisted. */
+/** One entry stays free: the root may have to hold what moved up. */
 function isWideObject(width: number): boolean {
   return width >= wafLimits.containerEntries;
 }
@@ -232,7 +230,7 @@ function groupLevels(count: number): number {
 
 /** Objects keep their entries in place, so that rules which name a key still find it. */
 function withRest(root: WafValue, rest: readonly WafValue[]): WafValue {
-  if (typeof root !== 'object' || root === null || Array.isArray(root)) return [root, rest];
+  if (typeof root !== 'object' || root === null || isList(root)) return [root, rest];
   const record = root as Record<string, WafValue>;
   let key = restKey;
   while (key in record) key += '.';
