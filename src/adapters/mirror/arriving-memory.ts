@@ -6,7 +6,7 @@ export interface Holder {
 }
 
 /**
- * The memory for bodies that are still arriving, of all connections together. When it is used up, the largest goes on
+ * The memory for requests that are still arriving, heads and bodies, of all connections together. When it is used up, the largest goes on
  * without: many slow uploads cannot take the room of small requests.
  */
 export class ArrivingMemory {

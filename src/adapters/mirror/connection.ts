@@ -1,5 +1,6 @@
 import type { Field } from '../../http1/index.ts';
 import type { Arrival } from './arrival.ts';
+import type { ArrivingMemory } from './arriving-memory.ts';
 import type { CopyHead, CopyOrigin } from './copy.ts';
 
 /** What both versions of HTTP need to serve one connection. */
@@ -7,6 +8,7 @@ export interface ConnectionServices {
   /** A request begins. `head` is HTTP/1's. */
   begin(origin: CopyOrigin, request: BeginningRequest): Arrival;
   readonly observer: ConnectionObserver;
+  readonly memory: ArrivingMemory;
   /** A request of which nothing came for so long is given up. */
   readonly stallMs: number;
   readonly maxHeadBytes: number;

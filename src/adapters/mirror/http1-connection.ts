@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type RequestEvent, RequestReader } from '../../http1/index.ts';
 import { endAfterLastFrame } from '../../net/linger.ts';
 import type { Arrival } from './arrival.ts';
+import type { Holder } from './arriving-memory.ts';
 import type { ConnectionServices, MirrorConnection } from './connection.ts';
 import type { CopyOrigin } from './copy.ts';
 
@@ -25,7 +26,7 @@ const refusals = {
  * analysis; all answers of one read leave in one write. It is read from until the sender closes it, and never closed
  * while idle: a sender does not repeat a copy.
  */
-export class Http1Connection implements MirrorConnection {
+export class Http1Connection implements MirrorConnection, Holder {
   readonly #socket: Socket;
   readonly #origin: CopyOrigin;
   readonly #services: ConnectionServices;
@@ -37,6 +38,8 @@ export class Http1Connection implements MirrorConnection {
   #output = '';
   #leaving = false;
   #ended = false;
+  /** Of heads and trailers, told to the memory. */
+  #takenBytes = 0;
 
   constructor(socket: Socket, origin: CopyOrigin, services: ConnectionServices) {
     this.#socket = socket;
@@ -58,7 +61,19 @@ export class Http1Connection implements MirrorConnection {
   receive(bytes: Buffer): void {
     for (const event of this.#reader.receive(bytes)) this.#on(event);
     this.#arrival?.stays();
+    this.#account();
     this.#flush();
+  }
+
+  get keptBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /** There is no room for the head: it is analysed as far as it came. */
+  cut(): void {
+    this.#services.observer.refused(431, 'too much memory for heads that are arriving');
+    this.#conclude();
+    this.#socket.destroy();
   }
 
   leave(): void {
@@ -71,6 +86,18 @@ export class Http1Connection implements MirrorConnection {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  #account(): void {
+    const { memory } = this.#services;
+    const kept = this.#reader.bufferedBytes;
+    if (kept < this.#takenBytes) {
+      memory.gave(this, this.#takenBytes);
+      this.#takenBytes = 0;
+    }
+    const more = kept - this.#takenBytes;
+    this.#takenBytes = kept;
+    if (more > 0) memory.took(this, more);
   }
 
   #on(event: RequestEvent): void {
@@ -148,6 +175,7 @@ export class Http1Connection implements MirrorConnection {
   /** The sender's side has ended, in the middle of a request or not. */
   #conclude(): void {
     for (const event of this.#reader.end()) this.#on(event);
+    this.#account();
     this.#output = '';
   }
 

@@ -21,7 +21,7 @@ const windowBytes = 1024 * 1024;
 const sessionWindowBytes = 16 * 1024 * 1024;
 
 /** What node keeps of one connection, in megabytes; beyond it, streams are refused. */
-const sessionMegabytes = 256;
+const sessionMegabytes = 64;
 const mostStreams = 10_000;
 
 /**

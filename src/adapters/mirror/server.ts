@@ -34,6 +34,12 @@ const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const typeField = 'content-type';
 const mostTypes = 100;
 
+/** For connections that wait to be accepted when a receiver begins to leave. */
+const acceptMs = 50;
+
+/** What is sent on a new connection comes at once; an older one that is silent is idle. */
+const firstBytesMs = 500;
+
 /** How often a draining server looks for connections that have become idle. */
 const drainPollMs = 20;
 
@@ -59,6 +65,7 @@ export class MirrorServer {
     this.#services = {
       begin: (origin, request) => this.#begin(origin, request),
       observer,
+      memory: arrivals.memory,
       stallMs: options.stallMs,
       maxHeadBytes,
     };
@@ -97,7 +104,9 @@ export class MirrorServer {
     const deadlineAtMs = performance.now() + deadlineMs;
     this.#leaving = true;
     for (const connection of this.#connections) connection.leave();
-    if (this.#everConnected) await delay(Math.min(graceMs, deadlineMs));
+    // Connections that the kernel has taken meanwhile are accepted in the next turns: closing would reset them.
+    const leastMs = this.#everConnected ? Math.max(graceMs, acceptMs) : acceptMs;
+    await delay(Math.min(leastMs, deadlineMs));
     for (const listener of this.#listeners) listener.close();
     while (this.#connections.size > 0 && performance.now() < deadlineAtMs) {
       for (const connection of this.#connections) connection.endIfIdle();
@@ -188,6 +197,7 @@ export class MirrorServer {
 /** A connection of which it is not known yet which HTTP it speaks. */
 class Opening implements MirrorConnection {
   readonly busy = false;
+  readonly #openedAtMs = performance.now();
   readonly #socket: Socket;
   readonly #known: (bytes: Buffer, isHttp2: boolean) => void;
   #bytes: Buffer = Buffer.alloc(0);
@@ -204,7 +214,7 @@ class Opening implements MirrorConnection {
   leave(): void {}
 
   endIfIdle(): void {
-    if (this.#ended) return;
+    if (this.#ended || performance.now() - this.#openedAtMs < firstBytesMs) return;
     this.#ended = true;
     endAfterLastFrame(this.#socket);
   }

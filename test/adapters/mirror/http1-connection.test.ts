@@ -177,6 +177,22 @@ describe('a body', () => {
   });
 });
 
+describe('a head', () => {
+  it('has room, until many arrive at once: then the largest is analysed as far as it came', async () => {
+    const { receiver } = await start({ memoryBytes: 30_000 });
+    const [large, small] = [await receiver.sender(), await receiver.sender()];
+    large.send(`GET /large HTTP/1.1\r\nA: ${'l'.repeat(25_000)}`);
+    await until(() => receiver.memory.usedBytes > 25_000);
+    small.send(`GET /small HTTP/1.1\r\nA: ${'s'.repeat(9000)}`);
+    await large.closed;
+    expect((await receiver.copies(1))[0]?.request.target).toBe('/large');
+    small.send('\r\n\r\n');
+    expect(await small.answered(1)).toEqual([ok]);
+    expect((await receiver.copies(2))[1]).toMatchObject({ whole: true });
+    expect(receiver.memory.usedBytes).toBe(0);
+  });
+});
+
 describe('a connection', () => {
   it('is never closed while it is idle', async () => {
     const { receiver } = await start({ stallMs: 20 });
