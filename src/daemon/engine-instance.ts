@@ -88,7 +88,7 @@ export function metricsOf(metrics: Metrics, door: AnyDoor, config: Config): Door
   return new DoorMetrics(metrics, door.traits(config).name, door.messages);
 }
 
-/** Doors that only report are answered before the analysis. */
+/** Doors that only report are answered before the analysis, by their engine or by themselves. */
 function createInspector(
   { config, logger }: EngineHostOptions,
   engine: Engine,
@@ -96,7 +96,7 @@ function createInspector(
   metrics: DoorMetrics,
 ): Inspector {
   const traits = door.traits(config);
-  if (!traits.reportOnly) return engine.through(traits);
+  if (!traits.reportOnly || door.nobodyWaits === true) return engine.through(traits);
   return new DeferredInspector(engine, traits, backlogBounds, {
     skipped: () => metrics.skipped('overload'),
     failed(cause) {
