@@ -70,7 +70,8 @@ export async function createEngineHost(options: EngineHostOptions): Promise<Engi
     async drain() {
       for (const inspector of inspectors) {
         inspector.releaseAll();
-        while (inspector.workOnBacklog());
+        // Messages that still come have their turn in between, and the thread does not look stuck.
+        while (inspector.workOnBacklog()) await new Promise((resolve) => setImmediate(resolve));
       }
       engine.drain();
       await tracing?.flush();

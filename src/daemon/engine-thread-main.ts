@@ -3,11 +3,13 @@
  * limits that hold for the whole process are shared memory. Its log lines and its metrics go to the I/O thread.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { guardLibddwaf } from '../engine/waf/libddwaf.ts';
 import { createLogger } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import type { ThreadData } from '../workers/engine-thread.ts';
 import { readyMessage } from '../workers/engine-threads.ts';
 import { JobLoop } from '../workers/job-loop.ts';
+import { NativeGate } from '../workers/native-gate.ts';
 import { createBlockPages, createWaf } from './engine-files.ts';
 import { createEngineHost } from './engine-instance.ts';
 import { doorsOf } from './settings.ts';
@@ -19,6 +21,11 @@ const tell = (message: FromThread): void => port.postMessage(message);
 
 const { index, channel, data } = workerData as ThreadData<EngineThreadData>;
 const { config } = data;
+
+const gate = new NativeGate(channel, () => process.exit());
+guardLibddwaf(gate.guard);
+// Until it is ready: dd-trace loads native code of its own.
+gate.enter();
 
 const logger = createLogger(config.logLevel, { write: (line) => tell({ kind: 'log', line }) });
 const metrics = new Metrics({ ofProcess: false });
@@ -48,6 +55,7 @@ port.on('message', (message: 0 | ToThread) => {
       logger.error({ err: cause }, 'an engine thread failed to apply a command'),
     );
 });
+gate.leave();
 port.postMessage(readyMessage);
 loop.wake();
 

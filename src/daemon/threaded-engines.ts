@@ -3,6 +3,7 @@ import { StartError } from '../config/errors.ts';
 import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf/waf-configs.ts';
 import { messageOf } from '../message-of.ts';
 import { EngineThreads, type EngineThreadsObserver } from '../workers/engine-threads.ts';
+import { endSafelyWith } from './end-process.ts';
 import { createBlockPages, type PageFiles } from './engine-files.ts';
 import type { Engines, EnginesOptions } from './engines.ts';
 import { createSharedLimits } from './shared-limits.ts';
@@ -21,6 +22,9 @@ export async function startThreads(options: EnginesOptions, count: number): Prom
   }
   return engines;
 }
+
+/** A thread that has messages and gets on with nothing is stuck after so long, and the time of a run of the WAF. */
+const stuckBeyondWafMs = 5000;
 
 /** An engine in each thread. Their current state is kept, for threads that replace others. */
 class ThreadedEngines implements Engines {
@@ -43,7 +47,18 @@ class ThreadedEngines implements Engines {
       this.#tell(index, { kind: 'metrics', request }),
     );
     const dataOf = (): EngineThreadData => this.#threadData();
-    this.jobs = new EngineThreads({ count, entry: entryFile(), dataOf, environmentOf }, this.#observer());
+    // A run of the WAF may take its whole time: that is not stuck.
+    const stuckMs = stuckBeyondWafMs + options.config.wafTimeoutUs / 1000;
+    this.jobs = new EngineThreads(
+      { count, entry: entryFile(), dataOf, environmentOf, stuckMs },
+      this.#observer(),
+    );
+    options.metrics.gauge(
+      'engine_threads_abandoned',
+      'Engine threads that were given up inside libddwaf and have not ended.',
+      () => this.jobs.abandonedThreads,
+    );
+    endSafelyWith(this.jobs);
   }
 
   /** @throws EngineThreadError */
@@ -132,18 +147,23 @@ class ThreadedEngines implements Engines {
         else if (said.kind === 'metrics') this.#metrics.answered(index, said.request, said.metrics);
         else this.#drained[index]?.resolve();
       },
-      lost: (index, { jobs, transactions, cause }) => {
+      lost: (index, { jobs, transactions, cause, inNativeCode }) => {
         metrics.engineThreadsLost.inc();
         metrics.transactions.inc({ reason: 'lost' }, transactions);
         this.#metrics.retire(index);
         // Nothing is left of it to be waited for.
         if (this.#draining) this.#drained[index]?.resolve();
         logger.error(
-          { thread: index, messages: jobs, transactions, err: cause },
+          { thread: index, messages: jobs, transactions, inLibddwaf: inNativeCode, err: cause },
           'an engine thread ended: its messages are let through, and it is being replaced',
         );
       },
       replaced: (index) => logger.warn({ thread: index }, 'engine thread replaced'),
+      notReplaced: (index, abandoned) =>
+        logger.error(
+          { thread: index, abandoned },
+          'engine thread not replaced: too many that were given up are still inside libddwaf; to get all threads back, restart appsec-edge',
+        ),
     };
   }
 }

@@ -61,7 +61,7 @@ export class Metrics {
   ]);
   readonly engineThreadsLost = this.counter(
     'engine_threads_lost_total',
-    'Engine threads that ended and were replaced.',
+    'Engine threads that ended or were given up.',
   );
   readonly wafTimeouts = this.counter('waf_timeouts_total', 'WAF runs that ran out of time.', ['door']);
   readonly wafSeconds = new Histogram({

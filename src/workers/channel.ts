@@ -17,14 +17,16 @@ export const mostDoors = 16;
 
 /** Words of `state`. Those from `liveOfDoor` on are one for each door. */
 export const stateWords = {
-  /** Counts jobs taken from the ring: a thread that has some and does not count is stuck. */
+  /** Counts whatever the thread gets on with: a thread that has jobs and does not count is stuck. */
   progress: 0,
   /** Live transactions of all doors, so that they can be counted when the thread is lost. */
   live: 1,
   /** Ticket of the job under way, 0 between jobs; and when it was begun, by `clockWordUs`. */
   current: 2,
   begunAtUs: 3,
-  liveOfDoor: 4,
+  /** Whether the thread is in native code: see native-gate.ts. */
+  gate: 4,
+  liveOfDoor: 5,
 } as const;
 
 /** Kinds of jobs; the tag of a job's record is one of these and the number of its door: see `jobTag`. */

@@ -12,6 +12,7 @@ import {
 } from './channel.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { LaneReader, LaneWriter } from './lane.ts';
+import { NativeGateKeeper } from './native-gate.ts';
 import type { Work, WorkEstimates } from './work-estimates.ts';
 
 interface PendingJob {
@@ -28,11 +29,20 @@ export interface ThreadData<T> {
   readonly data: T;
 }
 
+/** What went with a thread. */
+export interface ThreadLoss {
+  readonly jobs: number;
+  readonly transactions: number;
+  readonly cause: unknown;
+  /** It was given up in native code, which cannot be interrupted: it ends, and gives its memory back, after that. */
+  readonly inNativeCode: boolean;
+}
+
 export interface EngineThreadEvents {
   /** Anything that the thread says but bells. */
   message(message: unknown): void;
   /** Gone, with its transactions; every pending job has been told. */
-  gone(lost: { readonly jobs: number; readonly transactions: number; readonly cause: unknown }): void;
+  gone(loss: ThreadLoss): void;
 }
 
 /** Jobs that are too large for the ring and wait: some of them, for each takes long. */
@@ -49,12 +59,15 @@ export class EngineThread {
   readonly #largeBytes: MessagePort;
   readonly #estimatesOf: (door: number) => WorkEstimates;
   readonly #state: Int32Array;
+  readonly #gate: NativeGateKeeper;
+  readonly #ended = Promise.withResolvers<void>();
   readonly #events: EngineThreadEvents;
   /** By ticket. */
   readonly #pending = new Map<number, PendingJob>();
   #nextTicket = 1;
   #pendingUs = 0;
   #gone = false;
+  #running = true;
   #collecting = false;
   #cause: unknown;
   #progressSeen = 0;
@@ -74,6 +87,7 @@ export class EngineThread {
     this.#jobs = new LaneWriter(channel.jobs, largeBytes, largeJobsBytes);
     this.#answers = new LaneReader(channel.answers, largeBytes);
     this.#state = new Int32Array(channel.state);
+    this.#gate = new NativeGateKeeper(channel);
     this.#events = events;
     this.#answers.sleep();
     this.#worker = new Worker(entry, {
@@ -91,7 +105,16 @@ export class EngineThread {
     this.#worker.on('error', (cause: unknown) => {
       this.#cause = cause;
     });
-    this.#worker.on('exit', (code) => this.#lost(this.#cause ?? new Error(`exit code ${code}`)));
+    this.#worker.on('exit', (code) => {
+      this.#running = false;
+      this.#lost(this.#cause ?? new Error(`exit code ${code}`), false);
+      this.#ended.resolve();
+    });
+  }
+
+  /** Resolves when nothing is left of the thread. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   get alive(): boolean {
@@ -117,7 +140,7 @@ export class EngineThread {
   }
 
   /**
-   * How long jobs have waited without one being taken, in milliseconds, as far as somebody looked; 0 when none waits.
+   * How long jobs have waited without the thread getting on with anything, in milliseconds, as far as somebody looked; 0 when none waits.
    * @param longestGapMs counted at most since the last look: while the whole process stood still, nobody was stuck.
    */
   stuckForMs(longestGapMs: number): number {
@@ -178,12 +201,21 @@ export class EngineThread {
   }
 
   /**
-   * Ends the thread whatever it does; its jobs are told at once, for native code cannot be interrupted. Resolves when
-   * it is gone.
+   * Gives the thread up, whatever it does; its jobs are told at once. It ends now or, from within native code, when that
+   * returns: see `ended`.
    */
-  async terminate(cause: unknown): Promise<void> {
-    this.#lost(cause);
-    await this.#worker.terminate();
+  giveUp(cause: unknown): void {
+    const outside = this.#gate.close();
+    this.#lost(cause, !outside && this.#running);
+    if (outside) void this.#worker.terminate();
+  }
+
+  /**
+   * Before the process ends: keeps the thread out of native code, and blocks until it has returned from there.
+   * @returns false when it has not in this time: then the process must not end in a way that ends its threads first.
+   */
+  keepOut(timeoutMs: number): boolean {
+    return !this.#running || this.#gate.close() || this.#gate.waitUntilClosed(timeoutMs);
   }
 
   #takeAnswers(): void {
@@ -216,7 +248,7 @@ export class EngineThread {
     job.answered(result);
   }
 
-  #lost(cause: unknown): void {
+  #lost(cause: unknown, inNativeCode: boolean): void {
     if (this.#gone) return;
     const transactions = this.liveTransactions;
     this.#gone = true;
@@ -227,6 +259,6 @@ export class EngineThread {
     this.#pending.clear();
     this.#pendingUs = 0;
     for (const job of jobs) job.answered({ kind: 'lost' });
-    this.#events.gone({ jobs: jobs.length, transactions, cause });
+    this.#events.gone({ jobs: jobs.length, transactions, cause, inNativeCode });
   }
 }

@@ -1,5 +1,6 @@
 import { messageOf } from '../message-of.ts';
-import { EngineThread } from './engine-thread.ts';
+import { AbandonedThreads } from './abandoned-threads.ts';
+import { EngineThread, type ThreadLoss } from './engine-thread.ts';
 import type { Job, JobResult, JobTaker } from './jobs.ts';
 import { WorkEstimates } from './work-estimates.ts';
 
@@ -11,8 +12,8 @@ export interface EngineThreadsOptions {
   readonly dataOf: (index: number) => unknown;
   readonly environmentOf: (index: number) => NodeJS.ProcessEnv;
   /**
-   * A thread that has jobs and takes none for so long is taken for stuck, in milliseconds; 5000 unless told otherwise.
-   * The WAF's own limit is far below.
+   * A thread that has jobs and gets on with nothing for so long is taken for stuck, in milliseconds; 5000 unless told
+   * otherwise. To be above what a single piece of work may take.
    */
   readonly stuckMs?: number;
   /** A thread that is not ready after so long is ended, in milliseconds; 60,000 unless told otherwise. */
@@ -22,11 +23,10 @@ export interface EngineThreadsOptions {
 /** Told what happens to the threads. Must not throw. */
 export interface EngineThreadsObserver {
   message(index: number, message: unknown): void;
-  lost(
-    index: number,
-    loss: { readonly jobs: number; readonly transactions: number; readonly cause: unknown },
-  ): void;
+  lost(index: number, loss: ThreadLoss): void;
   replaced(index: number): void;
+  /** Not replaced for now: too many that were given up are still in native code. Once one of them ends, it is. */
+  notReplaced(index: number, abandoned: number): void;
 }
 
 /** Why the threads could not be started. */
@@ -43,6 +43,8 @@ const defaultStartMs = 60_000;
 const looks = 10;
 const firstPauseMs = 50;
 const longestPauseMs = 5000;
+/** When all threads are to end, those in native code are waited for so long. */
+const lastWaitMs = 500;
 /** A thread that lived so long did not die of its start. */
 const healthyMs = 10_000;
 
@@ -52,6 +54,8 @@ interface Seat {
   startedAtMs: number;
   pauseMs: number;
   timer: NodeJS.Timeout | undefined;
+  /** Continues with the replacement that too many abandoned threads hold up. */
+  resume: (() => void) | undefined;
 }
 
 /** All engine threads: gives jobs to them, keeps their number. */
@@ -59,6 +63,7 @@ export class EngineThreads implements JobTaker {
   readonly #options: EngineThreadsOptions;
   readonly #observer: EngineThreadsObserver;
   readonly #seats: Seat[] = [];
+  readonly #abandoned: AbandonedThreads;
   /** By door. What one thread has learned holds for all of them. */
   readonly #estimates: WorkEstimates[] = [];
   #stopping = false;
@@ -68,6 +73,9 @@ export class EngineThreads implements JobTaker {
   constructor(options: EngineThreadsOptions, observer: EngineThreadsObserver) {
     this.#options = options;
     this.#observer = observer;
+    this.#abandoned = new AbandonedThreads(options.count, () => {
+      for (const seat of this.#seats) seat.resume?.();
+    });
   }
 
   /**
@@ -94,6 +102,11 @@ export class EngineThreads implements JobTaker {
 
   get readyThreads(): number {
     return this.#seats.filter((seat) => seat.ready).length;
+  }
+
+  /** Threads that were given up in native code and have not ended. */
+  get abandonedThreads(): number {
+    return this.#abandoned.size;
   }
 
   get liveTransactions(): number {
@@ -154,12 +167,34 @@ export class EngineThreads implements JobTaker {
     for (const { thread } of this.#seats) thread.post(message);
   }
 
-  /** Ends all threads; nothing is replaced any more. */
+  /** Ends all threads; nothing is replaced any more. One that stays in native code is not waited for beyond a moment. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#supervisor);
     for (const seat of this.#seats) clearTimeout(seat.timer);
-    await Promise.all(this.#seats.map(({ thread }) => thread.terminate('stopping')));
+    for (const { thread } of this.#seats) thread.giveUp('stopping');
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, lastWaitMs);
+    });
+    await Promise.race([Promise.all(this.#threads().map(({ ended }) => ended)), timeout]);
+    clearTimeout(timer);
+  }
+
+  /**
+   * Before the process ends: keeps all threads out of native code, and blocks for a moment until they have left it.
+   * @returns false when one has not. `process.exit` would abort the process, or wait for it forever.
+   */
+  keepOutOfNativeCode(): boolean {
+    const untilMs = performance.now() + lastWaitMs;
+    const threads = this.#threads();
+    // All are asked before one is waited for.
+    for (const thread of threads) thread.keepOut(0);
+    return threads.every((thread) => thread.keepOut(Math.max(0, untilMs - performance.now())));
+  }
+
+  #threads(): EngineThread[] {
+    return [...this.#seats.map(({ thread }) => thread), ...this.#abandoned.all];
   }
 
   get #stuckMs(): number {
@@ -191,6 +226,7 @@ export class EngineThreads implements JobTaker {
         gone: (loss) => {
           const wasReady = seat.ready;
           seat.ready = false;
+          if (loss.inNativeCode) this.#abandoned.add(thread);
           if (!wasReady && failed !== undefined) {
             const { cause } = loss;
             failed(new EngineThreadError(`engine thread ${index}: ${messageOf(cause)}`, { cause }));
@@ -202,7 +238,10 @@ export class EngineThreads implements JobTaker {
         },
       },
     );
-    const seat: Seat = { thread, ready: false, startedAtMs: performance.now(), pauseMs, timer: undefined };
+    const seat: Seat = {
+      ...{ thread, ready: false, startedAtMs: performance.now(), pauseMs },
+      ...{ timer: undefined, resume: undefined },
+    };
     return seat;
   }
 
@@ -212,14 +251,20 @@ export class EngineThreads implements JobTaker {
   }
 
   #replaceLater(index: number, former: Seat, pauseMs: number): void {
+    if (this.#stopping) return;
     const nextPauseMs = Math.min(pauseMs * 2, longestPauseMs);
+    former.resume = undefined;
     former.timer = setTimeout(() => {
-      if (this.#stopping) return;
+      if (this.#abandoned.tooMany) {
+        former.resume = () => this.#replaceLater(index, former, pauseMs);
+        this.#observer.notReplaced(index, this.#abandoned.size);
+        return;
+      }
       try {
         this.#seats[index] = this.#occupy(index, nextPauseMs, () => this.#observer.replaced(index));
       } catch (cause) {
         // The system gives no thread, or no memory for it, now.
-        this.#observer.lost(index, { jobs: 0, transactions: 0, cause });
+        this.#observer.lost(index, { jobs: 0, transactions: 0, cause, inNativeCode: false });
         this.#replaceLater(index, former, nextPauseMs);
       }
     }, pauseMs);
@@ -230,9 +275,9 @@ export class EngineThreads implements JobTaker {
     for (const { thread, ready, startedAtMs } of this.#seats) {
       if (!thread.alive) continue;
       if (ready && thread.stuckForMs(longestGapMs) >= this.#stuckMs)
-        void thread.terminate(new EngineThreadError(`took no job for ${this.#stuckMs / 1000} s`));
+        thread.giveUp(new EngineThreadError(`took no job for ${this.#stuckMs / 1000} s`));
       else if (!ready && performance.now() - startedAtMs >= startMs)
-        void thread.terminate(new EngineThreadError(`was not ready within ${startMs / 1000} s`));
+        thread.giveUp(new EngineThreadError(`was not ready within ${startMs / 1000} s`));
     }
   }
 }

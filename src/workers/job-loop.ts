@@ -99,7 +99,10 @@ export class JobLoop {
       return true;
     }
     this.#announce();
-    return this.#handlers.workOnBacklog();
+    if (!this.#handlers.workOnBacklog()) return false;
+    // Jobs that came meanwhile have waited for it: that is no reason to give up a thread that works.
+    Atomics.add(this.#state, stateWords.progress, 1);
+    return true;
   }
 
   #take(): void {

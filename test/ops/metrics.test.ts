@@ -10,7 +10,7 @@ const doorFiles = readdirSync(new URL('adapters/', source)).flatMap((name) => [
   `adapters/${name}/door.ts`,
   `adapters/${name}/observers.ts`,
 ]);
-const sources = ['daemon/run.ts', ...doorFiles]
+const sources = ['daemon/run.ts', 'daemon/threaded-engines.ts', ...doorFiles]
   .map((path) => readFileSync(new URL(path, source), 'utf8'))
   .join();
 

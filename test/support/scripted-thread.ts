@@ -5,12 +5,15 @@ import { readyMessage } from '../../src/workers/engine-threads.ts';
 import { Handlers } from '../../src/workers/handlers.ts';
 import { JobLoop } from '../../src/workers/job-loop.ts';
 import type { JobHandler } from '../../src/workers/jobs.ts';
+import { NativeGate } from '../../src/workers/native-gate.ts';
 
 export interface ScriptedData {
   /** What it does in place of starting. */
   readonly start?: 'throw' | 'exit' | 'hang';
   /** The job 'wait' goes on when its first cell is no longer 0. */
   readonly gate?: Int32Array<SharedArrayBuffer>;
+  /** What stands for native code comes back when its first cell is no longer 0, and adds to the second then. */
+  readonly native?: Int32Array<SharedArrayBuffer>;
 }
 
 if (parentPort === null) throw new Error('this is the entry of a worker thread');
@@ -22,6 +25,8 @@ if (data.start === 'hang') for (;;);
 
 const liveTransactions = 7;
 let backlog = 0;
+let backlogMs = 0;
+const nativeGate = new NativeGate(channel, () => process.exit());
 
 const handler: JobHandler = {
   handle({ payload }, answer) {
@@ -44,6 +49,20 @@ const handler: JobHandler = {
         break;
       case 'backlog':
         backlog += 1;
+        backlogMs = Number(amount);
+        answer(answered);
+        break;
+      case 'native':
+        nativeGate.guard(() => {
+          port.postMessage('in native code');
+          if (data.native === undefined) return;
+          Atomics.wait(data.native, 0, 0);
+          Atomics.add(data.native, 1, 1);
+        });
+        answer(answered);
+        break;
+      case 'natives':
+        for (let count = 0; count < 12; count += 1) nativeGate.guard(() => busy(Number(amount)));
         answer(answered);
         break;
       case 'mistake':
@@ -76,6 +95,7 @@ const handler: JobHandler = {
   workOnBacklog() {
     if (backlog === 0) return false;
     backlog -= 1;
+    busy(backlogMs);
     if (backlog === 0) port.postMessage({ index, backlog: 'done' });
     return true;
   },

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sharedNowMs } from '../../src/workers/channel.ts';
-import { EngineThread } from '../../src/workers/engine-thread.ts';
+import { EngineThread, type ThreadLoss } from '../../src/workers/engine-thread.ts';
 import {
   EngineThreadError,
   EngineThreads,
@@ -31,17 +31,21 @@ function newGate() {
 /** What the threads told, and a way to wait for it. */
 class Told implements EngineThreadsObserver {
   readonly messages: unknown[] = [];
-  readonly losses: { index: number; jobs: number; transactions: number; cause: unknown }[] = [];
+  readonly losses: ({ index: number } & ThreadLoss)[] = [];
   readonly replacements: number[] = [];
+  readonly heldUp: number[] = [];
 
   message(_index: number, message: unknown): void {
     this.messages.push(message);
   }
-  lost(index: number, loss: { jobs: number; transactions: number; cause: unknown }): void {
+  lost(index: number, loss: ThreadLoss): void {
     this.losses.push({ index, ...loss });
   }
   replaced(index: number): void {
     this.replacements.push(index);
+  }
+  notReplaced(index: number): void {
+    this.heldUp.push(index);
   }
 }
 
@@ -331,11 +335,101 @@ describe('a thread that ends', () => {
     expect(await ledger.all()).toEqual([['0 echo']]);
   });
 
+  it('is not one that works on its backlog while an answer is not due yet', async () => {
+    const { threads, told } = await start(1, { stuckMs: 2000 });
+    const ledger = new Ledger();
+    for (let count = 0; count < 14; count += 1) ledger.submit(threads, 0, 'backlog 250');
+    ledger.submit(threads, 0, 'later 3000');
+    expect((await ledger.all()).at(-1)).toEqual(['0 later 3000']);
+    expect(told.losses).toEqual([]);
+  });
+
   it('is not one that is only busy', async () => {
     const { threads, told } = await start(1, { stuckMs: 1000 });
     const ledger = new Ledger();
     for (let count = 0; count < 30; count += 1) ledger.submit(threads, 0, 'busy 50');
     expect(await ledger.all()).toEqual(Array.from({ length: 30 }, () => ['0 busy 50']));
+    expect(told.losses).toEqual([]);
+  });
+});
+
+describe('a thread in native code', () => {
+  /** Of each thread that was started, in that order. */
+  const natives: Int32Array<SharedArrayBuffer>[] = [];
+  afterEach(() => natives.splice(0).forEach(release));
+
+  function release(native: Int32Array): void {
+    Atomics.store(native, 0, 1);
+    Atomics.notify(native, 0);
+  }
+
+  function dataOf(): ScriptedData {
+    const native = new Int32Array(new SharedArrayBuffer(8));
+    natives.push(native);
+    return { native };
+  }
+
+  /** How often native code of the thread came to its end. */
+  const cameBack = (thread: number): number | undefined => natives[thread]?.[1];
+
+  it('is not ended there when it is stuck: it ends itself afterwards, and takes no further job', async () => {
+    const { threads, told } = await start(1, { stuckMs: 1000, dataOf });
+    const mine = new Ledger();
+    for (const order of ['native', 'native', 'echo']) mine.submit(threads, 0, order);
+    expect(await mine.all()).toEqual([['lost'], ['lost'], ['lost']]);
+    expect(told.losses).toMatchObject([{ jobs: 3, transactions: 7, inNativeCode: true }]);
+    await vi.waitFor(() => expect(told.replacements).toEqual([0]), patienceMs);
+    const again = new Ledger();
+    again.submit(threads, 0, 'echo');
+    expect(await again.all()).toEqual([['0 echo']]);
+    expect([threads.abandonedThreads, cameBack(0)]).toEqual([1, 0]);
+    natives.slice(0, 1).forEach(release);
+    await vi.waitFor(() => expect(threads.abandonedThreads).toBe(0), patienceMs);
+    expect([cameBack(0), told.losses.length, told.messages]).toEqual([1, 1, ['in native code']]);
+  });
+
+  it('is replaced only while few others are still there, or as soon as one of them has ended', async () => {
+    const { threads, told } = await start(1, { stuckMs: 500, dataOf });
+    for (const round of [1, 2]) {
+      await vi.waitFor(() => expect(threads.isReady(0)).toBe(true), patienceMs);
+      threads.submit(0, job('native'), () => undefined);
+      await vi.waitFor(() => expect(told.losses).toHaveLength(round), patienceMs);
+    }
+    await vi.waitFor(() => expect(told.heldUp).toEqual([0]), patienceMs);
+    expect([threads.abandonedThreads, threads.readyThreads, told.replacements]).toEqual([2, 0, [0]]);
+    natives.slice(0, 1).forEach(release);
+    await vi.waitFor(() => expect(told.replacements).toEqual([0, 0]), patienceMs);
+    expect([threads.abandonedThreads, threads.readyThreads, natives.length]).toEqual([1, 1, 3]);
+  });
+
+  it('keeps nobody from stopping, and is not ended by it', async () => {
+    const { threads, told } = await start(2, { dataOf });
+    const ledger = new Ledger();
+    ledger.submit(threads, 0, 'native');
+    ledger.submit(threads, 1, 'later 60000');
+    await vi.waitFor(() => expect(told.messages).toEqual(['in native code']), patienceMs);
+    await threads.stop();
+    expect(await ledger.all()).toEqual([['lost'], ['lost']]);
+    expect([threads.abandonedThreads, threads.keepOutOfNativeCode()]).toEqual([1, false]);
+    natives.forEach(release);
+    await vi.waitFor(() => expect(threads.abandonedThreads).toBe(0), patienceMs);
+    expect([cameBack(0), threads.keepOutOfNativeCode()]).toEqual([1, true]);
+  });
+
+  it('never gets there again once the process is about to end', async () => {
+    const { threads, told } = await start(1, { dataOf });
+    expect(threads.keepOutOfNativeCode()).toBe(true);
+    const ledger = new Ledger();
+    ledger.submit(threads, 0, 'native');
+    expect(await ledger.all()).toEqual([['lost']]);
+    expect([told.messages, told.losses[0]?.inNativeCode]).toEqual([[], false]);
+  });
+
+  it('is not stuck while one call after the other returns', async () => {
+    const { threads, told } = await start(1, { stuckMs: 2000 });
+    const ledger = new Ledger();
+    for (const order of ['natives 250', 'echo']) ledger.submit(threads, 0, order);
+    expect(await ledger.all()).toEqual([['0 natives 250'], ['0 echo']]);
     expect(told.losses).toEqual([]);
   });
 });
@@ -486,7 +580,8 @@ describe('how long a thread is stuck', () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     expect(sharedNowMs() - stoodStillAtMs).toBeGreaterThan(90);
     expect(thread.stuckForMs(10)).toBe(10);
-    await thread.terminate('the end of this test');
+    thread.giveUp('the end of this test');
+    await thread.ended;
     expect([thread.alive, told]).toEqual([false, 1]);
   });
 });

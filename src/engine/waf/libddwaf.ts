@@ -1,10 +1,20 @@
-import nativeAppsec from '@datadog/native-appsec';
+import { createRequire } from 'node:module';
 import type { WafValue } from './waf-value.ts';
 
 /*
  * libddwaf's binding, typed as it behaves (@datadog/native-appsec 11.0.3): its own declarations call the actions a list,
- * leave out the warnings, and know neither events nor attributes. No other file imports the package.
+ * leave out the warnings, and know neither events nor attributes. No other file loads the package.
  */
+
+/** Goes around every call of the binding, loading it included. */
+export type NativeGuard = <T>(call: () => T) => T;
+
+let guarded: NativeGuard = (call) => call();
+
+/** For the whole of this thread, before anything else here is used. */
+export function guardLibddwaf(guard: NativeGuard): void {
+  guarded = guard;
+}
 
 /** One event as libddwaf writes it; the parts that this project reads are spelled out. */
 export interface WafEvent {
@@ -100,11 +110,77 @@ export interface LibddwafOptions {
 
 /** @throws Error unless the configuration has at least one valid rule. */
 export function createLibddwaf(config: object, path: string, options: LibddwafOptions): Libddwaf {
-  // The one cast to what the binding really gives.
-  return new nativeAppsec.DDWAF(config, path, options) as unknown as Libddwaf;
+  return new GuardedLibddwaf(guarded(() => new (binding().DDWAF)(config, path, options)));
 }
 
 /** For instance `1.30.1`. */
 export function libddwafVersion(): string {
-  return nativeAppsec.DDWAF.version();
+  return guarded(() => binding().DDWAF.version());
+}
+
+/** What the binding really gives. */
+interface Binding {
+  readonly DDWAF: {
+    new (config: object, path: string, options: LibddwafOptions): Libddwaf;
+    version(): string;
+  };
+}
+
+/** Not imported: its start is native code as well. */
+function binding(): Binding {
+  return require('@datadog/native-appsec') as Binding;
+}
+
+const require = createRequire(import.meta.url);
+
+class GuardedLibddwaf implements Libddwaf {
+  readonly #native: Libddwaf;
+
+  constructor(native: Libddwaf) {
+    this.#native = native;
+  }
+
+  get diagnostics(): Diagnostics {
+    return guarded(() => this.#native.diagnostics);
+  }
+
+  get knownAddresses(): ReadonlySet<string> {
+    return guarded(() => this.#native.knownAddresses);
+  }
+
+  createOrUpdateConfig(config: object, path: string): boolean {
+    return guarded(() => this.#native.createOrUpdateConfig(config, path));
+  }
+
+  removeConfig(path: string): boolean {
+    return guarded(() => this.#native.removeConfig(path));
+  }
+
+  createContext(): LibddwafContext {
+    return new GuardedContext(guarded(() => this.#native.createContext()));
+  }
+
+  dispose(): void {
+    guarded(() => this.#native.dispose());
+  }
+}
+
+class GuardedContext implements LibddwafContext {
+  readonly #native: LibddwafContext;
+
+  constructor(native: LibddwafContext) {
+    this.#native = native;
+  }
+
+  get disposed(): boolean {
+    return guarded(() => this.#native.disposed);
+  }
+
+  run(payload: Parameters<LibddwafContext['run']>[0], timeout: number): LibddwafResult {
+    return guarded(() => this.#native.run(payload, timeout));
+  }
+
+  dispose(): void {
+    guarded(() => this.#native.dispose());
+  }
 }
