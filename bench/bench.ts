@@ -9,6 +9,7 @@ import { benchHaproxy } from './haproxy.ts';
 import { benchMemory } from './memory.ts';
 import { benchOverload } from './overload.ts';
 import { benchProtocol } from './protocol.ts';
+import { benchReceiver } from './receiver.ts';
 import { sleep } from './support/clock.ts';
 import { type Options, type PartLetter, readOptions, usage } from './support/options.ts';
 import { machineIdleMs } from './support/process-stats.ts';
@@ -24,6 +25,7 @@ const parts: Readonly<Record<PartLetter, (options: Options) => Promise<Section>>
   f: benchHaproxy,
   g: benchOverload,
   h: benchGrpc,
+  i: benchReceiver,
 };
 
 async function main(options: Options): Promise<void> {

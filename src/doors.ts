@@ -3,6 +3,8 @@ import { messageKinds } from './adapters/ext-proc/wire/kinds.ts';
 import { messageNames } from './adapters/haproxy/contract.ts';
 import { checkBlockPages } from './adapters/haproxy/rewriting-room.ts';
 import { type HaproxyConfig, haproxySettings } from './adapters/haproxy/settings.ts';
+import { messageName as mirrorMessage } from './adapters/mirror/messages.ts';
+import { type MirrorDoorConfig, mirrorHealthHost, mirrorSettings } from './adapters/mirror/settings.ts';
 import type { DoorDefinition } from './daemon/door.ts';
 
 /*
@@ -48,10 +50,30 @@ const extProc: DoorDefinition<ExtProcConfig> & { readonly settings: typeof extPr
   loadHandler: () => import('./adapters/ext-proc/handler.ts'),
 };
 
-export const doors = { haproxy, 'ext-proc': extProc } as const;
+const mirror: DoorDefinition<MirrorDoorConfig> & { readonly settings: typeof mirrorSettings } = {
+  command: 'mirror',
+  summary: 'Receive requests that NGINX, Envoy, Traefik or a Gateway API mirror, and report attacks in them.',
+  settings: mirrorSettings,
+  // Nobody is held back for a body, and nobody waits for the WAF.
+  processDefaults: { bodyLimitBytes: '10000000', wafTimeoutUs: '100ms' },
+  healthHost: mirrorHealthHost,
+  traits: () => ({
+    name: 'mirror',
+    component: 'k8s.io/gateway-api',
+    defaultService: 'request-mirror',
+    reportOnly: true,
+    seesResponses: false,
+  }),
+  nobodyWaits: true,
+  messages: [mirrorMessage],
+  load: () => import('./adapters/mirror/door.ts'),
+  loadHandler: () => import('./adapters/mirror/handler.ts'),
+};
+
+export const doors = { haproxy, 'ext-proc': extProc, mirror } as const;
 
 /** Settings of all doors. */
-export const doorSettings = { ...haproxy.settings, ...extProc.settings };
+export const doorSettings = { ...haproxy.settings, ...extProc.settings, ...mirror.settings };
 
 export type DoorName = keyof typeof doors;
 export const doorNames = Object.keys(doors) as DoorName[];

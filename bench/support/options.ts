@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** The parts by the letters of the table. */
-export const partLetters = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
+export const partLetters = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'] as const;
 export type PartLetter = (typeof partLetters)[number];
 
 export interface Options {

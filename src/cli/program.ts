@@ -18,6 +18,7 @@ const examples = `Examples:
   appsec-edge --port 3000 --body-limit 10000000
   appsec-edge run --doors haproxy,ext-proc
   appsec-edge ext-proc --ext-proc-port 8443 --body-limit 10000000
+  appsec-edge mirror --mirror-listen :8080 --mirror-sender nginx
   appsec-edge inspect 'http://shop.example/?q=<script>alert(1)</script>'
   appsec-edge haproxyconf /etc/haproxy/appsec-edge --server 127.0.0.1:3000
   appsec-edge envoyconf istio-gateway ./istio --ca ca.crt

@@ -95,6 +95,11 @@ export interface DoorDefinition<C> {
   checkBlockPages?(config: C, largestPageBytes: number): void;
   /** What the engine has to know of it. */
   traits(config: C): DoorTraits;
+  /**
+   * The door has answered before it asks an engine, and its jobs take the time they need. Other doors that only report
+   * are answered by their engine, before the analysis.
+   */
+  readonly nobodyWaits?: boolean;
   /** Names of its messages, as metrics show them. */
   readonly messages: readonly string[];
   load(): Promise<DoorModule<C>>;

@@ -17,7 +17,7 @@ import { loadQueryObfuscator } from './engine-files.ts';
 import { type AnyDoor, type Config, serviceOf } from './settings.ts';
 import type { SharedLimits } from './shared-limits.ts';
 
-export interface EngineHostOptions {
+export interface EngineInstanceOptions {
   readonly config: Config;
   readonly waf: Waf;
   readonly pages: BlockPages;
@@ -34,7 +34,7 @@ export interface EngineHostOptions {
 }
 
 /** One engine with all that it needs: in the I/O thread, or one in each engine thread. */
-export interface EngineHost {
+export interface EngineInstance {
   readonly engine: Engine;
   readonly handlers: Handlers;
   /** Ends all transactions and sends the last spans. */
@@ -44,7 +44,7 @@ export interface EngineHost {
 /** What may wait for its analysis in observability mode; see docs/limits.md. */
 export const backlogBounds = { messages: 2000, bytes: 16 * 1024 * 1024 } as const;
 
-export async function createEngineHost(options: EngineHostOptions): Promise<EngineHost> {
+export async function createEngineInstance(options: EngineInstanceOptions): Promise<EngineInstance> {
   const { config, logger } = options;
   const tracing = config.tracingEnabled ? await startTracing(options) : undefined;
   const engine = createEngine(options, tracing);
@@ -89,15 +89,15 @@ export function metricsOf(metrics: Metrics, door: AnyDoor, config: Config): Door
   return new DoorMetrics(metrics, door.traits(config).name, door.messages);
 }
 
-/** Doors that only report are answered before the analysis. */
+/** Doors that only report are answered before the analysis, by their engine or by themselves. */
 function createInspector(
-  { config, logger }: EngineHostOptions,
+  { config, logger }: EngineInstanceOptions,
   engine: Engine,
   door: AnyDoor,
   metrics: DoorMetrics,
 ): Inspector {
   const traits = door.traits(config);
-  if (!traits.reportOnly) return engine.through(traits);
+  if (!traits.reportOnly || door.nobodyWaits === true) return engine.through(traits);
   return new DeferredInspector(engine, traits, backlogBounds, {
     skipped: () => metrics.skipped('overload'),
     failed(cause) {
@@ -108,7 +108,7 @@ function createInspector(
 }
 
 function createEngine(
-  { config, waf, maxLiveTransactions, limits, logger, metrics }: EngineHostOptions,
+  { config, waf, maxLiveTransactions, limits, logger, metrics }: EngineInstanceOptions,
   tracing: DatadogTracing | undefined,
 ): Engine {
   return new Engine({
@@ -138,7 +138,7 @@ function startTracing({
   waf,
   limits,
   remoteConfigClientId,
-}: EngineHostOptions): Promise<DatadogTracing> {
+}: EngineInstanceOptions): Promise<DatadogTracing> {
   const service = serviceOf(config);
   return startDatadogTracing(
     { ...config, service, version: config.version ?? packageVersion },

@@ -11,7 +11,7 @@ import { readyMessage } from '../workers/engine-threads.ts';
 import { JobLoop } from '../workers/job-loop.ts';
 import { NativeGate } from '../workers/native-gate.ts';
 import { createBlockPages, createWaf } from './engine-files.ts';
-import { createEngineHost } from './engine-instance.ts';
+import { createEngineInstance } from './engine-instance.ts';
 import { doorsOf } from './settings.ts';
 import type { EngineThreadData, FromThread, ToThread } from './thread-messages.ts';
 
@@ -33,7 +33,7 @@ const { waf, configs } = createWaf(config, data);
 configs.apply({ removed: [], added: data.configs });
 const open = doorsOf(config.doors);
 const pages = createBlockPages(config, data, open);
-const { engine, handlers, drain } = await createEngineHost({
+const { engine, handlers, drain } = await createEngineInstance({
   config,
   waf,
   pages,
@@ -51,7 +51,7 @@ const loop = new JobLoop(channel, port, handlers, () => engine.liveTransactions)
 port.on('message', (message: 0 | ToThread) => {
   if (message === 0) loop.wake();
   else
-    obey(message).catch((cause: unknown) =>
+    handleMessage(message).catch((cause: unknown) =>
       logger.error({ err: cause }, 'an engine thread failed to apply a command'),
     );
 });
@@ -59,7 +59,7 @@ gate.leave();
 port.postMessage(readyMessage);
 loop.wake();
 
-async function obey(message: ToThread): Promise<void> {
+async function handleMessage(message: ToThread): Promise<void> {
   switch (message.kind) {
     case 'policy':
       configs.apply(message.change);

@@ -3,7 +3,7 @@ import type { WafConfig, WafConfigChange, WafConfigOutcome } from '../engine/waf
 import { InlineEngine } from '../workers/inline-engine.ts';
 import type { JobTaker } from '../workers/jobs.ts';
 import { createBlockPages, type PageFiles } from './engine-files.ts';
-import { createEngineHost, type EngineHost } from './engine-instance.ts';
+import { createEngineInstance, type EngineInstance } from './engine-instance.ts';
 import type { Engines, EnginesOptions } from './engines.ts';
 import { createSharedLimits } from './shared-limits.ts';
 
@@ -11,7 +11,7 @@ import { createSharedLimits } from './shared-limits.ts';
 export async function startInline(options: EnginesOptions): Promise<Engines> {
   const { config, files, loaded, instance, open } = options;
   const pages = createBlockPages(config, files, open);
-  const host = await createEngineHost({
+  const host = await createEngineInstance({
     ...options,
     waf: loaded.waf,
     pages,
@@ -27,10 +27,10 @@ class InlineEngines implements Engines {
   readonly threads = 0;
   readonly jobs: JobTaker;
   readonly #options: EnginesOptions;
-  readonly #host: EngineHost;
+  readonly #host: EngineInstance;
   readonly #pages: BlockPages;
 
-  constructor(options: EnginesOptions, host: EngineHost, pages: BlockPages) {
+  constructor(options: EnginesOptions, host: EngineInstance, pages: BlockPages) {
     this.#options = options;
     this.#host = host;
     this.#pages = pages;

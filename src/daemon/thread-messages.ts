@@ -22,7 +22,7 @@ export interface EngineThreadData {
   readonly remoteConfigClientId: string | undefined;
 }
 
-/** From the I/O thread, beside bells. */
+/** From the I/O thread, beside wake-ups. */
 export type ToThread =
   | { readonly kind: 'policy'; readonly change: WafConfigChange }
   | { readonly kind: 'enabled'; readonly value: boolean }
@@ -30,7 +30,7 @@ export type ToThread =
   | { readonly kind: 'metrics'; readonly request: number }
   | { readonly kind: 'drain' };
 
-/** From an engine thread, beside bells and `ready`. */
+/** From an engine thread, beside wake-ups and `ready`. */
 export type FromThread =
   /** A line of the log, as JSON. */
   | { readonly kind: 'log'; readonly line: string }

@@ -41,7 +41,6 @@ export class Transaction implements TransactionView {
   readonly request: RequestHead | undefined;
   readonly clientIp: string | undefined;
   readonly startedAtMs = Date.now();
-
   response: ResponseHead | undefined;
   verdict: Verdict = { kind: 'pass' };
   readonly events: WafEvent[] = [];
@@ -131,7 +130,8 @@ export class Transaction implements TransactionView {
     const request = this.request;
     if (request === undefined) return this.#nothingMore();
     if (request.bodyIsStream && this.wantsRequestBody) this.miss('partial');
-    const verdict = this.#run('request-headers', requestInput(request, this.clientIp, this.#waf.wantsSchema));
+    const input = requestInput(request, this.clientIp, this.#waf.wantsSchema);
+    const verdict = this.#run('request-headers', input, !this.wantsRequestBody && !this.door.seesResponses);
     const analysis = this.#conclude(verdict, this.wantsRequestBody);
     if (!analysis.wantsBody && !this.door.seesResponses) this.finish('complete');
     return analysis;
@@ -246,7 +246,8 @@ export class Transaction implements TransactionView {
     if (this.endReason !== undefined) return this.#nothingMore();
     if (body.partial) this.miss('partial');
     for (const observer of this.#services.observers) observer.bodyRead?.(this, phase, body);
-    return this.#conclude(this.#run(phase, bodyInput(phase, body), phase === 'response-body'), false);
+    const isLast = phase === 'response-body' || !this.door.seesResponses;
+    return this.#conclude(this.#run(phase, bodyInput(phase, body), isLast), false);
   }
 
   /** @param last no values of this transaction follow. */
@@ -288,8 +289,7 @@ export class Transaction implements TransactionView {
   /** What the application allows of a verdict. */
   #permitted(verdict: Verdict): Verdict {
     const reportOnly = this.application?.reportOnly === true || this.door.reportOnly || !this.#mayBlock;
-    if (!reportOnly) return verdict;
-    if (!isBlocking(verdict)) return verdict;
+    if (!reportOnly || !isBlocking(verdict)) return verdict;
     this.wouldBlock = true;
     return { kind: 'report' };
   }

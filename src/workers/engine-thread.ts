@@ -39,7 +39,7 @@ export interface ThreadLoss {
 }
 
 export interface EngineThreadEvents {
-  /** Anything that the thread says but bells. */
+  /** Anything that the thread says but wake-ups. */
   message(message: unknown): void;
   /** Gone, with its transactions; every pending job has been told. */
   gone(loss: ThreadLoss): void;
@@ -62,9 +62,9 @@ export class EngineThread {
   readonly #gate: NativeGateKeeper;
   readonly #ended = Promise.withResolvers<void>();
   readonly #events: EngineThreadEvents;
-  /** By ticket. */
+  /** By jobId. */
   readonly #pending = new Map<number, PendingJob>();
-  #nextTicket = 1;
+  #nextJobId = 1;
   #pendingUs = 0;
   #gone = false;
   #running = true;
@@ -156,12 +156,12 @@ export class EngineThread {
   /** @returns false, without effect, when the ring is full or the thread is gone. `answered` is called exactly once. */
   submit(job: Job, answered: (result: JobResult) => void): boolean {
     if (this.#gone) return false;
-    // The I/O thread is awake: answers need no bell.
+    // The I/O thread is awake: answers need no wake-up.
     if (this.#answers.usedBytes > 0) this.collect();
-    const ticket = this.#nextTicket;
+    const jobId = this.#nextJobId;
     if (
       !this.#jobs.write(
-        ticket,
+        jobId,
         jobTag(JobTag.analyse, job.door),
         job.maxAnswerBytes,
         job.deadlineMs,
@@ -169,10 +169,10 @@ export class EngineThread {
       )
     )
       return false;
-    this.#nextTicket = ticket >= 0x7fff_ffff ? 1 : ticket + 1;
+    this.#nextJobId = jobId >= 0x7fff_ffff ? 1 : jobId + 1;
     const estimates = this.#estimatesOf(job.door);
     const estimateUs = estimates.of(job.work);
-    this.#pending.set(ticket, { estimates, work: job.work, estimateUs, answered });
+    this.#pending.set(jobId, { estimates, work: job.work, estimateUs, answered });
     this.#pendingUs += estimateUs;
     this.#ring();
     return true;
@@ -220,8 +220,8 @@ export class EngineThread {
 
   #takeAnswers(): void {
     while (this.#answers.next()) {
-      const { ticket, tag, value, bytes } = this.#answers.record;
-      this.#settle(ticket, value, tag === AnswerTag.done ? { kind: 'done', bytes } : { kind: 'lost' });
+      const { jobId, tag, value, bytes } = this.#answers.record;
+      this.#settle(jobId, value, tag === AnswerTag.done ? { kind: 'done', bytes } : { kind: 'lost' });
       this.#answers.release();
     }
   }
@@ -235,13 +235,13 @@ export class EngineThread {
   }
 
   #ring(): void {
-    if (this.#jobs.mustRing()) this.#worker.postMessage(0);
+    if (this.#jobs.needsWakeUp()) this.#worker.postMessage(0);
   }
 
-  #settle(ticket: number, elapsedUs: number, result: JobResult): void {
-    const job = this.#pending.get(ticket);
+  #settle(jobId: number, elapsedUs: number, result: JobResult): void {
+    const job = this.#pending.get(jobId);
     if (job === undefined) return;
-    this.#pending.delete(ticket);
+    this.#pending.delete(jobId);
     // These are fractions: what is left of their sum when nothing is pending would make an idle thread look busy.
     this.#pendingUs = this.#pending.size === 0 ? 0 : this.#pendingUs - job.estimateUs;
     if (elapsedUs !== notMeasured) job.estimates.learn(job.work, elapsedUs);

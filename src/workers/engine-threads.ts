@@ -48,7 +48,7 @@ const lastWaitMs = 500;
 /** A thread that lived so long did not die of its start. */
 const healthyMs = 10_000;
 
-interface Seat {
+interface Slot {
   thread: EngineThread;
   ready: boolean;
   startedAtMs: number;
@@ -62,19 +62,19 @@ interface Seat {
 export class EngineThreads implements JobTaker {
   readonly #options: EngineThreadsOptions;
   readonly #observer: EngineThreadsObserver;
-  readonly #seats: Seat[] = [];
+  readonly #slots: Slot[] = [];
   readonly #abandoned: AbandonedThreads;
   /** By door. What one thread has learned holds for all of them. */
   readonly #estimates: WorkEstimates[] = [];
   #stopping = false;
   #supervisor: NodeJS.Timeout | undefined;
-  #nextSeat = 0;
+  #nextSlot = 0;
 
   constructor(options: EngineThreadsOptions, observer: EngineThreadsObserver) {
     this.#options = options;
     this.#observer = observer;
     this.#abandoned = new AbandonedThreads(options.count, () => {
-      for (const seat of this.#seats) seat.resume?.();
+      for (const slot of this.#slots) slot.resume?.();
     });
   }
 
@@ -87,7 +87,7 @@ export class EngineThreads implements JobTaker {
     this.#supervisor = setInterval(() => this.#supervise(2 * lookEveryMs), lookEveryMs);
     this.#supervisor.unref();
     try {
-      const seated = Array.from({ length: this.#options.count }, (_, index) => this.#seat(index));
+      const seated = Array.from({ length: this.#options.count }, (_, index) => this.#slot(index));
       await Promise.all(seated);
     } catch (cause) {
       await this.stop();
@@ -101,7 +101,7 @@ export class EngineThreads implements JobTaker {
   }
 
   get readyThreads(): number {
-    return this.#seats.filter((seat) => seat.ready).length;
+    return this.#slots.filter((slot) => slot.ready).length;
   }
 
   /** Threads that were given up in native code and have not ended. */
@@ -110,69 +110,69 @@ export class EngineThreads implements JobTaker {
   }
 
   get liveTransactions(): number {
-    return this.#seats.reduce((sum, { thread }) => sum + thread.liveTransactions, 0);
+    return this.#slots.reduce((sum, { thread }) => sum + thread.liveTransactions, 0);
   }
 
   get pendingJobs(): number {
-    return this.#seats.reduce((sum, { thread }) => sum + thread.pendingJobs, 0);
+    return this.#slots.reduce((sum, { thread }) => sum + thread.pendingJobs, 0);
   }
 
   /** The thread with the least to do; undefined when none is ready. Equal ones take turns. */
   leastBusy(): number | undefined {
     let best: number | undefined;
     let bestWaitMs = Number.POSITIVE_INFINITY;
-    for (let step = 0; step < this.#seats.length; step += 1) {
-      const index = (this.#nextSeat + step) % this.#seats.length;
-      const seat = this.#seats[index];
-      if (seat?.ready !== true) continue;
-      const waitMs = seat.thread.expectedWaitMs();
+    for (let step = 0; step < this.#slots.length; step += 1) {
+      const index = (this.#nextSlot + step) % this.#slots.length;
+      const slot = this.#slots[index];
+      if (slot?.ready !== true) continue;
+      const waitMs = slot.thread.expectedWaitMs();
       if (waitMs >= bestWaitMs) continue;
       best = index;
       bestWaitMs = waitMs;
     }
-    if (best !== undefined) this.#nextSeat = (best + 1) % this.#seats.length;
+    if (best !== undefined) this.#nextSlot = (best + 1) % this.#slots.length;
     return best;
   }
 
   /** Whether the thread of this number takes jobs. */
   isReady(index: number): boolean {
-    return this.#seats[index]?.ready === true;
+    return this.#slots[index]?.ready === true;
   }
 
   expectedWaitMs(index: number): number {
-    return this.#seats[index]?.thread.expectedWaitMs() ?? 0;
+    return this.#slots[index]?.thread.expectedWaitMs() ?? 0;
   }
 
   /** @returns false, without effect, when the thread takes no more. Otherwise `answered` is called exactly once. */
   submit(index: number, job: Job, answered: (result: JobResult) => void): boolean {
-    const seat = this.#seats[index];
-    return seat?.ready === true && seat.thread.submit(job, answered);
+    const slot = this.#slots[index];
+    return slot?.ready === true && slot.thread.submit(job, answered);
   }
 
   /** Tells a thread of a message that was answered without it. */
   skipped(index: number, door: number, payload: Uint8Array): void {
-    this.#seats[index]?.thread.skipped(door, payload);
+    this.#slots[index]?.thread.skipped(door, payload);
   }
 
   liveTransactionsOf(door: number): number {
-    return this.#seats.reduce((sum, { thread }) => sum + thread.liveTransactionsOf(door), 0);
+    return this.#slots.reduce((sum, { thread }) => sum + thread.liveTransactionsOf(door), 0);
   }
 
   post(index: number, message: unknown): void {
-    this.#seats[index]?.thread.post(message);
+    this.#slots[index]?.thread.post(message);
   }
 
   /** To every thread, those that start included. */
   broadcast(message: unknown): void {
-    for (const { thread } of this.#seats) thread.post(message);
+    for (const { thread } of this.#slots) thread.post(message);
   }
 
   /** Ends all threads; nothing is replaced any more. One that stays in native code is not waited for beyond a moment. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#supervisor);
-    for (const seat of this.#seats) clearTimeout(seat.timer);
-    for (const { thread } of this.#seats) thread.giveUp('stopping');
+    for (const slot of this.#slots) clearTimeout(slot.timer);
+    for (const { thread } of this.#slots) thread.giveUp('stopping');
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, lastWaitMs);
@@ -194,7 +194,7 @@ export class EngineThreads implements JobTaker {
   }
 
   #threads(): EngineThread[] {
-    return [...this.#seats.map(({ thread }) => thread), ...this.#abandoned.all];
+    return [...this.#slots.map(({ thread }) => thread), ...this.#abandoned.all];
   }
 
   get #stuckMs(): number {
@@ -202,14 +202,14 @@ export class EngineThreads implements JobTaker {
   }
 
   /** Resolves when the first thread of this number is ready. */
-  #seat(index: number): Promise<void> {
+  #slot(index: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#seats[index] = this.#occupy(index, firstPauseMs, resolve, reject);
+      this.#slots[index] = this.#startThread(index, firstPauseMs, resolve, reject);
     });
   }
 
   /** @param failed told, in place of the observer, that it ended before it was ready; absent: it is replaced. */
-  #occupy(index: number, pauseMs: number, ready: () => void, failed?: (cause: Error) => void): Seat {
+  #startThread(index: number, pauseMs: number, ready: () => void, failed?: (cause: Error) => void): Slot {
     const { entry, dataOf, environmentOf } = this.#options;
     const thread = new EngineThread(
       entry,
@@ -219,30 +219,30 @@ export class EngineThreads implements JobTaker {
       {
         message: (message) => {
           if (isReadyMessage(message)) {
-            seat.ready = true;
+            slot.ready = true;
             ready();
           } else this.#observer.message(index, message);
         },
         gone: (loss) => {
-          const wasReady = seat.ready;
-          seat.ready = false;
+          const wasReady = slot.ready;
+          slot.ready = false;
           if (loss.inNativeCode) this.#abandoned.add(thread);
           if (!wasReady && failed !== undefined) {
             const { cause } = loss;
             failed(new EngineThreadError(`engine thread ${index}: ${messageOf(cause)}`, { cause }));
           } else if (!this.#stopping) {
             this.#observer.lost(index, loss);
-            const healthy = performance.now() - seat.startedAtMs >= healthyMs;
-            this.#replaceLater(index, seat, healthy ? firstPauseMs : seat.pauseMs);
+            const healthy = performance.now() - slot.startedAtMs >= healthyMs;
+            this.#replaceLater(index, slot, healthy ? firstPauseMs : slot.pauseMs);
           }
         },
       },
     );
-    const seat: Seat = {
+    const slot: Slot = {
       ...{ thread, ready: false, startedAtMs: performance.now(), pauseMs },
       ...{ timer: undefined, resume: undefined },
     };
-    return seat;
+    return slot;
   }
 
   #estimatesOf(door: number): WorkEstimates {
@@ -250,7 +250,7 @@ export class EngineThreads implements JobTaker {
     return this.#estimates[door];
   }
 
-  #replaceLater(index: number, former: Seat, pauseMs: number): void {
+  #replaceLater(index: number, former: Slot, pauseMs: number): void {
     if (this.#stopping) return;
     const nextPauseMs = Math.min(pauseMs * 2, longestPauseMs);
     former.resume = undefined;
@@ -261,7 +261,7 @@ export class EngineThreads implements JobTaker {
         return;
       }
       try {
-        this.#seats[index] = this.#occupy(index, nextPauseMs, () => this.#observer.replaced(index));
+        this.#slots[index] = this.#startThread(index, nextPauseMs, () => this.#observer.replaced(index));
       } catch (cause) {
         // The system gives no thread, or no memory for it, now.
         this.#observer.lost(index, { jobs: 0, transactions: 0, cause, inNativeCode: false });
@@ -272,7 +272,7 @@ export class EngineThreads implements JobTaker {
 
   #supervise(longestGapMs: number): void {
     const startMs = this.#options.startMs ?? defaultStartMs;
-    for (const { thread, ready, startedAtMs } of this.#seats) {
+    for (const { thread, ready, startedAtMs } of this.#slots) {
       if (!thread.alive) continue;
       if (ready && thread.stuckForMs(longestGapMs) >= this.#stuckMs)
         thread.giveUp(new EngineThreadError(`took no job for ${this.#stuckMs / 1000} s`));

@@ -17,7 +17,7 @@ import { LaneReader, LaneWriter, largestInRing } from './lane.ts';
 /** After so long the event loop has its turn: timers, the port, the tracer's sockets. */
 const sliceMs = 5;
 
-/** While further jobs wait, answers wait so long for the bell: waking the I/O thread costs more than an answer. */
+/** While further jobs wait, answers wait so long for the wake-up: waking the I/O thread costs more than an answer. */
 const quietMs = 1;
 
 /** The same while jobs of more bytes than that wait: they take longer by far, and the I/O thread wants the core too. */
@@ -46,13 +46,13 @@ export class JobLoop {
   readonly #port: MessagePort;
   readonly #handlers: Handlers;
   /** Answers that found the ring full. */
-  readonly #unsent: { readonly ticket: number; readonly tag: number; readonly bytes: Uint8Array }[] = [];
+  readonly #unsent: { readonly jobId: number; readonly tag: number; readonly bytes: Uint8Array }[] = [];
   readonly #liveTransactions: () => number;
   #running = false;
   #unannounced = 0;
   #announcedAtMs = 0;
 
-  /** @param port bells go and come by it, as the message 0. */
+  /** @param port wake-ups go and come by it, as the message 0. */
   constructor(channel: Channel, port: MessagePort, handlers: Handlers, liveTransactions: () => number) {
     this.#jobs = new LaneReader(channel.jobs, channel.largeBytes);
     this.#answers = new LaneWriter(channel.answers, channel.largeBytes, largeAnswersBytes);
@@ -63,7 +63,7 @@ export class JobLoop {
     setInterval(() => this.#countLive(), countMs).unref();
   }
 
-  /** Looks for jobs now. To be called at the start and for each bell. */
+  /** Looks for jobs now. To be called at the start and for each wake-up. */
   wake(): void {
     if (this.#running) return;
     this.#running = true;
@@ -107,42 +107,42 @@ export class JobLoop {
 
   #take(): void {
     const { record } = this.#jobs;
-    const { ticket, tag, value, timeMs } = record;
+    const { jobId, tag, value, timeMs } = record;
     // What is large is ours already.
     const payload = record.bytes.length > largestInRing ? record.bytes : Buffer.from(record.bytes);
     this.#jobs.release();
     Atomics.store(this.#state, stateWords.begunAtUs, clockWordUs());
-    Atomics.store(this.#state, stateWords.current, ticket);
+    Atomics.store(this.#state, stateWords.current, jobId);
     Atomics.add(this.#state, stateWords.progress, 1);
     // What is ready must not wait for a body.
     if (payload.length > longJobBytes) this.#announce();
     const door = doorOfTag(tag);
     if (kindOfTag(tag) === JobTag.skipped) this.#handlers.skipped(door, payload);
-    else this.#analyse(door, ticket, { payload, maxAnswerBytes: value, deadlineMs: timeMs });
+    else this.#analyse(door, jobId, { payload, maxAnswerBytes: value, deadlineMs: timeMs });
     Atomics.store(this.#state, stateWords.current, 0);
   }
 
-  #analyse(door: number, ticket: number, job: HandedJob): void {
+  #analyse(door: number, jobId: number, job: HandedJob): void {
     const startedAtMs = performance.now();
     // A job that came too late costs nothing, and one that waits for something costs less than its time.
     let measured = sharedNowMs() <= job.deadlineMs;
     this.#handlers.handle(door, job, (result) =>
-      this.#settle(ticket, result, measured ? startedAtMs : undefined),
+      this.#settle(jobId, result, measured ? startedAtMs : undefined),
     );
     measured = false;
   }
 
-  #settle(ticket: number, result: JobResult, startedAtMs: number | undefined): void {
-    if (result.kind === 'done') this.#answer(ticket, AnswerTag.done, startedAtMs, result.bytes);
-    else this.#answer(ticket, AnswerTag.failed, undefined, noBytes);
+  #settle(jobId: number, result: JobResult, startedAtMs: number | undefined): void {
+    if (result.kind === 'done') this.#answer(jobId, AnswerTag.done, startedAtMs, result.bytes);
+    else this.#answer(jobId, AnswerTag.failed, undefined, noBytes);
   }
 
   /** @param startedAtMs undefined: says nothing about the time that jobs take. */
-  #answer(ticket: number, tag: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
+  #answer(jobId: number, tag: number, startedAtMs: number | undefined, bytes: Uint8Array): void {
     const nowMs = performance.now();
     const elapsedUs = startedAtMs === undefined ? notMeasured : Math.ceil((nowMs - startedAtMs) * 1000);
-    if (this.#unsent.length > 0 || !this.#answers.write(ticket, tag, elapsedUs, 0, bytes)) {
-      this.#unsent.push({ ticket, tag, bytes: Buffer.from(bytes) });
+    if (this.#unsent.length > 0 || !this.#answers.write(jobId, tag, elapsedUs, 0, bytes)) {
+      this.#unsent.push({ jobId, tag, bytes: Buffer.from(bytes) });
       if (this.#unsent.length === 1) setTimeout(this.#retry, retryMs);
       this.#announce();
       return;
@@ -159,7 +159,7 @@ export class JobLoop {
 
   readonly #retry = (): void => {
     for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
-      if (!this.#answers.write(next.ticket, next.tag, notMeasured, 0, next.bytes)) break;
+      if (!this.#answers.write(next.jobId, next.tag, notMeasured, 0, next.bytes)) break;
       this.#unsent.shift();
     }
     this.#unannounced += 1;
@@ -170,6 +170,6 @@ export class JobLoop {
   #announce(): void {
     if (this.#unannounced === 0) return;
     this.#unannounced = 0;
-    if (this.#answers.mustRing()) this.#port.postMessage(0);
+    if (this.#answers.needsWakeUp()) this.#port.postMessage(0);
   }
 }

@@ -28,20 +28,20 @@ export class LaneWriter {
   }
 
   /** False, without effect, when there is no room. The bytes are copied. */
-  write(ticket: number, tag: number, value: number, timeMs: number, bytes: Uint8Array): boolean {
-    if (bytes.length <= largestInRing) return this.#ring.write(ticket, tag, value, timeMs, bytes);
+  write(jobId: number, tag: number, value: number, timeMs: number, bytes: Uint8Array): boolean {
+    if (bytes.length <= largestInRing) return this.#ring.write(jobId, tag, value, timeMs, bytes);
     const besideBytes = this.#ring.besideBytes;
     if (besideBytes > 0 && besideBytes + bytes.length > this.#largeLimitBytes) return false;
     if (!this.#ring.hasRoom(0)) return false;
     const { buffer } = new Uint8Array(bytes);
     this.#port.postMessage(buffer, [buffer]);
     this.#ring.addBeside(bytes.length);
-    return this.#ring.write(ticket, (tag | besideFlag) >>> 0, value, timeMs, none);
+    return this.#ring.write(jobId, (tag | besideFlag) >>> 0, value, timeMs, none);
   }
 
   /** See RingWriter. */
-  mustRing(): boolean {
-    return this.#ring.mustRing();
+  needsWakeUp(): boolean {
+    return this.#ring.needsWakeUp();
   }
 }
 

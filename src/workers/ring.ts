@@ -4,10 +4,10 @@
  *
  *   words   0 head     bytes ever written, modulo 2^32
  *           1 tail     bytes ever read, modulo 2^32
- *           2 asleep   1: the reader has gone to sleep and wants the bell
+ *           2 asleep   1: the reader has gone to sleep and wants the wake-up
  *           3 beside   bytes written and not read that go another way: see lane.ts
  *
- *   record  length | ticket | tag | value | timeMs (8 bytes) | bytes, padded to 8
+ *   record  length | jobId | tag | value | timeMs (8 bytes) | bytes, padded to 8
  *
  * A record never wraps: one that would is preceded by a filler up to the end of the ring.
  */
@@ -22,7 +22,7 @@ const fillerTicket = 0xffff_ffff;
 
 /** What travels: what the fields mean is the business of the two ends. */
 export interface RingRecord {
-  ticket: number;
+  jobId: number;
   tag: number;
   /** An unsigned integer of 32 bits. */
   value: number;
@@ -83,7 +83,7 @@ export class RingWriter extends RingEnd {
   }
 
   /** False, without effect, when there is no room. */
-  write(ticket: number, tag: number, value: number, timeMs: number, bytes: Uint8Array): boolean {
+  write(jobId: number, tag: number, value: number, timeMs: number, bytes: Uint8Array): boolean {
     const size = sizeOf(bytes.length);
     const filler = this.#fillerFor(size);
     if (filler + size > this.capacity - this.usedBytes) return false;
@@ -96,7 +96,7 @@ export class RingWriter extends RingEnd {
       start = 0;
     }
     this.view.setUint32(start, recordHeadBytes + bytes.length, true);
-    this.view.setUint32(start + 4, ticket, true);
+    this.view.setUint32(start + 4, jobId, true);
     this.view.setUint32(start + 8, tag, true);
     this.view.setUint32(start + 12, value, true);
     this.view.setFloat64(start + 16, timeMs, true);
@@ -112,13 +112,13 @@ export class RingWriter extends RingEnd {
   }
 
   /** True when the reader sleeps: the caller must ring, once. */
-  mustRing(): boolean {
+  needsWakeUp(): boolean {
     return Atomics.compareExchange(this.control, asleepWord, 1, 0) === 1;
   }
 }
 
 export class RingReader extends RingEnd {
-  readonly record: RingRecord = { ticket: 0, tag: 0, value: 0, timeMs: 0, bytes: Buffer.alloc(0) };
+  readonly record: RingRecord = { jobId: 0, tag: 0, value: 0, timeMs: 0, bytes: Buffer.alloc(0) };
   #size = 0;
 
   /** Fills `record` with the next one. False when there is none. To be followed by `release`. */
@@ -126,13 +126,13 @@ export class RingReader extends RingEnd {
     while (this.tail !== this.head) {
       const start = this.tail % this.capacity;
       const length = this.view.getUint32(start, true);
-      const ticket = this.view.getUint32(start + 4, true);
-      if (ticket === fillerTicket) {
+      const jobId = this.view.getUint32(start + 4, true);
+      if (jobId === fillerTicket) {
         this.#size = length;
         this.release();
         continue;
       }
-      this.record.ticket = ticket;
+      this.record.jobId = jobId;
       this.record.tag = this.view.getUint32(start + 8, true);
       this.record.value = this.view.getUint32(start + 12, true);
       this.record.timeMs = this.view.getFloat64(start + 16, true);
@@ -153,7 +153,7 @@ export class RingReader extends RingEnd {
   sleep(): boolean {
     Atomics.store(this.control, asleepWord, 1);
     if (this.tail === this.head) return true;
-    // The writer may have taken the flag already: then its bell comes, and finds an empty ring.
+    // The writer may have taken the flag already: then its wake-up comes, and finds an empty ring.
     return Atomics.compareExchange(this.control, asleepWord, 1, 0) === 0;
   }
 }

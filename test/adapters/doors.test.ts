@@ -5,6 +5,7 @@ import { itOwesWhatDoorsOwe } from './door-suite.ts';
 import { startExtProcDriver } from './ext-proc-driver.ts';
 import { startHaproxyDriver } from './haproxy-driver.ts';
 import { startMemoryDriver, startMirrorDriver } from './memory-driver.ts';
+import { startReceiverDriver } from './mirror-driver.ts';
 
 describe('the in-memory door', () => itOwesWhatDoorsOwe(startMemoryDriver));
 describe('the in-memory door as a mirror', () => itOwesWhatDoorsOwe(startMirrorDriver));
@@ -13,3 +14,5 @@ describe.each(['collected', 'in pieces'] as const)(
   "Envoy's door behind a scripted Envoy, bodies %s",
   (delivery) => itOwesWhatDoorsOwe(() => startExtProcDriver(delivery)),
 );
+
+describe('the door for mirrored requests', () => itOwesWhatDoorsOwe(startReceiverDriver));

@@ -56,7 +56,7 @@ export class ScriptedProxy implements DoorDriver {
   readonly namesApplications: Ability;
   readonly vouchesForClients: Ability;
   readonly sheds: Ability;
-  readonly peerAddress = '203.0.113.7';
+  readonly peerAddress: string = '203.0.113.7';
   readonly mistakes = { can: mistakes };
   readonly hostileBytes: DoorDriver['hostileBytes'];
   readonly disorder: DoorDriver['disorder'];

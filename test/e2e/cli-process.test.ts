@@ -61,7 +61,7 @@ describe('appsec-edge', () => {
     [['--prot', '3000'], "unknown option '--prot'\n(Did you mean --port?)"],
     [
       ['sopa'],
-      "unknown command 'sopa'; it must be one of run, spoa, ext-proc, inspect, haproxyconf, envoyconf, check, policy, healthcheck",
+      "unknown command 'sopa'; it must be one of run, spoa, ext-proc, mirror, inspect, haproxyconf, envoyconf, check, policy, healthcheck",
     ],
     [['inspect', 'http://x/', 'y'], "too many arguments for 'inspect'"],
     [['inspect'], "inspect needs a URL, or a raw HTTP request on standard input with '--raw'"],

@@ -312,12 +312,12 @@ describeEachEnvoy('defects that the door does not have', (binary) => {
     const options = { common_http_protocol_options: { max_connection_duration: '0.3s' } };
     const protocolOptions = { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': options };
     const site = await envoyOfThisTest(binary, {
-      plan: { cluster: { typed_extension_protocol_options: protocolOptions } },
+      cluster: { typed_extension_protocol_options: protocolOptions },
     });
     const connections = () => site.daemon.metric('connections_total', { door: 'ext-proc' });
     const statuses = new Set<number>();
     const client = new Http2Connection(site.port);
-    while ((await connections()) < 4) {
+    for (let round = 0; round < 2_000 && (await connections()) < 4; round += 1) {
       const answers = await Promise.all(
         Array.from({ length: 10 }, () => client.request({ target: '/json' })),
       );
@@ -325,6 +325,7 @@ describeEachEnvoy('defects that the door does not have', (binary) => {
     }
     client.close();
     expect([...statuses]).toEqual([200]);
+    expect(await connections()).toBeGreaterThanOrEqual(4);
   });
 
   it('19: what cannot be analysed in time is let through at once, and counted', async () => {

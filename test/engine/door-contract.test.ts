@@ -3,7 +3,16 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BodyChunk, HeaderList } from '../../src/engine/http.ts';
-import { inspected, jsonHeaders, requestHead, testDoor, testEngine } from '../support/test-engine.ts';
+import { Waf } from '../../src/engine/waf/waf.ts';
+import { withProcessors } from '../support/processor-rules.ts';
+import {
+  inspected,
+  jsonHeaders,
+  readFixtureRules,
+  requestHead,
+  testDoor,
+  testEngine,
+} from '../support/test-engine.ts';
 
 const ttlMs = 60_000;
 const upload: HeaderList = [...jsonHeaders, ['content-length', '40']];
@@ -155,6 +164,19 @@ describe('through a door that sees no responses', () => {
     expect(recorder.reasons).toEqual([]);
     engine.requestBody(transaction.id, piece('1}', true), ttlMs);
     expect(recorder.reasons).toEqual(['complete']);
+  });
+
+  it('the schema is taken with its last message, be it headers or a body', () => {
+    const waf = Waf.load(withProcessors(readFixtureRules()), 'test/fixtures/rules/actions.json');
+    const { engine, recorder } = testEngine({ waf, schemaSampler: { take: () => true } }, blind);
+    engine.requestHeaders(requestHead('/?page=1'), ttlMs);
+    const { transaction } = engine.requestHeaders(post(), ttlMs);
+    engine.requestBody(transaction.id, piece('{"name":"x"}', true), ttlMs);
+    const schemas = recorder.endings.map(({ transaction }) => transaction.waf.attributes);
+    expect(schemas).toMatchObject([
+      { '_dd.appsec.s.req.query': [{ page: [[[8]], { len: 1 }] }] },
+      { '_dd.appsec.s.req.body': [{ name: [8] }] },
+    ]);
   });
 
   it('a request that is over with its headers waits for no body', () => {

@@ -1,4 +1,4 @@
-/** A thread that pushes records through a ring as fast as they fit, with the bell: see test/workers/ring.test.ts. */
+/** A thread that pushes records through a ring as fast as they fit, with the wake-up: see test/workers/ring.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { RingWriter } from '../../src/workers/ring.ts';
 import { recordBytes } from './ring-records.ts';
@@ -9,7 +9,7 @@ const bytesOf = recordBytes(seed);
 let next = 0;
 let kept = bytesOf();
 
-/** Some records at a time, and then a bell if one is due: the reader falls asleep again and again. */
+/** Some records at a time, and then a wake-up if one is due: the reader falls asleep again and again. */
 function push(): void {
   const burst = 1 + (next % 97);
   for (let written = 0; written < burst && next < count; written += 1) {
@@ -17,7 +17,7 @@ function push(): void {
     next += 1;
     kept = bytesOf();
   }
-  if (writer.mustRing()) parentPort?.postMessage(0);
+  if (writer.needsWakeUp()) parentPort?.postMessage(0);
   if (next < count) setImmediate(push);
 }
 

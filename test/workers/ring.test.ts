@@ -16,7 +16,7 @@ function ring(startAt = 0, bytes = capacity): { writer: RingWriter; reader: Ring
 }
 
 interface Written {
-  readonly ticket: number;
+  readonly jobId: number;
   readonly tag: number;
   readonly value: number;
   readonly timeMs: number;
@@ -63,7 +63,7 @@ function readFrom(reader: RingReader): Written | undefined {
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const write = fc.record({
   kind: fc.constant('write' as const),
-  ticket: fc.integer({ min: 0, max: 0x7fff_ffff }),
+  jobId: fc.integer({ min: 0, max: 0x7fff_ffff }),
   tag: fc.nat(5),
   value: uint32,
   timeMs: fc.double({ noNaN: true }),
@@ -84,7 +84,7 @@ describe('a ring', () => {
           else {
             const { kind: _, bytes, ...fields } = step;
             const record = { ...fields, bytes: Buffer.from(bytes).toString('hex') };
-            const accepted = writer.write(fields.ticket, fields.tag, fields.value, fields.timeMs, bytes);
+            const accepted = writer.write(fields.jobId, fields.tag, fields.value, fields.timeMs, bytes);
             expect(accepted).toBe(model.write(record, bytes.length));
           }
         }
@@ -98,11 +98,11 @@ describe('a ring', () => {
 
   it('goes on when its counters pass 2^32', () => {
     const { writer, reader } = ring(2 ** 32 - 40);
-    for (let ticket = 0; ticket < 100; ticket += 1) {
-      expect(writer.write(ticket, 0, 0, 0, Buffer.alloc(ticket % 60, ticket))).toBe(true);
+    for (let jobId = 0; jobId < 100; jobId += 1) {
+      expect(writer.write(jobId, 0, 0, 0, Buffer.alloc(jobId % 60, jobId))).toBe(true);
       expect(readFrom(reader)).toMatchObject({
-        ticket,
-        bytes: Buffer.alloc(ticket % 60, ticket).toString('hex'),
+        jobId,
+        bytes: Buffer.alloc(jobId % 60, jobId).toString('hex'),
       });
     }
     expect(reader.usedBytes).toBe(0);
@@ -117,7 +117,7 @@ describe('a ring', () => {
     };
     expect(fill()).toBe(capacity / 32);
     expect(reader.usedBytes).toBe(capacity);
-    expect(readFrom(reader)).toMatchObject({ ticket: 0 });
+    expect(readFrom(reader)).toMatchObject({ jobId: 0 });
     expect(fill()).toBe(1);
     while (reader.next()) reader.release();
     expect(fill()).toBe(capacity / 32);
@@ -127,10 +127,10 @@ describe('a ring', () => {
     const { writer, reader } = ring();
     writer.write(7, 0, 0, 0, Buffer.from('a'));
     writer.write(8, 0, 0, 0, Buffer.from('b'));
-    expect([reader.next(), reader.record.ticket]).toEqual([true, 7]);
-    expect([reader.next(), reader.record.ticket]).toEqual([true, 7]);
+    expect([reader.next(), reader.record.jobId]).toEqual([true, 7]);
+    expect([reader.next(), reader.record.jobId]).toEqual([true, 7]);
     reader.release();
-    expect([reader.next(), reader.record.ticket]).toEqual([true, 8]);
+    expect([reader.next(), reader.record.jobId]).toEqual([true, 8]);
   });
 
   it('says beforehand whether there is room', () => {
@@ -142,20 +142,20 @@ describe('a ring', () => {
     }
   });
 
-  describe('with a bell', () => {
+  describe('with a wake-up', () => {
     it('has the writer ring once for a reader that sleeps, and not for one that is awake', () => {
       const { writer, reader } = ring();
-      expect(writer.mustRing()).toBe(false);
+      expect(writer.needsWakeUp()).toBe(false);
       expect(reader.sleep()).toBe(true);
       writer.write(1, 0, 0, 0, Buffer.alloc(0));
-      expect([writer.mustRing(), writer.mustRing()]).toEqual([true, false]);
+      expect([writer.needsWakeUp(), writer.needsWakeUp()]).toEqual([true, false]);
     });
 
-    it('does not let a reader sleep over a record, and then wants no bell for it', () => {
+    it('does not let a reader sleep over a record, and then wants no wake-up for it', () => {
       const { writer, reader } = ring();
       writer.write(1, 0, 0, 0, Buffer.alloc(0));
       expect(reader.sleep()).toBe(false);
-      expect(writer.mustRing()).toBe(false);
+      expect(writer.needsWakeUp()).toBe(false);
     });
   });
 
@@ -166,17 +166,17 @@ describe('a ring', () => {
     const reader = new RingReader(memory);
     const bytesOf = recordBytes(seed);
     let next = 0;
-    let bells = 0;
+    let wakeUps = 0;
     const entry = new URL('../support/ring-thread.ts', import.meta.url);
     const worker = new Worker(entry, { workerData: { memory, count, seed } });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const readAll = (): void => {
       do {
         while (reader.next()) {
-          const { ticket, tag, value, timeMs, bytes } = reader.record;
+          const { jobId, tag, value, timeMs, bytes } = reader.record;
           const wanted = bytesOf();
-          const same = ticket === next && tag === next % 3 && value === wanted.length && timeMs === next / 2;
-          if (!same || !bytes.equals(wanted)) reject(new Error(`record ${next} is ${ticket}`));
+          const same = jobId === next && tag === next % 3 && value === wanted.length && timeMs === next / 2;
+          if (!same || !bytes.equals(wanted)) reject(new Error(`record ${next} is ${jobId}`));
           reader.release();
           next += 1;
         }
@@ -184,7 +184,7 @@ describe('a ring', () => {
       if (next === count) resolve();
     };
     worker.on('message', () => {
-      bells += 1;
+      wakeUps += 1;
       readAll();
     });
     worker.once('error', reject);
@@ -194,6 +194,6 @@ describe('a ring', () => {
     await promise;
     await worker.terminate();
     expect(next).toBe(count);
-    expect(bells).toBeGreaterThan(0);
+    expect(wakeUps).toBeGreaterThan(0);
   });
 });

@@ -36,7 +36,7 @@ const ownedPattern = /^([1-9]\d{0,19})\.([0-9a-f]{32})\.([0-9a-f]{16})\.(\d{1,4}
 const longestIdentity = 20 + 32 + 16 + 4 + 7 + 4;
 const markedPattern = new RegExp(`^(?:(.+)\\.)?(${marks.join('|')})$`);
 
-export function drawInstance(): string {
+export function generateInstance(): string {
   return randomBytes(8).toString('hex');
 }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  drawInstance,
   formatIdentity,
+  generateInstance,
   markedIdentity,
   parseIdentity,
 } from '../../../src/adapters/haproxy/identity.ts';
@@ -43,7 +43,7 @@ describe('an identity', () => {
   });
 
   it('has an instance that was just drawn', () => {
-    const drawn = Array.from({ length: 100 }, drawInstance);
+    const drawn = Array.from({ length: 100 }, generateInstance);
     for (const one of drawn) {
       const identity = parseIdentity(formatIdentity('1', trace, { instance: one, thread: 0 }));
       expect(identity?.owner?.instance).toBe(one);

@@ -1,0 +1,2 @@
+/** The one message of the door, as metrics name it. */
+export const messageName = 'mirrored-request';
