@@ -4,7 +4,7 @@ import { editDistance } from '../policy/lint/nearest.ts';
 import { settingNames, settings } from './settings.ts';
 
 /** Prefixes that only we use: such a variable is meant for us. */
-const ownPrefixes = ['DD_HAPROXY_SPOA_', 'APPSEC_EDGE_'];
+const ownPrefixes = ['APPSEC_EDGE_', 'DD_HAPROXY_SPOA_', 'DD_SERVICE_EXTENSION_', 'DD_REQUEST_MIRROR_'];
 
 /** Shared with Datadog's libraries, or our own with the beginning forgotten: meant for us only when it is close. */
 const nearPrefixes = ['DD_', 'HAPROXY_SPOA_', 'APPSEC_', 'API_SECURITY_'];
@@ -12,7 +12,8 @@ const nearPrefixes = ['DD_', 'HAPROXY_SPOA_', 'APPSEC_', 'API_SECURITY_'];
 /** Read by the tests and tools of this project, and by Datadog's libraries in other languages. */
 const knownElsewhere: ReadonlySet<string> = new Set([
   ...['APPSEC_EDGE_HAPROXY', 'APPSEC_EDGE_REQUIRE_HAPROXY', 'APPSEC_EDGE_FUZZ_SEED'],
-  ...['APPSEC_EDGE_ENVOY', 'APPSEC_EDGE_REQUIRE_ENVOY'],
+  ...['APPSEC_EDGE_ENVOY', 'APPSEC_EDGE_REQUIRE_ENVOY', 'APPSEC_EDGE_REQUIRE_SENDERS'],
+  ...['APPSEC_EDGE_NGINX', 'APPSEC_EDGE_TRAEFIK'],
   ...['DD_API_SECURITY_REQUEST_SAMPLE_RATE', 'DD_API_SECURITY_PARSE_RESPONSE_BODY'],
 ]);
 

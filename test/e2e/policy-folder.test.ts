@@ -93,7 +93,7 @@ describeAllHaproxies('what the policy folder can do', (binaries) => {
     const lines = [
       await said(
         marked,
-        "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: no rule 'ua0-600-550'; did you mean 'ua0-600-",
+        "rules_override\\[0\\]\\.rules_target\\[0\\]\\.rule_id: unknown rule 'ua0-600-550'; did you mean 'ua0-600-",
       ),
       await said(
         marked,
