@@ -11,13 +11,18 @@ interface Habit {
   waiting: number;
   /** Streams that did not wait since one last did. */
   passed: number;
+  /** When a body did not come in time, and none has come since; undefined while they come. */
+  missingSinceMs: number | undefined;
 }
 
-/** While nothing is known, so many streams at a time find out; the others are let go of. */
+/** While it is not certain that bodies come, so many streams at a time find out; the others are let go of. */
 const mostFindingOut = 32;
 
 /** Where no bodies come, one stream of so many looks whether that has changed. */
 const looksEvery = 128;
+
+/** A process that stood still sees many bodies late at once: that none comes is known after so long without one. */
+const certainAfterMs = 3_000;
 
 /** Envoys are few; whoever connects from very many addresses is none. */
 const maxPeers = 1024;
@@ -29,7 +34,8 @@ export class ObservedBodies {
   /** Whether a stream should wait for the body. If so, `came` or `missed` is owed. */
   mayWait(peer: string): boolean {
     const habit = this.#habitOf(peer);
-    const waits = habit.comes ?? habit.waiting < mostFindingOut;
+    const isSure = habit.comes === true && habit.missingSinceMs === undefined;
+    const waits = isSure || (habit.comes !== false && habit.waiting < mostFindingOut);
     if (waits || habit.passed >= looksEvery) {
       habit.passed = 0;
       habit.waiting += 1;
@@ -40,25 +46,31 @@ export class ObservedBodies {
   }
 
   came(peer: string): void {
-    this.#settle(peer, true);
+    const habit = this.#waited(peer);
+    habit.comes = true;
+    habit.missingSinceMs = undefined;
   }
 
   /** @param known whether one waited long enough to know; else the stream ended before */
   missed(peer: string, known: boolean): void {
-    this.#settle(peer, known ? false : undefined);
+    const habit = this.#waited(peer);
+    if (!known) return;
+    const nowMs = performance.now();
+    habit.missingSinceMs ??= nowMs;
+    if (nowMs - habit.missingSinceMs >= certainAfterMs) habit.comes = false;
   }
 
-  #settle(peer: string, comes: boolean | undefined): void {
+  #waited(peer: string): Habit {
     const habit = this.#habitOf(peer);
     habit.waiting = Math.max(0, habit.waiting - 1);
-    habit.comes = comes ?? habit.comes;
+    return habit;
   }
 
   #habitOf(peer: string): Habit {
     const found = this.#habits.get(peer);
     if (found !== undefined) return found;
     if (this.#habits.size >= maxPeers) this.#habits.clear();
-    const habit = { comes: undefined, waiting: 0, passed: 0 };
+    const habit = { comes: undefined, waiting: 0, passed: 0, missingSinceMs: undefined };
     this.#habits.set(peer, habit);
     return habit;
   }
