@@ -360,13 +360,14 @@ export function itOwesWhatDoorsOwe(start: () => Promise<DoorDriver>): void {
       const outcomes = await Promise.all(flood);
       expect(outcomes.filter(({ status, received }) => status !== 200 || received !== slowBody)).toEqual([]);
       await ledger.expectNoneLeft({ timeout: 120_000 });
-      const [analysed, skipped] = await Promise.all([
-        ledger.count('bodies_total', { phase: 'request-body' }),
-        ledger.count('skipped_total'),
-      ]);
-      if ('can' in door().sheds) expect(skipped).toBeGreaterThan(0);
-      expect(analysed).toBeGreaterThan(0);
-      expect(analysed + skipped).toBeGreaterThanOrEqual(floodRequests);
+      const analysed = () => ledger.count('bodies_total', { phase: 'request-body' });
+      const skipped = () => ledger.count('skipped_total');
+      // A door that nobody waits for may not have begun them all.
+      await expect
+        .poll(async () => (await analysed()) + (await skipped()), { timeout: 120_000 })
+        .toBeGreaterThanOrEqual(floodRequests);
+      if ('can' in door().sheds) expect(await skipped()).toBeGreaterThan(0);
+      expect(await analysed()).toBeGreaterThan(0);
       expect(await ledger.count('errors_total')).toBe(0);
       await expectProtected();
     });
