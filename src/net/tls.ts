@@ -63,3 +63,8 @@ function certificatesOf(part: 'certificate' | 'ca', pem: string): X509Certificat
     throw new TlsIdentityError(part, `contains an invalid certificate: ${messageOf(cause)}`);
   }
 }
+
+/** OpenSSL's messages contain a thread id and a place in its sources; the code is enough to look the error up. */
+export function handshakeReason(cause: Error): string {
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
+}

@@ -1,4 +1,5 @@
 import type { CallTrouble, GrpcServerObserver } from '../../grpc/index.ts';
+import { handshakeReason } from '../../net/tls.ts';
 import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { SkipReason } from './contract.ts';
@@ -162,9 +163,4 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): HandlerObs
         );
     },
   };
-}
-
-/** OpenSSL's messages begin with the thread and end with a place in its sources; their code is enough to look up. */
-function handshakeReason(cause: Error): string {
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }

@@ -1,3 +1,4 @@
+import { handshakeReason } from '../../net/tls.ts';
 import type { DoorMetrics } from '../../ops/door-metrics.ts';
 import { type Logger, throttled } from '../../ops/log.ts';
 import type { SkipReason } from './contract.ts';
@@ -216,9 +217,4 @@ export function observeHandler(logger: Logger, metrics: DoorMetrics): MessageObs
       warnOnce('variables', { names }, "variables do not fit into HAProxy's frame: raise tune.bufsize");
     },
   };
-}
-
-/** OpenSSL's messages contain a thread id and a place in its sources; the code is enough to look the error up. */
-function handshakeReason(cause: Error): string {
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
 }
